@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane_api/http_server.h"
+
+#include <cerrno>
+#include <optional>
+#include <utility>
+
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+#include <grp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+namespace anypop {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using LocalProtocol = asio::local::stream_protocol;
+using Stream = beast::basic_stream<LocalProtocol>;
+
+struct Shared {
+  HttpServerOptions options;
+  HttpServer::Handler handler;
+  std::size_t connections = 0;
+};
+
+// One client: read, answer, again. It owns itself through the pending operation, and the server's settings with it.
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  Session(LocalProtocol::socket socket, std::shared_ptr<Shared> shared)
+      : stream_(std::move(socket)), shared_(std::move(shared)) {
+    ++shared_->connections;
+  }
+  ~Session() { --shared_->connections; }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  void read() {
+    parser_.emplace();
+    parser_->body_limit(shared_->options.body_max_bytes);
+    stream_.expires_after(shared_->options.request_timeout);
+    http::async_read(stream_, buffer_, *parser_,
+                     [self = shared_from_this()](beast::error_code error, std::size_t) { self->on_request(error); });
+  }
+
+ private:
+  void on_request(beast::error_code error) {
+    if (error == http::error::body_limit) {
+      return answer(http_error(413, fmt::format("the body is larger than {} bytes", shared_->options.body_max_bytes)),
+                    false);
+    }
+    if (error.category() == beast::error_code(http::error::bad_method).category() &&
+        error != http::error::end_of_stream && error != http::error::partial_message) {
+      return answer(http_error(400, error.message()), false);
+    }
+    if (error) return;
+    const auto& message = parser_->get();
+    const HttpRequest request{std::string(message.method_string()), std::string(message.target()), message.body()};
+    answer(shared_->handler(request), message.keep_alive());
+  }
+
+  void answer(HttpResponse response, bool keep_alive) {
+    response_ = {};
+    response_.version(11);
+    response_.result(response.status);
+    response_.set(http::field::server, "anypop");
+    response_.set(http::field::content_type, response.content_type);
+    response_.keep_alive(keep_alive);
+    response_.body() = std::move(response.body);
+    response_.prepare_payload();
+    http::async_write(stream_, response_,
+                      [self = shared_from_this(), keep_alive](beast::error_code error, std::size_t) {
+                        if (!error && keep_alive) self->read();
+                      });
+  }
+
+  Stream stream_;
+  std::shared_ptr<Shared> shared_;
+  beast::flat_buffer buffer_{64U << 10U};
+  std::optional<http::request_parser<http::string_body>> parser_;
+  http::response<http::string_body> response_;
+};
+
+absl::Status path_error(std::string_view what, const std::filesystem::path& path, std::string_view why) {
+  return unavailable("{} {}: {}", what, path.string(), why);
+}
+
+// A socket file without a server behind it is what a killed process leaves.
+absl::Status remove_stale_socket(asio::io_context& io, const std::filesystem::path& path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0) return absl::OkStatus();
+  if (!S_ISSOCK(info.st_mode)) return path_error("cannot listen on", path, "the file is not a socket; remove it");
+  LocalProtocol::socket probe(io);
+  beast::error_code error;
+  probe.connect(LocalProtocol::endpoint(path.string()), error);
+  if (!error) {
+    return already_exists("{}: another process is serving this socket", path.string());
+  }
+  if (::unlink(path.c_str()) != 0) return path_error("cannot remove the stale", path, std::strerror(errno));
+  return absl::OkStatus();
+}
+
+void hand_to_group(const std::filesystem::path& path, const std::string& group) {
+  ::chmod(path.c_str(), 0660);
+  if (const struct group* entry = ::getgrnam(group.c_str()); entry != nullptr) {
+    // Without the right to give it away the socket stays ours alone, which is the safe side.
+    [[maybe_unused]] const int ignored = ::chown(path.c_str(), static_cast<uid_t>(-1), entry->gr_gid);
+  }
+}
+
+}  // namespace
+
+HttpResponse http_error(unsigned status, const std::string& message) {
+  return {status, boost::json::serialize(boost::json::object{{"error", message}}) + "\n"};
+}
+
+class HttpServer::Impl : public std::enable_shared_from_this<Impl> {
+ public:
+  Impl(asio::io_context& io, HttpServerOptions options, Handler handler) : acceptor_(io) {
+    shared_->options = std::move(options);
+    shared_->handler = std::move(handler);
+  }
+
+  absl::Status open(asio::io_context& io) {
+    const std::filesystem::path& path = shared_->options.socket_path;
+    if (absl::Status status = remove_stale_socket(io, path); !status.ok()) return status;
+    beast::error_code error;
+    const LocalProtocol::endpoint endpoint(path.string());
+    acceptor_.open(endpoint.protocol(), error);
+    const mode_t old_mask = ::umask(0177);
+    if (!error) acceptor_.bind(endpoint, error);
+    ::umask(old_mask);
+    if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
+    if (error) return path_error("cannot listen on", path, error.message());
+    hand_to_group(path, shared_->options.group);
+    listening_ = true;
+    return absl::OkStatus();
+  }
+
+  void accept() {
+    acceptor_.async_accept([self = shared_from_this()](beast::error_code error, LocalProtocol::socket socket) {
+      if (error == asio::error::operation_aborted || !self->acceptor_.is_open()) return;
+      if (!error && self->shared_->connections < self->shared_->options.connections_max) {
+        std::make_shared<Session>(std::move(socket), self->shared_)->read();
+      }
+      self->accept();
+    });
+  }
+
+  void close() {
+    beast::error_code ignored;
+    acceptor_.close(ignored);
+    if (listening_) ::unlink(shared_->options.socket_path.c_str());
+    shared_->handler = [](const HttpRequest&) { return http_error(503, "shutting down"); };
+  }
+
+ private:
+  LocalProtocol::acceptor acceptor_;
+  std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
+  bool listening_ = false;
+};
+
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::listen(asio::io_context& io, HttpServerOptions options,
+                                                               Handler handler) {
+  auto impl = std::make_shared<Impl>(io, std::move(options), std::move(handler));
+  if (absl::Status status = impl->open(io); !status.ok()) return status;
+  impl->accept();
+  return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
+}
+
+HttpServer::HttpServer(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+HttpServer::~HttpServer() { impl_->close(); }
+
+}  // namespace anypop

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the dataplane's control socket (run_dir/dataplane.sock) says and hears, as JSON objects whose keys are the field
+// names below. Used by the dataplane, the monitor, the tools and the tests.
+//
+//   GET /v1/heartbeat → Heartbeat     asked many times a second; touches no lock that a worker takes
+//   GET /v1/state     → State         configuration in force, backends with health and next hop, ports
+//   GET /v1/stats     → Stats         counters since start; monotone within one `instance`
+//   PUT /v1/health    ← HealthUpdate  → 200 {"generation": n} once every worker forwards by it; 400 names what is
+//   unknown
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+namespace anypop::dataplane_api {
+
+inline constexpr std::string_view kHeartbeatPath = "/v1/heartbeat";
+inline constexpr std::string_view kStatePath = "/v1/state";
+inline constexpr std::string_view kStatsPath = "/v1/stats";
+inline constexpr std::string_view kHealthPath = "/v1/health";
+
+struct WorkerHeartbeat {
+  std::uint64_t worker = 0;
+  std::uint64_t loops = 0;  // passes through the poll loop since start
+  double age_ms = 0;        // since the last pass, when the answer was written
+};
+
+struct Heartbeat {
+  std::string instance;          // differs after every restart
+  std::uint64_t generation = 0;  // of the snapshot in force; grows with every change
+  std::vector<WorkerHeartbeat> workers;
+};
+
+struct BackendState {
+  std::string name;
+  std::string address;
+  std::uint64_t weight = 1;
+  bool healthy = true;      // as last told by PUT /v1/health; true after a start
+  bool resolved = false;    // is there a MAC to send to?
+  std::string mac;          // empty while unresolved
+  std::uint64_t slots = 0;  // of the service's Maglev table
+};
+
+struct ServiceState {
+  std::string name;
+  std::string vip;
+  std::string protocol;
+  std::uint64_t port = 0;
+  std::vector<BackendState> backends;
+};
+
+struct PortState {
+  std::string name;
+  std::string device;
+  std::string mac;
+  bool link_up = false;
+  std::uint64_t rx_packets = 0;
+  std::uint64_t tx_packets = 0;
+  std::uint64_t rx_missed = 0;   // lost before the dataplane saw them
+  std::uint64_t tx_dropped = 0;  // forwarded, but the port took no more
+};
+
+struct State {
+  std::string version;
+  std::string pop;
+  std::string instance;
+  std::uint64_t pid = 0;
+  std::uint64_t generation = 0;
+  std::vector<PortState> ports;
+  std::vector<ServiceState> services;
+};
+
+struct VerdictCount {
+  std::string verdict;
+  std::uint64_t packets = 0;
+};
+
+struct BackendStats {
+  std::string name;
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+};
+
+struct ServiceStats {
+  std::string name;
+  std::vector<BackendStats> backends;
+};
+
+struct Stats {
+  std::string instance;
+  std::vector<VerdictCount> verdicts;  // every Verdict, also those at 0; their sum is the number of packets seen
+  std::vector<ServiceStats> services;
+};
+
+struct BackendHealth {
+  std::string service;
+  std::string backend;
+  bool healthy = true;
+};
+
+// A level, not an edge: what is not named keeps its health, and sending it twice changes nothing.
+struct HealthUpdate {
+  std::vector<BackendHealth> backends;
+};
+
+std::string to_json(const Heartbeat& message);
+std::string to_json(const State& message);
+std::string to_json(const Stats& message);
+std::string to_json(const HealthUpdate& message);
+
+// InvalidArgument names the key that is missing or of the wrong type. Unknown keys are ignored, so that an older reader
+// understands a newer writer.
+absl::StatusOr<Heartbeat> parse_heartbeat(std::string_view json);
+absl::StatusOr<State> parse_state(std::string_view json);
+absl::StatusOr<Stats> parse_stats(std::string_view json);
+absl::StatusOr<HealthUpdate> parse_health_update(std::string_view json);
+
+}  // namespace anypop::dataplane_api

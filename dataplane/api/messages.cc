@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// Each message lists its fields once, in fields(); writing and reading both walk that list.
+#include "dataplane_api/messages.h"
+
+#include <concepts>
+#include <type_traits>
+#include <utility>
+
+#include <absl/status/status.h>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+#include "base/text.h"
+
+namespace anypop::dataplane_api {
+namespace {
+
+namespace json = boost::json;
+
+// T is a message, const when it is written.
+template <typename T, typename Message>
+concept Is = std::same_as<std::remove_const_t<T>, Message>;
+
+void fields(Is<WorkerHeartbeat> auto& m, auto&& visit) {
+  visit("worker", m.worker), visit("loops", m.loops), visit("age_ms", m.age_ms);
+}
+void fields(Is<Heartbeat> auto& m, auto&& visit) {
+  visit("instance", m.instance), visit("generation", m.generation), visit("workers", m.workers);
+}
+void fields(Is<BackendState> auto& m, auto&& visit) {
+  visit("name", m.name), visit("address", m.address), visit("weight", m.weight), visit("healthy", m.healthy);
+  visit("resolved", m.resolved), visit("mac", m.mac), visit("slots", m.slots);
+}
+void fields(Is<ServiceState> auto& m, auto&& visit) {
+  visit("name", m.name), visit("vip", m.vip), visit("protocol", m.protocol), visit("port", m.port);
+  visit("backends", m.backends);
+}
+void fields(Is<PortState> auto& m, auto&& visit) {
+  visit("name", m.name), visit("device", m.device), visit("mac", m.mac), visit("link_up", m.link_up);
+  visit("rx_packets", m.rx_packets), visit("tx_packets", m.tx_packets), visit("rx_missed", m.rx_missed);
+  visit("tx_dropped", m.tx_dropped);
+}
+void fields(Is<State> auto& m, auto&& visit) {
+  visit("version", m.version), visit("pop", m.pop), visit("instance", m.instance), visit("pid", m.pid);
+  visit("generation", m.generation), visit("ports", m.ports), visit("services", m.services);
+}
+void fields(Is<VerdictCount> auto& m, auto&& visit) { visit("verdict", m.verdict), visit("packets", m.packets); }
+void fields(Is<BackendStats> auto& m, auto&& visit) {
+  visit("name", m.name), visit("packets", m.packets), visit("bytes", m.bytes);
+}
+void fields(Is<ServiceStats> auto& m, auto&& visit) { visit("name", m.name), visit("backends", m.backends); }
+void fields(Is<Stats> auto& m, auto&& visit) {
+  visit("instance", m.instance), visit("verdicts", m.verdicts), visit("services", m.services);
+}
+void fields(Is<BackendHealth> auto& m, auto&& visit) {
+  visit("service", m.service), visit("backend", m.backend), visit("healthy", m.healthy);
+}
+void fields(Is<HealthUpdate> auto& m, auto&& visit) { visit("backends", m.backends); }
+
+template <typename T>
+json::value write(const std::vector<T>& values);
+
+template <typename T>
+json::value write(const T& value) {
+  if constexpr (std::is_arithmetic_v<T> || std::same_as<T, std::string>) {
+    return json::value(value);
+  } else {
+    json::object object;
+    fields(value, [&](const char* key, const auto& field) { object[key] = write(field); });
+    return object;
+  }
+}
+
+template <typename T>
+json::value write(const std::vector<T>& values) {
+  json::array array;
+  for (const T& value : values) array.push_back(write(value));
+  return array;
+}
+
+class Reader {
+ public:
+  void read(const json::value& in, std::string& out, const std::string& place) {
+    if (!in.is_string()) return fail(place, "a string");
+    out = std::string(in.get_string());
+  }
+  void read(const json::value& in, bool& out, const std::string& place) {
+    if (!in.is_bool()) return fail(place, "true or false");
+    out = in.get_bool();
+  }
+  void read(const json::value& in, std::uint64_t& out, const std::string& place) {
+    json::error_code error;
+    out = in.to_number<std::uint64_t>(error);
+    if (error) fail(place, "a whole number from 0");
+  }
+  void read(const json::value& in, double& out, const std::string& place) {
+    json::error_code error;
+    out = in.to_number<double>(error);
+    if (error) fail(place, "a number");
+  }
+  template <typename T>
+  void read(const json::value& in, std::vector<T>& out, const std::string& place) {
+    if (!in.is_array()) return fail(place, "a list");
+    for (const json::value& element : in.get_array()) {
+      const std::size_t index = out.size();
+      read(element, out.emplace_back(), fmt::format("{}[{}]", place, index));
+    }
+  }
+  template <typename T>
+  void read(const json::value& in, T& out, const std::string& place) {
+    if (!in.is_object()) return fail(place, "an object");
+    fields(out, [&](const char* key, auto& field) {
+      const std::string inner = place.empty() ? key : fmt::format("{}.{}", place, key);
+      const json::value* value = in.get_object().if_contains(key);
+      if (value == nullptr) return fail(inner, "a value");
+      read(*value, field, inner);
+    });
+  }
+  const absl::Status& status() const { return status_; }
+
+ private:
+  void fail(const std::string& place, std::string_view expected) {
+    if (status_.ok()) {
+      status_ = invalid_argument("{}: expected {}", place.empty() ? "message" : place, expected);
+    }
+  }
+  absl::Status status_;
+};
+
+template <typename T>
+absl::StatusOr<T> parse(std::string_view text) {
+  json::error_code error;
+  const json::value value = json::parse({text.data(), text.size()}, error);
+  if (error) return invalid_argument("not JSON: {}", error.message());
+  T message;
+  Reader reader;
+  reader.read(value, message, "");
+  if (!reader.status().ok()) return reader.status();
+  return message;
+}
+
+}  // namespace
+
+std::string to_json(const Heartbeat& message) { return json::serialize(write(message)); }
+std::string to_json(const State& message) { return json::serialize(write(message)); }
+std::string to_json(const Stats& message) { return json::serialize(write(message)); }
+std::string to_json(const HealthUpdate& message) { return json::serialize(write(message)); }
+
+absl::StatusOr<Heartbeat> parse_heartbeat(std::string_view text) { return parse<Heartbeat>(text); }
+absl::StatusOr<State> parse_state(std::string_view text) { return parse<State>(text); }
+absl::StatusOr<Stats> parse_stats(std::string_view text) { return parse<Stats>(text); }
+absl::StatusOr<HealthUpdate> parse_health_update(std::string_view text) { return parse<HealthUpdate>(text); }
+
+}  // namespace anypop::dataplane_api

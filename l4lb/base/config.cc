@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/config.h"
+
+#include <algorithm>
+
+namespace anypop {
+
+std::string_view protocol_name(Protocol protocol) { return protocol == Protocol::kTcp ? "tcp" : "udp"; }
+
+std::string_view forwarding_name(Forwarding forwarding) {
+  switch (forwarding) {
+    case Forwarding::kL2: return "l2";
+  }
+  return "unknown";
+}
+
+std::string_view probe_type_name(ProbeType type) { return type == ProbeType::kTcp ? "tcp" : "http"; }
+
+const ServiceConfig* PopConfig::find_service(std::string_view name) const {
+  const auto at = std::find_if(services.begin(), services.end(), [&](const auto& s) { return s.name == name; });
+  return at == services.end() ? nullptr : &*at;
+}
+
+const AnnouncementConfig* PopConfig::find_announcement(std::string_view name) const {
+  const auto at =
+      std::find_if(announcements.begin(), announcements.end(), [&](const auto& a) { return a.name == name; });
+  return at == announcements.end() ? nullptr : &*at;
+}
+
+}  // namespace anypop

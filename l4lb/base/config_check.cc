@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config_check.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <tuple>
+
+#include "base/text.h"
+
+namespace anypop {
+namespace {
+
+std::string indexed(std::string_view list, std::size_t index, std::string_view key) {
+  return fmt::format("{}[{}].{}", list, index, key);
+}
+
+bool is_prime(unsigned number) {
+  if (number < 2) return false;
+  for (unsigned divisor = 2; divisor * divisor <= number; ++divisor) {
+    if (number % divisor == 0) return false;
+  }
+  return true;
+}
+
+void check_ports(const PopConfig& config, const ConfigMarks& marks, ConfigErrors& errors) {
+  std::map<std::string, std::size_t> names;
+  std::map<std::string, std::size_t> devices;
+  for (std::size_t i = 0; i < config.dataplane.ports.size(); ++i) {
+    const PortConfig& port = config.dataplane.ports[i];
+    if (!names.emplace(port.name, i).second) {
+      errors.add(marks.ports[i], indexed("dataplane.ports", i, "name"),
+                 fmt::format("found '{}' a second time, expected unique names", port.name));
+    }
+    if (!devices.emplace(port.device, i).second) {
+      errors.add(marks.ports[i], indexed("dataplane.ports", i, port.kind == PortKind::kAfXdp ? "af_xdp" : "vdev"),
+                 fmt::format("found '{}' a second time, expected each device once", port.device));
+    }
+  }
+}
+
+void check_backends(const ServiceConfig& service, std::size_t index, const ConfigMarks& marks, ConfigErrors& errors) {
+  std::map<std::string, std::size_t> names;
+  std::map<IpAddress, std::string> addresses;
+  for (std::size_t i = 0; i < service.backends.size(); ++i) {
+    const BackendConfig& backend = service.backends[i];
+    const std::string place = indexed(fmt::format("services[{}].backends", index), i, "");
+    const YAML::Mark& mark = marks.services[index].backends[i];
+    if (!names.emplace(backend.name, i).second) {
+      errors.add(mark, place + "name", fmt::format("found '{}' a second time, expected unique names", backend.name));
+    }
+    if (const auto [at, added] = addresses.emplace(backend.address, backend.name); !added) {
+      errors.add(mark, place + "address",
+                 fmt::format("found {}, which is backend '{}' already, expected unique addresses",
+                             backend.address.to_string(), at->second));
+    }
+    if (backend.address.family() != service.vip.family()) {
+      errors.add(mark, place + "address",
+                 fmt::format("found {}, expected an {} address like the VIP {} (l2 forwarding keeps the family)",
+                             backend.address.to_string(), family_name(service.vip.family()), service.vip.to_string()));
+    }
+  }
+}
+
+void check_services(PopConfig& config, const ConfigMarks& marks, ConfigErrors& errors) {
+  std::map<std::string, std::size_t> names;
+  std::map<std::tuple<IpAddress, Protocol, std::uint16_t>, std::string> endpoints;
+  for (std::size_t i = 0; i < config.services.size(); ++i) {
+    ServiceConfig& service = config.services[i];
+    const YAML::Mark& mark = marks.services[i].mark;
+    if (!names.emplace(service.name, i).second) {
+      errors.add(mark, indexed("services", i, "name"),
+                 fmt::format("found '{}' a second time, expected unique names", service.name));
+    }
+    const auto endpoint = std::make_tuple(service.vip, service.protocol, service.port);
+    if (const auto [at, added] = endpoints.emplace(endpoint, service.name); !added) {
+      errors.add(mark, indexed("services", i, "vip"),
+                 fmt::format("found {} {}/{}, which is service '{}' already, expected unique endpoints",
+                             service.vip.to_string(), protocol_name(service.protocol), service.port, at->second));
+    }
+    if (!is_prime(service.table_size)) {
+      errors.add(mark, indexed("services", i, "table_size"),
+                 fmt::format("found {}, expected a prime such as 65537", service.table_size));
+    }
+    if (service.backends.size() > service.table_size) {
+      errors.add(mark, indexed("services", i, "table_size"),
+                 fmt::format("found {}, expected at least the number of backends, {}", service.table_size,
+                             service.backends.size()));
+    }
+    if (service.probe.port == 0) service.probe.port = service.port;
+    if (service.probe.timeout_ms > service.probe.interval_ms * service.probe.fall) {
+      errors.add(mark, indexed("services", i, "probe.timeout_ms"),
+                 fmt::format("found {}, expected at most interval_ms x fall, {}", service.probe.timeout_ms,
+                             service.probe.interval_ms * service.probe.fall));
+    }
+    check_backends(service, i, marks, errors);
+  }
+}
+
+bool covers(const AnnouncementConfig& announcement, const IpAddress& vip) {
+  return std::any_of(announcement.prefixes.begin(), announcement.prefixes.end(),
+                     [&](const IpPrefix& prefix) { return prefix.contains(vip); });
+}
+
+void fill_or_check_members(AnnouncementConfig& announcement, std::size_t index, const PopConfig& config,
+                           const YAML::Mark& mark, ConfigErrors& errors) {
+  if (announcement.services.empty()) {
+    for (const ServiceConfig& service : config.services) {
+      if (covers(announcement, service.vip)) announcement.services.push_back(service.name);
+    }
+    if (announcement.services.empty()) {
+      errors.add(mark, indexed("announcements", index, "prefixes"),
+                 fmt::format("found no service inside the prefixes of '{}', expected at least one", announcement.name));
+    }
+    return;
+  }
+  for (const std::string& name : announcement.services) {
+    const ServiceConfig* service = config.find_service(name);
+    if (service == nullptr) {
+      errors.add(mark, indexed("announcements", index, "services"),
+                 fmt::format("found '{}', expected the name of a service", name));
+    } else if (!covers(announcement, service->vip)) {
+      errors.add(mark, indexed("announcements", index, "services"),
+                 fmt::format("found '{}', expected its VIP {} to lie inside one of the prefixes", name,
+                             service->vip.to_string()));
+    }
+  }
+}
+
+void check_announcements(PopConfig& config, const ConfigMarks& marks, ConfigErrors& errors) {
+  std::map<std::string, std::size_t> names;
+  std::map<IpPrefix, std::string> prefixes;
+  for (std::size_t i = 0; i < config.announcements.size(); ++i) {
+    AnnouncementConfig& announcement = config.announcements[i];
+    const YAML::Mark& mark = marks.announcements[i];
+    if (!names.emplace(announcement.name, i).second) {
+      errors.add(mark, indexed("announcements", i, "name"),
+                 fmt::format("found '{}' a second time, expected unique names", announcement.name));
+    }
+    for (const IpPrefix& prefix : announcement.prefixes) {
+      if (const auto [at, added] = prefixes.emplace(prefix, announcement.name); !added) {
+        errors.add(mark, indexed("announcements", i, "prefixes"),
+                   fmt::format("found {}, which announcement '{}' has already, expected each prefix once",
+                               prefix.to_string(), at->second));
+      }
+    }
+    fill_or_check_members(announcement, i, config, mark, errors);
+  }
+  for (std::size_t i = 0; i < config.services.size(); ++i) {
+    const IpAddress& vip = config.services[i].vip;
+    const bool covered = std::any_of(config.announcements.begin(), config.announcements.end(),
+                                     [&](const AnnouncementConfig& a) { return covers(a, vip); });
+    if (!covered) {
+      errors.add(marks.services[i].mark, indexed("services", i, "vip"),
+                 fmt::format("found {}, which no announcement covers, expected it inside a prefix of announcements",
+                             vip.to_string()));
+    }
+  }
+}
+
+}  // namespace
+
+void check_config(PopConfig& config, const ConfigMarks& marks, ConfigErrors& errors) {
+  check_ports(config, marks, errors);
+  check_services(config, marks, errors);
+  check_announcements(config, marks, errors);
+}
+
+}  // namespace anypop

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <utility>
+
+#include <absl/strings/ascii.h>
+#include <absl/strings/escaping.h>
+
+#include "base/atomic_file.h"
+#include "base/config.h"
+#include "base/text.h"
+#include "config_check.h"
+#include "yaml_reader.h"
+
+namespace anypop {
+namespace {
+
+constexpr unsigned kDayMs = 86'400'000;
+
+// Adapters from the parsers of addresses to YamlMap::value().
+template <typename T>
+auto parse_into(T& out) {
+  return [&out](const std::string& found) {
+    auto parsed = T::parse(found);
+    if (parsed.ok()) out = *std::move(parsed);
+    return parsed.status();
+  };
+}
+
+void read_probe(YamlMap& map, ProbeConfig& probe) {
+  std::size_t type = 0;
+  map.choice("type", {"tcp", "http"}, type, true);
+  probe.type = type == 0 ? ProbeType::kTcp : ProbeType::kHttp;
+  map.number<std::uint16_t>("port", probe.port, 1, 65535);
+  if (probe.type == ProbeType::kHttp) {
+    map.text("path", probe.path);
+    if (!probe.path.starts_with('/')) {
+      map.error("path", fmt::format("found '{}', expected a path that begins with /", probe.path));
+    }
+    map.text("host", probe.host);
+    map.number("expected_status", probe.expected_status, 100U, 599U);
+  }
+  map.number("interval_ms", probe.interval_ms, 10U, kDayMs);
+  map.number("timeout_ms", probe.timeout_ms, 1U, kDayMs);
+  map.number("rise", probe.rise, 1U, 1000U);
+  map.number("fall", probe.fall, 1U, 1000U);
+}
+
+void read_backend(YamlMap& map, BackendConfig& backend) {
+  map.name("name", backend.name);
+  map.value("address", parse_into(backend.address), true);
+  map.number("weight", backend.weight, 1U, 1000U);
+  if (map.has("mac")) map.value("mac", parse_into(backend.mac.emplace()));
+}
+
+void read_service(YamlMap& map, ServiceConfig& service, ConfigMarks::Service& marks) {
+  marks.mark = map.mark();
+  map.name("name", service.name);
+  map.value("vip", parse_into(service.vip), true);
+  std::size_t protocol = 0;
+  map.choice("protocol", {"tcp", "udp"}, protocol, true);
+  service.protocol = protocol == 0 ? Protocol::kTcp : Protocol::kUdp;
+  map.number<std::uint16_t>("port", service.port, 1, 65535, true);
+  std::size_t forwarding = 0;
+  map.choice("forwarding", {"l2"}, forwarding);
+  map.number("table_size", service.table_size, 2U, 16'777'213U);
+  map.list(
+      "backends",
+      [&](YamlMap& entry) {
+        marks.backends.push_back(entry.mark());
+        read_backend(entry, service.backends.emplace_back());
+      },
+      true);
+  map.map(
+      "probe", [&](YamlMap& entry) { read_probe(entry, service.probe); }, true);
+}
+
+void read_announcement(YamlMap& map, AnnouncementConfig& announcement) {
+  map.name("name", announcement.name);
+  map.values(
+      "prefixes", [&](const std::string& found) { return parse_into(announcement.prefixes.emplace_back())(found); },
+      true);
+  map.values("services", [&](const std::string& found) {
+    announcement.services.push_back(found);
+    return absl::OkStatus();
+  });
+  map.number("min_healthy_percent", announcement.min_healthy_percent, 1U, 100U);
+  map.number("hold_down_ms", announcement.hold_down_ms, 0U, kDayMs);
+}
+
+void read_port(YamlMap& map, PortConfig& port) {
+  map.name("name", port.name);
+  const bool vdev = map.has("vdev");
+  if (vdev == map.has("af_xdp")) {
+    map.error("name", "found a port with neither or both of af_xdp and vdev, expected one of them");
+  }
+  port.kind = vdev ? PortKind::kVdev : PortKind::kAfXdp;
+  map.text(vdev ? "vdev" : "af_xdp", port.device);
+  map.number("queues", port.queues, 1U, 64U);
+}
+
+absl::Status parse_hash_key(const std::string& found, std::array<std::uint8_t, 16>& out) {
+  if (found.size() != 32 || !std::all_of(found.begin(), found.end(), absl::ascii_isxdigit)) {
+    // The value is a secret and is not repeated.
+    return invalid_argument("found {} characters, expected 32 hexadecimal digits (openssl rand -hex 16)", found.size());
+  }
+  const std::string bytes = absl::HexStringToBytes(found);
+  std::copy(bytes.begin(), bytes.end(), out.begin());
+  return absl::OkStatus();
+}
+
+void read_dataplane(YamlMap& map, DataplaneConfig& dataplane, ConfigMarks& marks) {
+  map.list(
+      "ports",
+      [&](YamlMap& entry) {
+        marks.ports.push_back(entry.mark());
+        read_port(entry, dataplane.ports.emplace_back());
+      },
+      true);
+  map.values("cores", [&](const std::string& found) {
+    unsigned core = 0;
+    if (const auto number = parse_number<unsigned>(found, 0, 1023)) {
+      core = *number;
+    } else {
+      return invalid_argument("found '{}', expected a core number from 0 to 1023", escaped(found));
+    }
+    dataplane.cores.push_back(core);
+    return absl::OkStatus();
+  });
+  std::size_t polling = dataplane.polling == Polling::kBusy ? 0 : 1;
+  map.choice("polling", {"busy", "adaptive"}, polling);
+  dataplane.polling = polling == 0 ? Polling::kBusy : Polling::kAdaptive;
+  map.flag("hugepages", dataplane.hugepages);
+  map.number("memory_mb", dataplane.memory_mb, 32U, 1'048'576U);
+  map.number("packet_buffers", dataplane.packet_buffers, 1024U, 16'777'216U);
+  map.value(
+      "hash_key", [&](const std::string& found) { return parse_hash_key(found, dataplane.hash_key); }, true);
+}
+
+void read_directory(YamlMap& map, std::string_view key, std::filesystem::path& out) {
+  std::string text = out;
+  map.text(key, text);
+  if (!text.starts_with('/')) map.error(key, fmt::format("found '{}', expected an absolute path", text));
+  out = text;
+}
+
+void read_pop(YamlMap& map, PopConfig& config, ConfigMarks& marks) {
+  map.name("pop", config.pop);
+  read_directory(map, "run_dir", config.run_dir);
+  read_directory(map, "state_dir", config.state_dir);
+  map.map("bird", [&](YamlMap& entry) { entry.text("socket", config.bird.socket); });
+  map.map(
+      "dataplane", [&](YamlMap& entry) { read_dataplane(entry, config.dataplane, marks); }, true);
+  map.map("monitor", [&](YamlMap& entry) {
+    entry.number("heartbeat_interval_ms", config.monitor.heartbeat_interval_ms, 10U, kDayMs);
+    entry.number("heartbeat_timeout_ms", config.monitor.heartbeat_timeout_ms, 10U, kDayMs);
+  });
+  map.list(
+      "services",
+      [&](YamlMap& entry) { read_service(entry, config.services.emplace_back(), marks.services.emplace_back()); },
+      true);
+  map.list(
+      "announcements",
+      [&](YamlMap& entry) {
+        marks.announcements.push_back(entry.mark());
+        read_announcement(entry, config.announcements.emplace_back());
+      },
+      true);
+  map.finish();
+}
+
+}  // namespace
+
+absl::StatusOr<PopConfig> parse_config(std::string_view text, const std::filesystem::path& path) {
+  ConfigErrors errors(path.string());
+  PopConfig config;
+  config.file = path;
+  // yaml-cpp reports by exception; nothing of it leaves this function.
+  try {
+    const YAML::Node root = YAML::Load(std::string(text));
+    ConfigMarks marks;
+    YamlMap map(root, "", errors);
+    read_pop(map, config, marks);
+    if (errors.ok()) check_config(config, marks, errors);
+  } catch (const YAML::Exception& problem) {
+    errors.add(problem.mark, "", fmt::format("found text that is not YAML ({}), expected a mapping", problem.msg));
+  }
+  if (!errors.ok()) return errors.status();
+  return config;
+}
+
+absl::StatusOr<PopConfig> load_config(const std::filesystem::path& path) {
+  const auto text = read_file(path);
+  if (!text.ok()) {
+    return absl::Status(text.status().code(),
+                        fmt::format("{}; expected a configuration (see pop.example.yaml)", message(text.status())));
+  }
+  return parse_config(*text, path);
+}
+
+}  // namespace anypop

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/config.h"
+
+#include <ostream>
+#include <string>
+
+#include <absl/strings/str_replace.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/text.h"
+
+namespace anypop {
+namespace {
+
+constexpr const char* kGood = R"(pop: ams
+dataplane:
+  hash_key: 000102030405060708090a0b0c0d0e0f
+  ports:
+    - {name: uplink, af_xdp: eth0}
+services:
+  - name: web4
+    vip: 198.51.100.1
+    protocol: tcp
+    port: 80
+    backends:
+      - {name: b1, address: 10.0.0.1}
+      - {name: b2, address: 10.0.0.2, weight: 3, mac: "02:00:00:00:00:02"}
+    probe: {type: http, path: /healthz, interval_ms: 100, timeout_ms: 90, rise: 1, fall: 3}
+  - name: dns6
+    vip: 2001:db8:53::53
+    protocol: udp
+    port: 53
+    backends:
+      - {name: b1, address: "2001:db8:a::1"}
+    probe: {type: tcp}
+announcements:
+  - {name: web, prefixes: [198.51.100.0/24], hold_down_ms: 500}
+  - {name: dns, prefixes: ["2001:db8:53::/48"], services: [dns6]}
+)";
+
+absl::StatusOr<PopConfig> parse(const std::string& text) { return parse_config(text, "pop.yaml"); }
+
+TEST(Config, ReadsEveryKeyAndFillsInWhatMayBeLeftOut) {
+  const auto config = parse(kGood);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->pop, "ams");
+  EXPECT_EQ(config->dataplane.hash_key[15], 15);
+  EXPECT_EQ(config->dataplane.ports[0].device, "eth0");
+  const ServiceConfig& web = *config->find_service("web4");
+  EXPECT_EQ(web.backends[1].weight, 3U);
+  EXPECT_EQ(web.backends[1].mac->to_string(), "02:00:00:00:00:02");
+  EXPECT_EQ(web.probe.type, ProbeType::kHttp);
+  EXPECT_EQ(web.probe.port, 80) << "the service's own";
+  EXPECT_EQ(config->find_announcement("web")->services, std::vector<std::string>{"web4"}) << "all inside the prefixes";
+  EXPECT_EQ(config->find_announcement("web")->hold_down_ms, 500U);
+  EXPECT_EQ(config->find_service("none"), nullptr);
+}
+
+TEST(Config, TheShippedExampleIsGood) {
+  const auto config = load_config(ANYPOP_EXAMPLE_CONFIG);
+  EXPECT_TRUE(config.ok()) << config.status();
+}
+
+TEST(Config, AMissingFileIsNamed) {
+  const auto config = load_config("/nonexistent/pop.yaml");
+  EXPECT_EQ(config.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(config.status().message()), testing::HasSubstr("/nonexistent/pop.yaml"));
+}
+
+// One change to the good file, and the one line it must give.
+struct BadCase {
+  const char* name;
+  const char* from;
+  const char* to;
+  const char* message;
+};
+
+void PrintTo(const BadCase& row, std::ostream* out) { *out << row.name; }
+
+class BadConfig : public testing::TestWithParam<BadCase> {};
+
+TEST_P(BadConfig, GivesOneLineWithFileLineKeyFoundAndExpected) {
+  const std::string text = absl::StrReplaceAll(kGood, {{GetParam().from, GetParam().to}});
+  ASSERT_NE(text, kGood);
+  const auto config = parse(text);
+  ASSERT_FALSE(config.ok());
+  EXPECT_EQ(std::string(config.status().message()), GetParam().message);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, BadConfig,
+    testing::Values(
+        BadCase{
+            "UnknownKey", "    port: 80", "    prot: 80",
+            "pop.yaml:10: services[0].prot: found an unknown key, expected one of backends, forwarding, name, port, "
+            "probe, protocol, table_size, vip"},
+        BadCase{"RepeatedKey", "pop: ams", "pop: ams\npop: fra",
+                "pop.yaml:2: pop: found the key a second time, expected it once"},
+        BadCase{"WrongType", "port: 80", "port: http",
+                "pop.yaml:10: services[0].port: found 'http', expected a whole number from 1 to 65535"},
+        BadCase{"OutOfRange", "port: 80", "port: 65536",
+                "pop.yaml:10: services[0].port: found '65536', expected a whole number from 1 to 65535"},
+        BadCase{"ListInsteadOfValue", "vip: 198.51.100.1", "vip: [198.51.100.1]",
+                "pop.yaml:8: services[0].vip: found a list, expected a single value"},
+        BadCase{"NotAnAddress", "vip: 198.51.100.1", "vip: 198.51.100",
+                "pop.yaml:8: services[0].vip: found '198.51.100', expected an IPv4 or IPv6 address"},
+        BadCase{"MissingKey", "    vip: 198.51.100.1\n", "",
+                "pop.yaml:7: services[0].vip: found nothing, expected a value"},
+        BadCase{"VipInNoAnnouncement", "vip: 2001:db8:53::53", "vip: 2001:db8:54::53",
+                "pop.yaml:24: announcements[1].services: found 'dns6', expected its VIP 2001:db8:54::53 to lie inside "
+                "one of "
+                "the prefixes"},
+        BadCase{
+            "UncoveredVip", "  - {name: dns, prefixes: [\"2001:db8:53::/48\"], services: [dns6]}\n", "",
+            "pop.yaml:15: services[1].vip: found 2001:db8:53::53, which no announcement covers, expected it inside a "
+            "prefix of announcements"},
+        BadCase{"DuplicateBackend", "{name: b2, address: 10.0.0.2", "{name: b1, address: 10.0.0.2",
+                "pop.yaml:13: services[0].backends[1].name: found 'b1' a second time, expected unique names"},
+        BadCase{"DuplicateAddress", "address: 10.0.0.2", "address: 10.0.0.1",
+                "pop.yaml:13: services[0].backends[1].address: found 10.0.0.1, which is backend 'b1' already, expected "
+                "unique "
+                "addresses"},
+        BadCase{
+            "FamilyMismatch", "address: 10.0.0.2", "address: \"2001:db8::2\"",
+            "pop.yaml:13: services[0].backends[1].address: found 2001:db8::2, expected an IPv4 address like the VIP "
+            "198.51.100.1 (l2 forwarding keeps the family)"},
+        BadCase{"UnknownService", "services: [dns6]", "services: [dns]",
+                "pop.yaml:24: announcements[1].services: found 'dns', expected the name of a service"},
+        BadCase{"HostBits", "198.51.100.0/24", "198.51.100.1/24",
+                "pop.yaml:23: announcements[0].prefixes[0]: found '198.51.100.1/24', expected no bits set behind the "
+                "prefix "
+                "length"},
+        BadCase{"HashKeyIsNotRepeated", "000102030405060708090a0b0c0d0e0f", "secret",
+                "pop.yaml:3: dataplane.hash_key: found 6 characters, expected 32 hexadecimal digits (openssl rand -hex "
+                "16)"},
+        BadCase{"NeitherPortKind", "{name: uplink, af_xdp: eth0}", "{name: uplink}",
+                "pop.yaml:5: dataplane.ports[0].name: found a port with neither or both of af_xdp and vdev, expected "
+                "one of "
+                "them"},
+        BadCase{"NotPrime", "port: 80", "port: 80\n    table_size: 65536",
+                "pop.yaml:7: services[0].table_size: found 65536, expected a prime such as 65537"},
+        BadCase{"BadName", "name: web4", "name: \"web 4\"",
+                "pop.yaml:7: services[0].name: found 'web 4', expected a name of lower-case letters, digits and inner "
+                "hyphens, at most 32 characters"},
+        BadCase{"UnknownProbe", "{type: tcp}", "{type: icmp}",
+                "pop.yaml:21: services[1].probe.type: found 'icmp', expected tcp or http"},
+        BadCase{"NotYaml", "pop: ams", "pop: [ams",
+                "pop.yaml:2: found text that is not YAML (end of sequence flow not found), expected a mapping"}),
+    [](const auto& row) { return row.param.name; });
+
+TEST(Config, TextThatIsNoMapping) {
+  EXPECT_EQ(message(parse("").status()), "pop.yaml: found nothing, expected a mapping");
+  EXPECT_EQ(message(parse("- a").status()), "pop.yaml:1: found a list, expected a mapping");
+}
+
+}  // namespace
+}  // namespace anypop

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// /etc/anypop/pop.yaml, the one file that configures every process, as a checked structure. Whoever holds a PopConfig
+// may rely on every rule of load_config(): names unique, families matching, each VIP inside an announcement.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include "base/address.h"
+
+namespace anypop {
+
+inline constexpr std::string_view kDefaultConfigPath = "/etc/anypop/pop.yaml";
+
+enum class Protocol : std::uint8_t { kTcp = 6, kUdp = 17 };  // IANA protocol numbers
+std::string_view protocol_name(Protocol protocol);           // "tcp", "udp"
+
+enum class Forwarding : std::uint8_t { kL2 };  // l2: rewrite the destination MAC, the backend answers the client itself
+std::string_view forwarding_name(Forwarding forwarding);
+
+enum class ProbeType : std::uint8_t { kTcp, kHttp };
+std::string_view probe_type_name(ProbeType type);
+
+enum class PortKind : std::uint8_t { kAfXdp, kVdev };
+enum class Polling : std::uint8_t { kBusy, kAdaptive };
+
+// How one backend is asked whether it works. Direct: from the monitor to the backend's own address.
+struct ProbeConfig {
+  ProbeType type = ProbeType::kTcp;
+  std::uint16_t port = 0;          // 0 until load_config() fills in the service's port
+  std::string path = "/";          // http
+  std::string host;                // http Host header; empty: the VIP
+  unsigned expected_status = 200;  // http
+  unsigned interval_ms = 1000;     // between the starts of two probes of one backend
+  unsigned timeout_ms = 500;       // connect and answer together
+  unsigned rise = 2;               // successes in a row that make a backend healthy
+  unsigned fall = 3;               // failures in a row that make it unhealthy
+  friend bool operator==(const ProbeConfig&, const ProbeConfig&) = default;
+};
+
+struct BackendConfig {
+  std::string name;
+  IpAddress address;
+  unsigned weight = 1;            // share of new flows, 1 to 1000
+  std::optional<MacAddress> mac;  // overrides the kernel's neighbour table
+  friend bool operator==(const BackendConfig&, const BackendConfig&) = default;
+};
+
+struct ServiceConfig {
+  std::string name;
+  IpAddress vip;
+  Protocol protocol = Protocol::kTcp;
+  std::uint16_t port = 0;
+  Forwarding forwarding = Forwarding::kL2;
+  unsigned table_size = 65537;  // Maglev slots: a prime, at least 100 times the backends is advisable
+  std::vector<BackendConfig> backends;
+  ProbeConfig probe;
+  friend bool operator==(const ServiceConfig&, const ServiceConfig&) = default;
+};
+
+struct AnnouncementConfig {
+  std::string name;
+  std::vector<IpPrefix> prefixes;
+  std::vector<std::string> services;  // all of them must work; empty in the file: every service inside the prefixes
+  unsigned min_healthy_percent = 50;  // of each service's backend weight
+  unsigned hold_down_ms = 60000;      // after a withdrawal health must have been good this long before announcing again
+  friend bool operator==(const AnnouncementConfig&, const AnnouncementConfig&) = default;
+};
+
+struct PortConfig {
+  std::string name;
+  PortKind kind = PortKind::kAfXdp;
+  std::string device;  // af_xdp: the kernel's interface; vdev: a DPDK device string such as "net_pcap0,rx_pcap=in.pcap"
+  unsigned queues = 1;
+  friend bool operator==(const PortConfig&, const PortConfig&) = default;
+};
+
+struct DataplaneConfig {
+  std::vector<PortConfig> ports;
+  std::vector<unsigned> cores;  // one worker each; empty: one worker, wherever the scheduler puts it
+  Polling polling = Polling::kAdaptive;
+  bool hugepages = true;
+  unsigned memory_mb = 128;                 // of hugepages, or of plain memory without them
+  unsigned packet_buffers = 8192;           // per port
+  std::array<std::uint8_t, 16> hash_key{};  // 32 hexadecimal digits, secret, the same on every server of the PoP
+  friend bool operator==(const DataplaneConfig&, const DataplaneConfig&) = default;
+};
+
+struct MonitorConfig {
+  unsigned heartbeat_interval_ms = 50;  // how often the dataplane is asked
+  unsigned heartbeat_timeout_ms = 200;  // a worker whose heartbeat is older counts as dead
+  friend bool operator==(const MonitorConfig&, const MonitorConfig&) = default;
+};
+
+struct BirdConfig {
+  std::string socket = "/run/bird/bird.ctl";
+  friend bool operator==(const BirdConfig&, const BirdConfig&) = default;
+};
+
+struct PopConfig {
+  std::string pop;                                      // name of this PoP
+  std::filesystem::path run_dir = "/run/anypop";        // sockets and BIRD state files; forgotten at a reboot
+  std::filesystem::path state_dir = "/var/lib/anypop";  // holds and the event log; survives a reboot
+  BirdConfig bird;
+  DataplaneConfig dataplane;
+  MonitorConfig monitor;
+  std::vector<ServiceConfig> services;
+  std::vector<AnnouncementConfig> announcements;
+  std::filesystem::path file;  // where it was read from, for messages
+
+  // Where the processes find each other.
+  std::filesystem::path dataplane_socket() const { return run_dir / "dataplane.sock"; }
+  std::filesystem::path monitor_socket() const { return run_dir / "healthmon.sock"; }
+  std::filesystem::path bird_state_dir() const { return run_dir / "bird"; }
+  std::filesystem::path holds_dir() const { return state_dir / "holds"; }
+  std::filesystem::path event_log() const { return state_dir / "events.jsonl"; }
+
+  const ServiceConfig* find_service(std::string_view name) const;            // nullptr: none of that name
+  const AnnouncementConfig* find_announcement(std::string_view name) const;  // nullptr: none of that name
+};
+
+// Reads and checks a configuration. The error is one line: file:line: key: found X, expected Y.
+absl::StatusOr<PopConfig> load_config(const std::filesystem::path& path);
+// The same for text that is already in memory; `path` is only for messages.
+absl::StatusOr<PopConfig> parse_config(std::string_view text, const std::filesystem::path& path);
+
+}  // namespace anypop

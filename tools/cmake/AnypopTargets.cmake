@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+# anypop_library(NAME [SOURCES ...] [HEADERS include/NAME/x.h ...] [DEPENDS ...] [PRIVATE_DEPENDS ...])
+#   A library with its own include root, so that a header of a library that is not linked cannot be found. Each public
+#   header is compiled alone by the target all_verify_interface_header_sets.
+# anypop_program(NAME SOURCES ... DEPENDS ...)
+# anypop_test(NAME SOURCES ... DEPENDS ... [LABEL unit])    one GoogleTest binary; each case is one ctest entry
+# anypop_benchmark(NAME SOURCES ... DEPENDS ...)            Google Benchmark
+# anypop_fuzzer(NAME SOURCES x_fuzz.cc DEPENDS ... [CORPUS dir])
+#   With ANYPOP_FUZZ a libFuzzer binary NAME; in every build NAME_replay, which runs the corpus as an ordinary test.
+include(GoogleTest)
+
+function(anypop_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;HEADERS;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  if(arg_SOURCES)
+    add_library(anypop_${name} STATIC ${arg_SOURCES})
+    target_link_libraries(anypop_${name} PUBLIC ${arg_DEPENDS} PRIVATE anypop_flags ${arg_PRIVATE_DEPENDS})
+    set(scope PUBLIC)
+  else()
+    add_library(anypop_${name} INTERFACE)
+    target_link_libraries(anypop_${name} INTERFACE ${arg_DEPENDS})
+    set(scope INTERFACE)
+  endif()
+  target_sources(anypop_${name} ${scope}
+    FILE_SET HEADERS BASE_DIRS "${CMAKE_CURRENT_SOURCE_DIR}/include" FILES ${arg_HEADERS})
+  add_library(anypop::${name} ALIAS anypop_${name})
+endfunction()
+
+function(anypop_program name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE anypop_flags ${arg_DEPENDS})
+endfunction()
+
+function(anypop_test name)
+  cmake_parse_arguments(arg "" "LABEL" "SOURCES;DEPENDS" ${ARGN})
+  if(NOT arg_LABEL)
+    set(arg_LABEL unit)
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE anypop_flags ${arg_DEPENDS} GTest::gmock_main)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/test-bin")
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${name}."
+    PROPERTIES LABELS ${arg_LABEL} TIMEOUT 120)
+endfunction()
+
+function(anypop_benchmark name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE anypop_flags ${arg_DEPENDS} benchmark::benchmark_main)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bench-bin")
+endfunction()
+
+function(anypop_fuzzer name)
+  cmake_parse_arguments(arg "" "CORPUS" "SOURCES;DEPENDS" ${ARGN})
+  if(ANYPOP_FUZZ)
+    add_executable(${name} ${arg_SOURCES})
+    target_link_libraries(${name} PRIVATE anypop_flags ${arg_DEPENDS})
+    target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/fuzz-bin")
+  else()
+    add_executable(${name}_replay ${arg_SOURCES} "${PROJECT_SOURCE_DIR}/tools/cmake/fuzz_replay_main.cc")
+    target_link_libraries(${name}_replay PRIVATE anypop_flags ${arg_DEPENDS})
+    set_target_properties(${name}_replay PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/test-bin")
+    add_test(NAME ${name}_replay COMMAND ${name}_replay "${CMAKE_CURRENT_SOURCE_DIR}/${arg_CORPUS}")
+    set_tests_properties(${name}_replay PROPERTIES LABELS unit TIMEOUT 120)
+  endif()
+endfunction()
