@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Holds: an operator's orders, which outrank health. One small file an announcement, in state_dir/holds, so that they
+// survive every restart and bgpctl can place them with every other process dead.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "base/config.h"
+
+namespace anypop::bgpctl {
+
+enum class HoldKind { kWithdraw, kAnnounce };    // keep it out, or keep it in whatever health says
+std::string_view hold_kind_name(HoldKind kind);  // "withdraw", "announce"
+
+struct Hold {
+  HoldKind kind = HoldKind::kWithdraw;
+  std::string reason;
+  std::string who;  // login name of the operator
+  std::int64_t placed_unix_ms = 0;
+  std::optional<std::int64_t> expires_unix_ms;  // nullopt: until released
+  friend bool operator==(const Hold&, const Hold&) = default;
+};
+
+// The holds in force at `now_unix_ms`, by announcement. A hold file that cannot be read or parsed is an error that
+// names the file: an order that we cannot read must not be taken for no order.
+absl::StatusOr<std::map<std::string, Hold>> load_holds(const PopConfig& config, std::int64_t now_unix_ms);
+absl::Status place_hold(const PopConfig& config, std::string_view announcement, const Hold& hold);
+// OK if there was none.
+absl::Status release_hold(const PopConfig& config, std::string_view announcement);
+
+}  // namespace anypop::bgpctl
