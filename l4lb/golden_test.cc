@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Each row of the golden table: alone, and all of them mixed in full bursts. With ANYPOP_CORPUS_DIR the rows are also
-// written there, one file per row, as seeds for the fuzzer.
+// Each row of the golden table: alone, and all of them mixed in bursts of several sizes.
+#include <algorithm>
+#include <cctype>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
-#include <numeric>
+#include <iterator>
 
-#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -61,15 +62,19 @@ TYPED_TEST(Golden, EachRowAlone) {
   }
 }
 
-TYPED_TEST(Golden, CorpusSeeds) {
-  const char* folder = std::getenv("ANYPOP_CORPUS_DIR");
-  if (folder == nullptr) GTEST_SKIP() << "set ANYPOP_CORPUS_DIR to write the seeds of pipeline_fuzz";
-  for (std::size_t i = 0; i < this->rows_.size(); ++i) {
-    const Frame& frame = this->rows_[i].input;
-    std::ofstream file(fmt::format("{}/{}-{:02}", folder, this->kFirst == 0 ? "v4" : "v6", i), std::ios::binary);
-    file.put(static_cast<char>(frame.size() >> 8U)).put(static_cast<char>(frame.size() & 0xffU));
-    file.write(reinterpret_cast<const char*>(frame.data()), static_cast<std::streamsize>(frame.size()));
-    ASSERT_TRUE(file.flush().good());
+// A new row becomes a seed of the fuzzer by running this test once with ANYPOP_WRITE_CORPUS=1.
+TYPED_TEST(Golden, EachRowIsASeedOfTheFuzzer) {
+  const bool write = std::getenv("ANYPOP_WRITE_CORPUS") != nullptr;
+  for (const GoldenRow& row : this->rows_) {
+    std::string seed = {static_cast<char>(row.input.size() >> 8U), static_cast<char>(row.input.size() & 0xffU)};
+    seed.append(reinterpret_cast<const char*>(row.input.data()), row.input.size());
+    std::string name = std::string(this->kFirst == 0 ? "v4 " : "v6 ") + row.name;
+    std::ranges::replace_if(
+        name, [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '-');
+    const std::filesystem::path path = std::filesystem::path(ANYPOP_CORPUS_DIR) / name;
+    if (write) std::ofstream(path, std::ios::binary) << seed;
+    std::ifstream file(path, std::ios::binary);
+    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), seed) << path;
   }
 }
 

@@ -36,6 +36,9 @@ Byte sbox(Byte a) {
   return table[a];
 }
 
+Byte doubled(Byte a) { return static_cast<Byte>(a < 0x80 ? a * 2 : (a * 2) ^ 0x11b); }
+Byte tripled(Byte a) { return static_cast<Byte>(doubled(a) ^ a); }
+
 Key added(Key a, const Key& b) {
   for (std::size_t i = 0; i < a.size(); ++i) a[i] = static_cast<Byte>(a[i] ^ b[i]);
   return a;
@@ -54,7 +57,7 @@ Key mixed(const Key& state) {
   Key next{};
   for (std::size_t column = 0; column < 16; column += 4) {
     for (std::size_t row = 0; row < 4; ++row) {
-      next[column + row] = static_cast<Byte>(times(2, state[column + row]) ^ times(3, state[column + (row + 1) % 4]) ^
+      next[column + row] = static_cast<Byte>(doubled(state[column + row]) ^ tripled(state[column + (row + 1) % 4]) ^
                                              state[column + (row + 2) % 4] ^ state[column + (row + 3) % 4]);
     }
   }
@@ -69,7 +72,7 @@ std::array<Key, 11> round_keys(const Key& key) {
     std::array<Byte, 4> word = words[i - 1];
     if (i % 4 == 0) {
       word = {static_cast<Byte>(sbox(word[1]) ^ constant), sbox(word[2]), sbox(word[3]), sbox(word[0])};
-      constant = times(constant, 2);
+      constant = doubled(constant);
     }
     for (std::size_t j = 0; j < 4; ++j) words[i][j] = static_cast<Byte>(words[i - 4][j] ^ word[j]);
   }
