@@ -90,6 +90,36 @@ def resolved_v4(dataplane):
     return dataplane.backend_states("tcp4")["b1"]["resolved"]
 
 
+def test_lost_neighbour_messages_are_made_up_for(tmp_path, network, balancer):
+    dataplane = balancer()
+    dataplane.process.send_signal(signal.SIGSTOP)
+    # More changes than the socket's buffer holds; the one that matters comes last and is lost.
+    changes = [f"neigh replace 10.1.0.{100 + n % 100} lladdr 02:00:00:00:{n // 100:02x}:00 dev eth0" for n in range(4000)]
+    batch = tmp_path / "changes"
+    batch.write_text("\n".join([*changes, "neigh replace 10.1.0.11 lladdr 02:00:00:00:00:99 dev eth0"]) + "\n")
+    network.ip("lb", "-batch", str(batch))
+    dataplane.process.send_signal(signal.SIGCONT)
+    wait_for("the last change is known", lambda: dataplane.backend_states("tcp4")["b1"]["mac"] == "02:00:00:00:00:99")
+    assert "messages were lost" in dataplane.text(), "nothing was lost, so nothing was tested"
+
+
+def test_more_queues_than_the_interface_has(tmp_path, network, start):
+    config = configuration(tmp_path, PORT | {"queues": 4}, SERVICES)
+    code, line = start(config, prefix=network.within("lb")).complaint()
+    assert code == 1 and "dataplane.ports[0].af_xdp: " in line and "queue" in line, line
+    assert network.xdp_program() is None
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_the_link_is_the_kernels(network, balancer):
+    dataplane = balancer()
+    network.ip("switch", "link", "set", "lb", "down")
+    wait_for("the link is seen to be down", lambda: not dataplane.get("/v1/state")["ports"][0]["link_up"])
+    network.ip("switch", "link", "set", "lb", "up")
+    wait_for("traffic flows again", lambda: network.ask("tcp", VIP4))
+    assert dataplane.get("/v1/state")["ports"][0]["link_up"]
+
+
 def test_sigterm_leaves_nothing(tmp_path, network, hugepages, balancer):
     before = free_hugepages()
     dataplane = balancer(hugepages=True)
