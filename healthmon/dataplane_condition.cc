@@ -66,9 +66,9 @@ void DataplaneCondition::on_time(SteadyTime now, SteadyTime::duration late_by) {
   state_read_ += late_by;
   if (now - state_read_ > kStateMaxAge) facts_.next_hops_known = false;
   if (now < deadline()) return;
-  dead(silence_.empty() ? fmt::format("the dataplane has not answered for {} ms", config_.heartbeat_timeout_ms)
-                        : fmt::format("the dataplane has not answered for {} ms: {}", config_.heartbeat_timeout_ms,
-                                      silence_));
+  dead(silence_.empty()
+           ? fmt::format("the dataplane has not answered for {} ms", config_.heartbeat_timeout_ms)
+           : fmt::format("the dataplane has not answered for {} ms: {}", config_.heartbeat_timeout_ms, silence_));
 }
 
 }  // namespace anypop::healthmon

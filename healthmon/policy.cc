@@ -103,6 +103,7 @@ Decision early_decision(const std::optional<std::string>& certain_fault, const s
     return decision;
   }
   decision.announce = memory.announced;
+  decision.as_found = true;
   decision.cause = fmt::format("as found at the start, until the first full round is complete: {}", missing);
   return decision;
 }
@@ -121,6 +122,7 @@ Decision decide(const PopConfig& config, const AnnouncementConfig& announcement,
           : early_decision(fault(config, announcement, facts, Unknown::kIsGood), facts.first_round_missing, memory);
   if (hold && hold->kind == bgpctl::HoldKind::kWithdraw) {
     decision.announce = false;
+    decision.as_found = false;
     decision.cause = held("out", *hold);
   } else if (hold && facts.first_round_done) {
     decision.announce = true;

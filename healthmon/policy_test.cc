@@ -56,13 +56,17 @@ TEST_F(Policy, EachBadConditionWithdrawsAndSaysWhy) {
     std::function<void(Facts&)> change;
   } kCases[] = {
       {"web4: 0 of 2 backends healthy (0 %), 50 % wanted",
-       [](Facts& f) { f.backends[0].assign(2, {Health::kUnhealthy, true}); }},
+       [](Facts& f) {
+         f.backends[0].assign(2, {Health::kUnhealthy, true});
+       }},
       {"web6: 1 of 2 backends healthy (33 %), 50 % wanted",
        [](Facts& f) { f.backends[1][1].health = Health::kUnhealthy; }},
       {"web4: 1 of 2 backends usable (33 %), 50 % wanted; next hop unresolved: b2",
        [](Facts& f) { f.backends[0][1].resolved = false; }},
       {"web4: 0 of 2 backends usable (0 %), 50 % wanted; next hop unresolved: b1, b2",
-       [](Facts& f) { f.backends[0].assign(2, {Health::kHealthy, false}); }},
+       [](Facts& f) {
+         f.backends[0].assign(2, {Health::kHealthy, false});
+       }},
       {"the dataplane does not answer",
        [](Facts& f) {
          f.dataplane = {DataplaneFacts::Condition::kDead, "the dataplane does not answer", true};

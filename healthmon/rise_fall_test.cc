@@ -43,7 +43,8 @@ TEST(RiseFall, TheFirstVerdictNeedsAsManyResultsAsAnyOther) {
             "??..U");
   EXPECT_EQ(timeline({.rise = 3, .fall = 2},
                      "++-+++++"),  //
-            "????.UUU") << "five results without a verdict are one";
+            "????.UUU")
+      << "five results without a verdict are one";
 }
 
 TEST(RiseFall, ResultsThatAlternateAreUnhealthyInTheEnd) {

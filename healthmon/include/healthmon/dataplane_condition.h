@@ -35,7 +35,9 @@ class DataplaneCondition {
   const DataplaneFacts& facts() const { return facts_; }
   SteadyTime deadline() const;  // when silence will be death
   // The state read last belongs to the heartbeat seen last. False: read it again.
-  bool state_is_current() const { return state_asked_ && instance_ == state_instance_ && generation_ <= state_generation_; }
+  bool state_is_current() const {
+    return state_asked_ && instance_ == state_instance_ && generation_ <= state_generation_;
+  }
   bool state_asked() const { return state_asked_; }  // at least once, with whatever success
 
  private:
@@ -43,7 +45,7 @@ class DataplaneCondition {
 
   MonitorConfig config_;
   DataplaneFacts facts_;
-  SteadyTime heard_;  // last fresh heartbeat, at first the start
+  SteadyTime heard_;     // last fresh heartbeat, at first the start
   std::string silence_;  // what the last question came to instead of a heartbeat; empty: nothing came
   std::string instance_;
   std::uint64_t generation_ = 0;

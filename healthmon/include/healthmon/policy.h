@@ -35,7 +35,7 @@ struct BackendFacts {
 struct DataplaneFacts {
   enum class Condition { kUnknown, kAlive, kDead };
   Condition condition = Condition::kUnknown;
-  std::string cause;            // when dead
+  std::string cause;             // when dead
   bool next_hops_known = false;  // BackendFacts::resolved is what the dataplane said, not long ago
 };
 
@@ -57,7 +57,8 @@ struct PolicyMemory {
 
 struct Decision {
   bool announce = false;
-  std::string cause;  // one plain sentence
+  bool as_found = false;  // rule 2: nothing is decided yet, touch nothing
+  std::string cause;      // one plain sentence
   Milliseconds hold_down_remaining{0};
   PolicyMemory memory;  // for the next decision
 };

@@ -11,7 +11,7 @@
 namespace anypop::healthmon {
 
 struct Found {
-  std::optional<bool> state_file;                         // nullopt: missing or not ours
+  std::optional<bool> state_file;                        // nullopt: missing or not ours
   std::optional<bgpctl::AnnouncementStanding> standing;  // nullopt: BIRD has not told, or did so before a command
 };
 
