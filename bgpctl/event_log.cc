@@ -9,25 +9,12 @@
 #include <absl/cleanup/cleanup.h>
 #include <boost/json/serialize.hpp>
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/text.h"
 #include "shared_file.h"
 
 namespace anypop::bgpctl {
-namespace {
-
-// A write cut short by a full disk leaves half a line; the next event must not be glued to it.
-bool ends_inside_line(int file) {
-  struct stat status {};
-  char last = '\n';
-  if (::fstat(file, &status) != 0 || status.st_size == 0) return false;
-  return ::pread(file, &last, 1, status.st_size - 1) == 1 && last != '\n';
-}
-
-}  // namespace
-
 std::int64_t unix_now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
       .count();
@@ -49,11 +36,10 @@ absl::Status EventLog::append(const boost::json::object& event) const {
   boost::json::object line{{"time", iso8601_utc(now)}, {"unix_ns", now}, {"by", by_}};
   for (const auto& [key, value] : event) line[key] = value;
 
-  const auto file = open_shared_file(path_, O_RDWR | O_APPEND, 0640);
+  const auto file = open_shared_file(path_, O_WRONLY | O_APPEND, 0640);
   if (!file.ok()) return file.status();
   const absl::Cleanup close_file = [&] { ::close(*file); };
-  std::string text = boost::json::serialize(line) + "\n";
-  if (ends_inside_line(*file)) text.insert(text.begin(), '\n');
+  const std::string text = boost::json::serialize(line) + "\n";
   const ssize_t written = ::write(*file, text.data(), text.size());
   if (written < 0) return errno_error(errno, "cannot write {}", path_.string());
   if (static_cast<std::size_t>(written) != text.size()) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bgpctl/event_log.h"
 
-#include <fstream>
 #include <thread>
 #include <vector>
 
@@ -56,13 +55,6 @@ TEST_F(EventLogFile, LinesOfSeveralWritersDoNotMix) {
     boost::json::parse({line.data(), line.size()}, error);
     ASSERT_FALSE(error) << line;
   }
-}
-
-TEST_F(EventLogFile, StartsANewLineAfterHalfAOne) {
-  std::filesystem::create_directories(config_.state_dir);
-  std::ofstream(config_.event_log()) << "{\"event\":\"ha";
-  ASSERT_TRUE(EventLog(config_.event_log(), "bgpctl").append({{"event", "x"}}).ok());
-  EXPECT_EQ(lines().size(), 2U);
 }
 
 TEST_F(EventLogFile, ErrorsNameThePath) {
