@@ -311,11 +311,16 @@ def test_an_operator_beats_a_monitor_that_announces_at_that_moment(lab):
         lab.bgpctl("announce", "web")
         racers = [subprocess.Popen([os.environ["BGPCTL_RACER"], str(lab.config), "web"], text=True,
                                    stdout=subprocess.PIPE, preexec_fn=die_with_parent) for _ in range(2)]
-        for racer in racers:
-            assert racer.stdout.readline() == "announcing\n"
-        withdraw(lab)
-        for racer in racers:
-            assert racer.communicate(timeout=30)[0] == "refused\n"
+        try:
+            for racer in racers:
+                assert racer.stdout.readline() == "announcing\n"
+            withdraw(lab)
+            for racer in racers:
+                assert racer.communicate(timeout=30)[0] == "refused\n"
+        finally:
+            for racer in racers:
+                racer.kill()
+                racer.wait(timeout=30)
         web = lab.status()["announcements"][0]
         assert (web["exported_to"], web["state_file"]) == ([], "withdrawn")
         lab.wait_routes([])
