@@ -118,6 +118,13 @@ def test_health_moves_traffic_by_the_time_it_is_answered(tmp_path, start):
     wait_for("b1 is back", lambda: dataplane.backend_packets("web4")["b1"] > frozen["b1"])
 
 
+def test_dropped_packets_give_their_buffers_back(tmp_path, start):
+    dataplane = endless(tmp_path, start, packet_buffers=4096)
+    for s in SERVICES:
+        dataplane.put_health(*((s["name"], b["name"], False) for b in s["backends"]))
+    wait_for("many times the buffers were dropped", lambda: dataplane.verdicts()["drop_no_backend"] > 10 * 4096)
+
+
 def test_bad_requests_are_answered_and_change_nothing(tmp_path, start):
     dataplane = endless(tmp_path, start)
     for status, method, path, body, problem in [
