@@ -158,7 +158,8 @@ void Daemon::stop_dataplane() {
 
 void Daemon::start_bird() {
   ASSERT_TRUE(bgpctl::create_missing_state_files(config_).ok());
-  const std::string text = "router id 192.0.2.1;\nprotocol device {}\n" + bgpctl::render_bird_config(config_);
+  const std::string text = "log stderr all;\ndebug protocols { states };\nrouter id 192.0.2.1;\nprotocol device {}\n" +
+                           bgpctl::render_bird_config(config_);
   ASSERT_TRUE(write_file_atomically(folder_ / "bird.conf", text).ok());
   bird_.emplace(std::vector<std::string>{kBird, "-f", "-c", (folder_ / "bird.conf").string(), "-s", config_.bird.socket,
                                          "-P", (folder_ / "bird.pid").string()},
@@ -216,6 +217,15 @@ std::optional<bool> Daemon::in_bird() const {
   const bool v4 = protocols.find("master4    up") != std::string::npos;
   const bool v6 = protocols.find("master6    up") != std::string::npos;
   return v4 == v6 ? std::optional(v4) : std::nullopt;
+}
+
+std::size_t Daemon::bird_changes() const {
+  std::ifstream log(folder_ / "bird.log");
+  std::size_t count = 0;
+  for (std::string line; std::getline(log, line);) {
+    if (line.find("anypop_web") != std::string::npos && line.find("State changed") != std::string::npos) ++count;
+  }
+  return count;
 }
 
 json::object Daemon::state() const {

@@ -63,6 +63,7 @@ class Daemon : public testing::Test {
   absl::StatusOr<bool> state_file() const;
   std::string bird(const std::string& command) const;  // birdc's output
   std::optional<bool> in_bird() const;                 // both protocols are up, or down; nullopt: one of them
+  std::size_t bird_changes() const;                    // of our protocols' states, ever
   boost::json::object state() const;                   // GET /v1/state
   std::string cause() const;                           // of the announcement's level
   std::vector<boost::json::object> events(const std::string& name) const;
