@@ -3,6 +3,7 @@
 // system call, no lock. The same code runs in the workers, over a capture, in the fuzzers and in the tests.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -39,7 +40,8 @@ class Counters {
   const Traffic& backend(std::size_t service, std::size_t backend) const;
 
   // Writer's side.
-  void count(const Packet& packet);
+  void count(std::span<const Packet> packets);
+  void count(const Packet& packet) { count(std::span(&packet, 1)); }
 
  private:
   std::array<std::atomic<std::uint64_t>, kVerdictCount> verdicts_{};
@@ -47,7 +49,8 @@ class Counters {
   std::vector<Traffic> backends_;
 };
 
-// Decides about each packet, rewrites those with Verdict::kForward in place, and counts all. At most kBurstMax packets.
+// Decides about each packet, rewrites those with Verdict::kForward in place, and counts all. Packets are taken
+// kBurstMax at a time; a burst of that size costs least per packet.
 void process_burst(const Snapshot& snapshot, std::span<Packet> packets, Counters& counters);
 
 }  // namespace anypop::l4lb

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/app.h"
+
+#include <chrono>
+#include <csignal>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <spdlog/spdlog.h>
+
+#include "base/text.h"
+#include "dataplane/control_api.h"
+#include "dataplane/eal.h"
+#include "dataplane/eal_arguments.h"
+#include "dataplane/forwarding.h"
+#include "dataplane/host_check.h"
+#include "dataplane/neighbour_monitor.h"
+#include "dataplane/port.h"
+#include "dataplane/reports.h"
+#include "dataplane/worker.h"
+#include "dataplane/worker_threads.h"
+#include "dataplane_api/http_server.h"
+
+namespace anypop::dataplane {
+namespace {
+
+std::vector<IpAddress> all_vips(const PopConfig& config) {
+  std::vector<IpAddress> vips;
+  for (const ServiceConfig& service : config.services) vips.push_back(service.vip);
+  return vips;
+}
+
+std::vector<IpAddress> addresses_to_resolve(const PopConfig& config) {
+  std::vector<IpAddress> addresses;
+  for (const ServiceConfig& service : config.services) {
+    for (const BackendConfig& backend : service.backends) {
+      if (!backend.mac) addresses.push_back(backend.address);
+    }
+  }
+  return addresses;
+}
+
+// Queue q of every port goes to worker q modulo their number, so that a worker sees both directions of a port.
+std::vector<WorkerQueue> queues_of(unsigned worker, unsigned workers, const std::vector<std::unique_ptr<Port>>& ports) {
+  std::vector<WorkerQueue> queues;
+  for (std::size_t p = 0; p < ports.size(); ++p) {
+    for (unsigned queue = worker; queue < ports[p]->config().queues; queue += workers) {
+      queues.push_back(
+          {ports[p]->id(), static_cast<std::uint16_t>(queue), p, ports[p]->mac(), ports[p]->wake_fd(queue)});
+    }
+  }
+  return queues;
+}
+
+}  // namespace
+
+class App::Impl {
+ public:
+  explicit Impl(PopConfig config) : config_(std::move(config)), signals_(io_) {}
+
+  absl::Status start() {
+    const auto began = std::chrono::steady_clock::now();
+    using Step = absl::Status (Impl::*)();
+    for (const Step step : {&Impl::check, &Impl::listen, &Impl::start_eal, &Impl::open_ports, &Impl::start_workers,
+                            &Impl::follow_neighbours}) {
+      if (absl::Status status = (this->*step)(); !status.ok()) return status;
+    }
+    eal_->log_errors_from_now_on();
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - began;
+    spdlog::info("event=start pop={} instance={} workers={} ports={} took_ms={:.0f}", config_.pop, reporters_.instance,
+                 workers_.size(), ports_.size(), took.count());
+    return absl::OkStatus();
+  }
+
+  void run() {
+    signals_.async_wait([this](boost::system::error_code error, int signal) {
+      if (error) return;
+      spdlog::info("event=stop signal={}", signal);
+      io_.stop();
+    });
+    io_.run();
+  }
+
+ private:
+  absl::Status in_file(const absl::Status& status) const {
+    return status.ok() ? status : make_error(status.code(), "{}: {}", config_.file.string(), message(status));
+  }
+
+  absl::Status check() {
+    // From here on a signal is a wish to stop that run() hears, not a death with things half made.
+    for (const int signal : {SIGTERM, SIGINT}) {
+      boost::system::error_code error;
+      signals_.add(signal, error);
+      if (error) return internal_error("cannot wait for signal {}: {}", signal, error.message());
+    }
+    host_ = look_at_host();
+    if (absl::Status status = check_host(config_, host_); !status.ok()) return status;
+    return check_run_dir(config_);
+  }
+
+  // First of all, because the socket is also what keeps a second instance out. It answers once run() runs.
+  absl::Status listen() {
+    auto server = HttpServer::listen(io_, {.socket_path = config_.dataplane_socket()},
+                                     [this](const HttpRequest& request) { return answer(api_, request); });
+    if (!server.ok()) return in_file(server.status());
+    server_ = *std::move(server);
+    return absl::OkStatus();
+  }
+
+  absl::Status start_eal() {
+    auto eal = Eal::start(eal_arguments(config_.dataplane, host_.cpus));
+    if (!eal.ok()) return in_file(eal.status());
+    eal_ = *std::move(eal);
+    return absl::OkStatus();
+  }
+
+  absl::Status open_ports() {
+    const DataplaneConfig& dataplane = config_.dataplane;
+    for (std::size_t i = 0; i < dataplane.ports.size(); ++i) {
+      auto port = Port::open({.config = dataplane.ports[i],
+                              .key = fmt::format("dataplane.ports[{}]", i),
+                              .packet_buffers = dataplane.packet_buffers,
+                              .memory_mb = dataplane.memory_mb,
+                              .vips = all_vips(config_)});
+      if (!port.ok()) return in_file(port.status());
+      ports_.push_back(*std::move(port));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status start_workers() {
+    const unsigned count = worker_count(config_.dataplane);
+    forwarding_ = std::make_unique<Forwarding>(config_, ports_.front()->mac());
+    auto& snapshots = forwarding_->publish_to(count);
+    for (unsigned i = 0; i < count; ++i) {
+      workers_.push_back(std::make_unique<Worker>(i, queues_of(i, count, ports_), config_.services,
+                                                  config_.dataplane.polling, snapshots));
+    }
+    reporters_ = {&config_, make_instance_name(), forwarding_.get(), &ports_, &workers_};
+    api_ = {[this] { return report_heartbeat(reporters_); }, [this] { return report_state(reporters_); },
+            [this] { return report_stats(reporters_); },
+            [this](const dataplane_api::HealthUpdate& update) { return set_health(update); }};
+    auto threads = WorkerThreads::launch(workers_);
+    if (!threads.ok()) return in_file(threads.status());
+    threads_ = *std::move(threads);
+    return absl::OkStatus();
+  }
+
+  absl::Status follow_neighbours() {
+    std::vector<unsigned> interfaces;
+    for (const auto& port : ports_) {
+      if (port->interface_index() != 0) interfaces.push_back(port->interface_index());
+    }
+    if (interfaces.empty()) return absl::OkStatus();
+    auto neighbours = NeighbourMonitor::start(io_, NeighbourTable(std::move(interfaces), addresses_to_resolve(config_)),
+                                              [this] { use_neighbours(); });
+    if (!neighbours.ok()) return in_file(neighbours.status());
+    neighbours_ = *std::move(neighbours);
+    use_neighbours();
+    return absl::OkStatus();
+  }
+
+  void use_neighbours() {
+    const NeighbourTable& table = neighbours_->table();
+    log_generation(forwarding_->set_next_hops([&](const IpAddress& address) { return table.mac(address); }),
+                   "neighbours");
+  }
+
+  absl::Status set_health(const dataplane_api::HealthUpdate& update) {
+    const absl::Status status = forwarding_->set_health(update);
+    log_generation(status, "health");
+    return status;
+  }
+
+  void log_generation(const absl::Status& status, std::string_view cause) {
+    const std::uint64_t generation = l4lb::generation(forwarding_->snapshot());
+    if (!status.ok()) {
+      spdlog::warn("event=snapshot cause={} generation={} error=\"{}\"", cause, generation, message(status));
+    } else if (generation != logged_generation_) {
+      spdlog::info("event=snapshot cause={} generation={}", cause, generation);
+    }
+    logged_generation_ = generation;
+  }
+
+  // Destroyed from the last to the first: nobody polls a port that is closed, and the socket goes last.
+  PopConfig config_;
+  HostFacts host_;
+  boost::asio::io_context io_{1};
+  boost::asio::signal_set signals_;
+  ControlApi api_;
+  std::unique_ptr<HttpServer> server_;
+  std::unique_ptr<Eal> eal_;
+  std::vector<std::unique_ptr<Port>> ports_;
+  std::unique_ptr<Forwarding> forwarding_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<WorkerThreads> threads_;
+  Reporters reporters_;
+  std::unique_ptr<NeighbourMonitor> neighbours_;
+  std::uint64_t logged_generation_ = 1;  // the first one is part of the start
+};
+
+absl::StatusOr<std::unique_ptr<App>> App::start(PopConfig config) {
+  auto impl = std::make_unique<Impl>(std::move(config));
+  if (absl::Status status = impl->start(); !status.ok()) return status;
+  return std::unique_ptr<App>(new App(std::move(impl)));
+}
+
+App::App(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+App::~App() = default;
+void App::run() { impl_->run(); }
+
+}  // namespace anypop::dataplane

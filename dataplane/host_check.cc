@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/host_check.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include <fmt/ranges.h>
+#include <linux/capability.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "dataplane/eal_arguments.h"
+
+namespace anypop::dataplane {
+namespace {
+
+constexpr std::uint64_t kMegabyte = 1U << 20U;
+
+absl::Status check_cores(const PopConfig& config, const HostFacts& facts) {
+  std::set<unsigned> seen;
+  for (std::size_t i = 0; i < config.dataplane.cores.size(); ++i) {
+    const unsigned core = config.dataplane.cores[i];
+    if (std::find(facts.cpus.begin(), facts.cpus.end(), core) == facts.cpus.end()) {
+      return failed_precondition(
+          "{}: dataplane.cores[{}]: found {}, expected one of the cores this process may use: {}", config.file.string(),
+          i, core, fmt::join(facts.cpus, ", "));
+    }
+    if (!seen.insert(core).second) {
+      return failed_precondition("{}: dataplane.cores[{}]: found {} a second time, expected each core once",
+                                 config.file.string(), i, core);
+    }
+  }
+  unsigned queues = 0;
+  for (const PortConfig& port : config.dataplane.ports) queues = std::max(queues, port.queues);
+  if (worker_count(config.dataplane) > queues) {
+    return failed_precondition(
+        "{}: dataplane.cores: found {} workers, expected at most {}, the queues of the widest port; remedy: raise "
+        "dataplane.ports[].queues or name fewer cores",
+        config.file.string(), worker_count(config.dataplane), queues);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status check_capabilities(const PopConfig& config, std::size_t port, const HostFacts& facts) {
+  static constexpr std::array kNeeded = {
+      std::pair<unsigned, std::string_view>{CAP_NET_ADMIN, "CAP_NET_ADMIN"},
+      std::pair<unsigned, std::string_view>{CAP_NET_RAW, "CAP_NET_RAW"},
+      std::pair<unsigned, std::string_view>{CAP_BPF, "CAP_BPF"},
+      std::pair<unsigned, std::string_view>{CAP_IPC_LOCK, "CAP_IPC_LOCK"},
+  };
+  std::vector<std::string_view> missing;
+  for (const auto& [bit, name] : kNeeded) {
+    if ((facts.capabilities >> bit & 1U) == 0) missing.push_back(name);
+  }
+  if (missing.empty()) return absl::OkStatus();
+  return permission_denied(
+      "{}: dataplane.ports[{}].af_xdp: this process lacks {}; expected them for an XDP program and its sockets; "
+      "remedy: "
+      "run it as root or by its systemd unit",
+      config.file.string(), port, fmt::join(missing, ", "));
+}
+
+absl::Status check_interface(const PopConfig& config, std::size_t index, const HostFacts& facts) {
+  const std::string& wanted = config.dataplane.ports[index].device;
+  const auto at = std::find_if(facts.interfaces.begin(), facts.interfaces.end(),
+                               [&](const HostInterface& interface) { return interface.name == wanted; });
+  if (at == facts.interfaces.end()) {
+    std::vector<std::string_view> names;
+    for (const HostInterface& interface : facts.interfaces) names.push_back(interface.name);
+    return failed_precondition("{}: dataplane.ports[{}].af_xdp: no interface '{}' in this network namespace, found {}",
+                               config.file.string(), index, escaped(wanted), fmt::join(names, ", "));
+  }
+  if (at->mtu_bytes > kAfXdpMtuMaxBytes) {
+    return failed_precondition(
+        "{}: dataplane.ports[{}].af_xdp: '{}' has an MTU of {}, expected at most {}; remedy: ip link set {} mtu 1500",
+        config.file.string(), index, wanted, at->mtu_bytes, kAfXdpMtuMaxBytes, wanted);
+  }
+  return absl::OkStatus();
+}
+
+// A vdev has no kernel interface, hence no neighbour table to learn from.
+absl::Status check_next_hops(const PopConfig& config) {
+  const auto& ports = config.dataplane.ports;
+  const auto at =
+      std::find_if(ports.begin(), ports.end(), [](const auto& port) { return port.kind == PortKind::kVdev; });
+  if (at == ports.end()) return absl::OkStatus();
+  for (std::size_t s = 0; s < config.services.size(); ++s) {
+    for (std::size_t b = 0; b < config.services[s].backends.size(); ++b) {
+      if (config.services[s].backends[b].mac) continue;
+      return failed_precondition(
+          "{}: services[{}].backends[{}].mac: found none for '{}', expected a MAC: port '{}' is a vdev, which has no "
+          "neighbour table to learn it from",
+          config.file.string(), s, b, config.services[s].backends[b].name, at->name);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status check_memory(const PopConfig& config, const HostFacts& facts) {
+  const DataplaneConfig& dataplane = config.dataplane;
+  const std::uint64_t wanted = dataplane.memory_mb * kMegabyte;
+  const std::uint64_t buffers = dataplane.packet_buffers * kPacketBufferBytes * dataplane.ports.size();
+  if (const std::uint64_t needed = buffers + 8 * kMegabyte; needed > wanted) {
+    return failed_precondition(
+        "{}: dataplane.memory_mb: found {}, expected at least {} for {} ports of {} packet_buffers",
+        config.file.string(), dataplane.memory_mb, needed / kMegabyte + 1, dataplane.ports.size(),
+        dataplane.packet_buffers);
+  }
+  if (!dataplane.hugepages || facts.hugepages_free_bytes >= wanted) return absl::OkStatus();
+  if (facts.hugepage_bytes == 0) {
+    return failed_precondition("{}: dataplane.hugepages: this kernel has none; remedy: dataplane.hugepages: false",
+                               config.file.string());
+  }
+  const std::uint64_t missing_pages =
+      (wanted - facts.hugepages_free_bytes + facts.hugepage_bytes - 1) / facts.hugepage_bytes;
+  return failed_precondition(
+      "{}: dataplane.memory_mb: {} MB of hugepages wanted, {} MB free; remedy: sysctl vm.nr_hugepages={}, or "
+      "dataplane.hugepages: false",
+      config.file.string(), dataplane.memory_mb, facts.hugepages_free_bytes / kMegabyte,
+      facts.hugepages_total + missing_pages);
+}
+
+}  // namespace
+
+absl::Status check_host(const PopConfig& config, const HostFacts& facts) {
+  for (std::size_t i = 0; i < config.dataplane.ports.size(); ++i) {
+    if (config.dataplane.ports[i].kind != PortKind::kAfXdp) continue;
+    if (absl::Status status = check_interface(config, i, facts); !status.ok()) return status;
+    if (absl::Status status = check_capabilities(config, i, facts); !status.ok()) return status;
+  }
+  if (absl::Status status = check_next_hops(config); !status.ok()) return status;
+  if (absl::Status status = check_cores(config, facts); !status.ok()) return status;
+  return check_memory(config, facts);
+}
+
+absl::Status check_run_dir(const PopConfig& config) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(config.run_dir, error)) {
+    return failed_precondition("{}: run_dir: no folder {}; remedy: install -d -m 0755 {}", config.file.string(),
+                               config.run_dir.string(), config.run_dir.string());
+  }
+  if (::access(config.run_dir.c_str(), W_OK | X_OK) != 0) {
+    return permission_denied(
+        "{}: run_dir: user {} may not write to {} ({}); remedy: run as the folder's owner or as root",
+        config.file.string(), ::geteuid(), config.run_dir.string(), std::generic_category().message(errno));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace anypop::dataplane

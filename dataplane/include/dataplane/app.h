@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The running dataplane: everything made in order, and unmade in the reverse one.
+#pragma once
+
+#include <memory>
+
+#include <absl/status/statusor.h>
+
+#include "base/config.h"
+
+namespace anypop::dataplane {
+
+class App {
+ public:
+  // Checks the host, takes the control socket and the ports, and starts the workers. On an error nothing is left. The
+  // calling thread becomes the control thread.
+  static absl::StatusOr<std::unique_ptr<App>> start(PopConfig config);
+  ~App();
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
+
+  // Answers the control socket until SIGTERM or SIGINT.
+  void run();
+
+ private:
+  class Impl;
+  explicit App(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace anypop::dataplane

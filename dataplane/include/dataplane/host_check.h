@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// What this machine must offer before anything is started, so that the operator reads one line with the key of the
+// configuration instead of DPDK's. Looking and judging are apart: check_host() is pure.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <absl/status/status.h>
+
+#include "base/config.h"
+
+namespace anypop::dataplane {
+
+struct HostInterface {
+  std::string name;
+  unsigned mtu_bytes = 1500;
+};
+
+struct HostFacts {
+  std::vector<HostInterface> interfaces;   // of this network namespace
+  std::vector<unsigned> cpus;              // that this process may use, ascending
+  std::uint64_t capabilities = 0;          // effective ones, bit CAP_x each (linux/capability.h)
+  std::uint64_t hugepage_bytes = 0;        // of the default size
+  std::uint64_t hugepages_free_bytes = 0;  // free and not reserved, all sizes
+  std::uint64_t hugepages_total = 0;       // pages of the default size, in use or not
+};
+
+HostFacts look_at_host();
+
+// FailedPrecondition or PermissionDenied: "FILE: key: found, expected, remedy" for the first thing that is missing.
+absl::Status check_host(const PopConfig& config, const HostFacts& facts);
+
+// run_dir exists, is a folder, and may be written to by this process. Touches the file system.
+absl::Status check_run_dir(const PopConfig& config);
+
+// The largest MTU that an AF_XDP port can carry: one frame, with its headroom, fits in a page.
+inline constexpr unsigned kAfXdpMtuMaxBytes = 3498;
+// What one packet buffer takes of the memory, metadata included.
+inline constexpr std::uint64_t kPacketBufferBytes = 2560;
+
+}  // namespace anypop::dataplane

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a worker does while no packet comes. Busy polling does nothing. Adaptive polling looks a few times more and then
+// sleeps: in the kernel until a packet arrives, when every queue has a descriptor to wait for; else in short naps that
+// grow. One worker's thread.
+#pragma once
+
+#include <chrono>
+#include <vector>
+
+#include <poll.h>
+
+#include "base/config.h"
+
+namespace anypop::dataplane {
+
+// The heartbeat goes on while idle: no sleep is longer.
+inline constexpr std::chrono::milliseconds kSleepMax{10};
+inline constexpr std::chrono::microseconds kNapMax{100};
+// Empty polls before the first sleep. A poll costs well below a microsecond, a sleep and a wake-up tens of them.
+inline constexpr unsigned kEmptyPollsBeforeSleep = 64;
+
+class IdleStrategy {
+ public:
+  // `wake_fds`: one per queue, -1 where the device has none.
+  IdleStrategy(Polling polling, const std::vector<int>& wake_fds);
+
+  void worked() { empty_polls_ = 0; }
+  // After an empty poll: is it time to sleep?
+  bool tired() { return adaptive_ && ++empty_polls_ > kEmptyPollsBeforeSleep; }
+  void sleep();
+
+ private:
+  bool adaptive_;
+  bool can_wait_;
+  std::vector<pollfd> fds_;
+  unsigned empty_polls_ = 0;
+};
+
+}  // namespace anypop::dataplane

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// One Ethernet port: a DPDK device, its packet memory and, for af_xdp, the claim on the kernel's interface and our XDP
+// program on it. Control thread only; what a worker needs of it is a QueueHandle.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <absl/status/statusor.h>
+#include <rte_mbuf.h>
+
+#include "base/address.h"
+#include "base/config.h"
+#include "dataplane/steering.h"
+
+namespace anypop::dataplane {
+
+struct PortOptions {
+  PortConfig config;
+  std::string key;  // in the configuration, for messages: "dataplane.ports[0]"
+  unsigned packet_buffers = 8192;
+  unsigned memory_mb = 128;     // for messages
+  std::vector<IpAddress> vips;  // to steer, af_xdp
+};
+
+struct PortCounters {
+  std::uint64_t rx_packets = 0;
+  std::uint64_t tx_packets = 0;
+  std::uint64_t rx_missed = 0;  // by the device: no buffer, ring full
+};
+
+class Port {
+ public:
+  // Configured and started, ready to be polled. Whatever was begun is undone on an error.
+  static absl::StatusOr<std::unique_ptr<Port>> open(PortOptions options);
+  ~Port();  // stops, closes, detaches XDP; no worker may poll any more
+  Port(const Port&) = delete;
+  Port& operator=(const Port&) = delete;
+
+  const PortConfig& config() const { return options_.config; }
+  std::uint16_t id() const { return id_; }
+  const MacAddress& mac() const { return mac_; }
+  // The kernel's interface, for its neighbour table; 0 for a vdev.
+  unsigned interface_index() const { return interface_index_; }
+  // Readable when packets wait on this queue; -1: the device has no such thing.
+  int wake_fd(unsigned queue) const { return wake_fds_[queue]; }
+
+  bool link_up() const;
+  PortCounters counters() const;
+
+ private:
+  explicit Port(PortOptions options) : options_(std::move(options)) {}
+  std::string device_string() const;
+  absl::Status take_interface();
+  absl::Status probe();
+  absl::Status make_pool();
+  absl::Status configure();
+  absl::Status set_up_queues();
+  absl::Status start();
+  void warn_if_link_is_down() const;
+
+  PortOptions options_;
+  std::string device_name_;
+  OwnedFd claim_;
+  OwnedFd object_;
+  std::uint16_t id_ = UINT16_MAX;
+  bool probed_ = false;
+  bool started_ = false;
+  rte_mempool* pool_ = nullptr;
+  MacAddress mac_;
+  unsigned interface_index_ = 0;
+  std::vector<int> wake_fds_;
+};
+
+}  // namespace anypop::dataplane

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The answers of the control socket, put together from what ports, workers and the forwarding state say of themselves.
+// Control thread; reads the workers' counters without holding them up.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/config.h"
+#include "dataplane/forwarding.h"
+#include "dataplane/port.h"
+#include "dataplane/worker.h"
+#include "dataplane_api/messages.h"
+
+namespace anypop::dataplane {
+
+// Everything that reports. The parts outlive it.
+struct Reporters {
+  const PopConfig* config = nullptr;
+  std::string instance;
+  const Forwarding* forwarding = nullptr;
+  const std::vector<std::unique_ptr<Port>>* ports = nullptr;
+  const std::vector<std::unique_ptr<Worker>>* workers = nullptr;
+};
+
+dataplane_api::Heartbeat report_heartbeat(const Reporters& from);
+dataplane_api::State report_state(const Reporters& from);
+dataplane_api::Stats report_stats(const Reporters& from);
+
+// A name that no other run of the program has had.
+std::string make_instance_name();
+
+}  // namespace anypop::dataplane

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// The XDP program that steers VIP packets from a kernel interface into the dataplane (bpf/steer.bpf.c). DPDK's AF_XDP
+// driver loads and attaches it; this side hands it the object, clears away what a killed process left, and fills the
+// VIP maps, which it finds through the attached program. Control thread only.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "base/address.h"
+
+namespace anypop::dataplane {
+
+// A file descriptor that is closed at the end.
+class OwnedFd {
+ public:
+  OwnedFd() = default;
+  explicit OwnedFd(int fd) : fd_(fd) {}
+  ~OwnedFd() { reset(); }
+  OwnedFd(OwnedFd&& other) noexcept : fd_(other.release()) {}
+  OwnedFd& operator=(OwnedFd&& other) noexcept {
+    if (this != &other) {
+      reset();
+      fd_ = other.release();
+    }
+    return *this;
+  }
+  int get() const { return fd_; }
+  int release() {
+    const int fd = fd_;
+    fd_ = -1;
+    return fd;
+  }
+
+ private:
+  void reset();
+  int fd_ = -1;
+};
+
+// Only one dataplane may steer an interface. The claim is an abstract Unix socket: it belongs to the network namespace,
+// as the interface does, and it goes when the process goes. AlreadyExists: a living dataplane holds it.
+absl::StatusOr<OwnedFd> claim_interface(const std::string& interface);
+
+// Makes room for our program. A steering program of ours on a claimed interface is left over and is removed;
+// AlreadyExists for somebody else's, which is never touched.
+absl::Status clear_stale_steering(const std::string& interface);
+
+// The compiled program in memory; its path is /proc/self/fd/N as long as the descriptor lives.
+absl::StatusOr<OwnedFd> steering_object();
+std::string fd_path(const OwnedFd& fd);
+
+// Adds VIPs to the maps of the program that is attached to `interface`, once the driver has attached it.
+absl::Status steer_vips(const std::string& interface, const std::vector<IpAddress>& vips);
+
+}  // namespace anypop::dataplane

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// A worker: one thread on one core that carries packets from its receive queues through the engine to the transmit
+// queue of the same port, run to completion, sharing nothing with other workers. What others may read of it are
+// counters and the heartbeat, each with one writer.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include <rte_common.h>
+
+#include "base/address.h"
+#include "base/config.h"
+#include "dataplane/idle.h"
+#include "dataplane/published.h"
+#include "l4lb/pipeline.h"
+#include "l4lb/snapshot.h"
+
+namespace anypop::dataplane {
+
+struct WorkerQueue {
+  std::uint16_t port = 0;
+  std::uint16_t queue = 0;
+  std::size_t port_index = 0;  // in the configuration
+  MacAddress mac;              // of the port, the source of what leaves by it
+  int wake_fd = -1;            // see Port::wake_fd()
+};
+
+// What a queue lost on this worker's side of the device.
+struct alignas(RTE_CACHE_LINE_SIZE) QueueCounters {
+  std::atomic<std::uint64_t> tx_dropped{0};        // forwarded, but the port took no more
+  std::atomic<std::uint64_t> rx_multi_segment{0};  // larger than a packet buffer
+};
+
+struct alignas(RTE_CACHE_LINE_SIZE) HeartbeatCell {
+  std::atomic<std::uint64_t> loops{0};
+  std::atomic<std::uint64_t> last_tsc{0};  // rte_rdtsc() at the last pass
+};
+
+class alignas(RTE_CACHE_LINE_SIZE) Worker {
+ public:
+  Worker(unsigned number, std::vector<WorkerQueue> queues, const std::vector<ServiceConfig>& services, Polling polling,
+         Published<l4lb::Snapshot>& snapshots);
+
+  // Polls until stop(). The worker's thread.
+  void run();
+  void stop() { stop_.store(true, std::memory_order_relaxed); }
+
+  // Any thread.
+  unsigned number() const { return number_; }
+  const l4lb::Counters& counters() const { return counters_; }
+  const std::vector<WorkerQueue>& queues() const { return queues_; }
+  const QueueCounters& queue_counters(std::size_t queue) const { return queue_counters_[queue]; }
+  std::uint64_t loops() const { return heartbeat_.loops.load(std::memory_order_relaxed); }
+  double age_ms() const;  // since the last pass; since the construction before the first one
+
+ private:
+  unsigned poll(const WorkerQueue& queue, QueueCounters& lost, const l4lb::Snapshot& snapshot);
+  void beat();
+
+  HeartbeatCell heartbeat_;
+  std::atomic<bool> stop_ = false;
+  unsigned number_;
+  std::vector<WorkerQueue> queues_;
+  std::vector<QueueCounters> queue_counters_;
+  l4lb::Counters counters_;
+  Published<l4lb::Snapshot>::Reader snapshots_;
+  IdleStrategy idle_;
+};
+
+}  // namespace anypop::dataplane

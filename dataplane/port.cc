@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/port.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <iterator>
+
+#include <net/if.h>
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <spdlog/spdlog.h>
+#include <sys/ioctl.h>
+
+#include "base/text.h"
+#include "dataplane/eal.h"
+#include "xsk_sockets.h"
+
+namespace anypop::dataplane {
+namespace {
+
+constexpr std::uint16_t kDescriptors = 2048;  // a queue's worth: AF_XDP's fill ring has this size
+constexpr unsigned kPoolCache = 256;          // buffers a core keeps to itself: several bursts
+
+// The kernel's own flags; DPDK's AF_XDP driver reports the link as up whatever happens to it.
+std::optional<unsigned> kernel_flags(const std::string& interface) {
+  const OwnedFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  std::strncpy(request.ifr_name, interface.c_str(), IFNAMSIZ - 1);
+  if (fd.get() < 0 || ::ioctl(fd.get(), SIOCGIFFLAGS, &request) != 0) return std::nullopt;
+  return static_cast<unsigned>(static_cast<unsigned short>(request.ifr_flags));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Port>> Port::open(PortOptions options) {
+  auto port = std::unique_ptr<Port>(new Port(std::move(options)));
+  using Step = absl::Status (Port::*)();
+  for (const Step step :
+       {&Port::take_interface, &Port::probe, &Port::make_pool, &Port::configure, &Port::set_up_queues, &Port::start}) {
+    if (absl::Status status = (*port.*step)(); !status.ok()) {
+      const PortConfig& config = port->config();
+      return make_error(status.code(), "{}.{}: {}{}", port->options_.key,
+                        config.kind == PortKind::kAfXdp ? "af_xdp" : "vdev", message(status), take_dpdk_error());
+    }
+  }
+  port->warn_if_link_is_down();
+  return port;
+}
+
+Port::~Port() {
+  if (started_) rte_eth_dev_stop(id_);
+  if (probed_) {
+    rte_device* device = nullptr;
+    if (rte_eth_dev_info info{}; rte_eth_dev_info_get(id_, &info) == 0) device = info.device;
+    rte_eth_dev_close(id_);
+    if (device != nullptr) rte_dev_remove(device);
+  }
+  rte_mempool_free(pool_);
+}
+
+absl::Status Port::take_interface() {
+  if (config().kind != PortKind::kAfXdp) return absl::OkStatus();
+  interface_index_ = ::if_nametoindex(config().device.c_str());
+  auto claim = claim_interface(config().device);
+  if (!claim.ok()) return claim.status();
+  claim_ = *std::move(claim);
+  if (absl::Status status = clear_stale_steering(config().device); !status.ok()) return status;
+  auto object = steering_object();
+  if (!object.ok()) return object.status();
+  object_ = *std::move(object);
+  return absl::OkStatus();
+}
+
+std::string Port::device_string() const {
+  if (config().kind == PortKind::kVdev) return config().device;
+  // busy_budget=0: without it the driver enters the kernel at every empty poll.
+  return fmt::format("net_af_xdp_{0},iface={0},start_queue=0,queue_count={1},busy_budget=0,xdp_prog={2}",
+                     config().device, config().queues, fd_path(object_));
+}
+
+absl::Status Port::probe() {
+  const std::string device = device_string();
+  device_name_ = device.substr(0, device.find(','));
+  if (const int error = rte_dev_probe(device.c_str()); error != 0) {
+    return failed_precondition("DPDK cannot open '{}': {}", escaped(config().device), rte_strerror(-error));
+  }
+  if (rte_eth_dev_get_port_by_name(device_name_.c_str(), &id_) != 0) {
+    return failed_precondition("found '{}', expected a DPDK Ethernet device such as net_pcap0", escaped(device_name_));
+  }
+  probed_ = true;
+  rte_ether_addr address{};
+  rte_eth_macaddr_get(id_, &address);
+  mac_ = MacAddress(std::to_array(address.addr_bytes));
+  return absl::OkStatus();
+}
+
+absl::Status Port::make_pool() {
+  // One contiguous pool per port: AF_XDP makes it the memory that the kernel writes to.
+  const std::string name = fmt::format("packets_{}", id_);
+  pool_ = rte_pktmbuf_pool_create(name.c_str(), options_.packet_buffers, kPoolCache, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+                                  rte_eth_dev_socket_id(id_));
+  if (pool_ != nullptr) return absl::OkStatus();
+  return resource_exhausted("no memory for {} packet buffers within dataplane.memory_mb: {}; remedy: raise it",
+                            options_.packet_buffers, options_.memory_mb);
+}
+
+absl::Status Port::configure() {
+  const rte_eth_conf conf{};
+  const auto queues = static_cast<std::uint16_t>(config().queues);
+  if (const int error = rte_eth_dev_configure(id_, queues, queues, &conf); error != 0) {
+    return failed_precondition("the device does not take {} queues: {}", queues, rte_strerror(-error));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Port::set_up_queues() {
+  std::uint16_t rx_descriptors = kDescriptors;
+  std::uint16_t tx_descriptors = kDescriptors;
+  rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx_descriptors, &tx_descriptors);
+  const auto socket = static_cast<unsigned>(rte_eth_dev_socket_id(id_));
+  for (std::uint16_t queue = 0; queue < config().queues; ++queue) {
+    const std::vector<int> before = open_xsk_sockets();
+    if (const int error = rte_eth_rx_queue_setup(id_, queue, rx_descriptors, socket, nullptr, pool_); error != 0) {
+      return failed_precondition("cannot set up receive queue {} of {}: {}", queue, config().queues,
+                                 rte_strerror(-error));
+    }
+    if (const int error = rte_eth_tx_queue_setup(id_, queue, tx_descriptors, socket, nullptr); error != 0) {
+      return failed_precondition("cannot set up transmit queue {} of {}: {}", queue, config().queues,
+                                 rte_strerror(-error));
+    }
+    const std::vector<int> after = open_xsk_sockets();
+    std::vector<int> added;
+    std::set_difference(after.begin(), after.end(), before.begin(), before.end(), std::back_inserter(added));
+    wake_fds_.push_back(added.size() == 1 ? added.front() : -1);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Port::start() {
+  if (const int error = rte_eth_dev_start(id_); error != 0) {
+    return failed_precondition("the device does not start: {}", rte_strerror(-error));
+  }
+  started_ = true;
+  return config().kind == PortKind::kAfXdp ? steer_vips(config().device, options_.vips) : absl::OkStatus();
+}
+
+void Port::warn_if_link_is_down() const {
+  if (!link_up()) spdlog::warn("event=link port={} device={} up=false", config().name, config().device);
+}
+
+bool Port::link_up() const {
+  if (config().kind == PortKind::kAfXdp) {
+    const auto flags = kernel_flags(config().device);
+    return flags && (*flags & IFF_UP) != 0 && (*flags & IFF_RUNNING) != 0;
+  }
+  rte_eth_link link{};
+  return rte_eth_link_get_nowait(id_, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+}
+
+PortCounters Port::counters() const {
+  rte_eth_stats stats{};
+  if (rte_eth_stats_get(id_, &stats) != 0) return {};
+  return {stats.ipackets, stats.opackets, stats.imissed + stats.rx_nombuf};
+}
+
+}  // namespace anypop::dataplane

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/worker.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+namespace anypop::dataplane {
+namespace {
+
+constexpr std::size_t kSourceMacOffset = 6;  // in the Ethernet header (IEEE 802.3)
+
+std::vector<int> wake_fds(const std::vector<WorkerQueue>& queues) {
+  std::vector<int> fds;
+  for (const WorkerQueue& queue : queues) fds.push_back(queue.wake_fd);
+  return fds;
+}
+
+// One writer: no read-modify-write needed.
+void add(std::atomic<std::uint64_t>& counter, std::uint64_t amount) {
+  counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+Worker::Worker(unsigned number, std::vector<WorkerQueue> queues, const std::vector<ServiceConfig>& services,
+               Polling polling, Published<l4lb::Snapshot>& snapshots)
+    : number_(number),
+      queues_(std::move(queues)),
+      queue_counters_(queues_.size()),
+      counters_(services),
+      snapshots_(snapshots, number),
+      idle_(polling, wake_fds(queues_)) {
+  heartbeat_.last_tsc.store(rte_rdtsc(), std::memory_order_relaxed);
+}
+
+void Worker::beat() {
+  add(heartbeat_.loops, 1);
+  heartbeat_.last_tsc.store(rte_rdtsc(), std::memory_order_relaxed);
+}
+
+double Worker::age_ms() const {
+  // The other core's counter may be ahead of ours by a little.
+  const std::uint64_t last = heartbeat_.last_tsc.load(std::memory_order_relaxed);
+  const std::uint64_t now = std::max(rte_rdtsc(), last);
+  return static_cast<double>(now - last) * 1e3 / static_cast<double>(rte_get_tsc_hz());
+}
+
+void Worker::run() {
+  snapshots_.online();
+  while (!stop_.load(std::memory_order_relaxed)) {
+    const l4lb::Snapshot& snapshot = snapshots_.load();
+    unsigned packets = 0;
+    for (std::size_t i = 0; i < queues_.size(); ++i) packets += poll(queues_[i], queue_counters_[i], snapshot);
+    beat();
+    snapshots_.quiescent();
+    if (packets > 0) {
+      idle_.worked();
+    } else if (idle_.tired()) {
+      snapshots_.offline();
+      idle_.sleep();
+      snapshots_.online();
+    }
+  }
+  snapshots_.offline();
+}
+
+unsigned Worker::poll(const WorkerQueue& queue, QueueCounters& lost, const l4lb::Snapshot& snapshot) {
+  std::array<rte_mbuf*, l4lb::kBurstMax> received;
+  const std::uint16_t count = rte_eth_rx_burst(queue.port, queue.queue, received.data(), received.size());
+  if (count == 0) return 0;
+
+  std::array<rte_mbuf*, l4lb::kBurstMax> linear;
+  std::array<l4lb::Packet, l4lb::kBurstMax> packets;
+  std::size_t kept = 0;
+  for (rte_mbuf* mbuf : std::span(received).first(count)) {
+    if (mbuf->nb_segs != 1) {
+      add(lost.rx_multi_segment, 1);
+      rte_pktmbuf_free(mbuf);
+      continue;
+    }
+    linear[kept] = mbuf;
+    packets[kept++] = {.data = rte_pktmbuf_mtod(mbuf, std::byte*), .length_bytes = mbuf->data_len};
+  }
+  process_burst(snapshot, std::span(packets).first(kept), counters_);
+
+  std::array<rte_mbuf*, l4lb::kBurstMax> leaving;
+  std::array<rte_mbuf*, l4lb::kBurstMax> dropped;
+  std::uint16_t leaving_count = 0;
+  unsigned dropped_count = 0;
+  for (std::size_t i = 0; i < kept; ++i) {
+    if (packets[i].verdict == l4lb::Verdict::kForward) {
+      // The snapshot knows one port's MAC; with several, what leaves must bear the MAC of the port it leaves by.
+      std::memcpy(packets[i].data + kSourceMacOffset, queue.mac.bytes().data(), queue.mac.bytes().size());
+      leaving[leaving_count++] = linear[i];
+    } else {
+      dropped[dropped_count++] = linear[i];
+    }
+  }
+  if (dropped_count > 0) rte_pktmbuf_free_bulk(dropped.data(), dropped_count);
+  if (leaving_count > 0) {
+    const std::uint16_t sent = rte_eth_tx_burst(queue.port, queue.queue, leaving.data(), leaving_count);
+    if (sent < leaving_count) {
+      add(lost.tx_dropped, leaving_count - sent);
+      rte_pktmbuf_free_bulk(leaving.data() + sent, leaving_count - sent);
+    }
+  }
+  return count;
+}
+
+}  // namespace anypop::dataplane

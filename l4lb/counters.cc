@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "l4lb/pipeline.h"
+
+namespace anypop::l4lb {
+namespace {
+
+// One writer, so a plain load and store: readers see whole values, and no bus lock is taken.
+void add(std::atomic<std::uint64_t>& counter, std::uint64_t more) {
+  counter.store(counter.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+}
+
+std::size_t backends_of_all(const std::vector<ServiceConfig>& services) {
+  std::size_t sum = 0;
+  for (const ServiceConfig& service : services) sum += service.backends.size();
+  return sum;
+}
+
+}  // namespace
+
+Counters::Counters(const std::vector<ServiceConfig>& services) : backends_(backends_of_all(services)) {
+  std::size_t first = 0;
+  for (const ServiceConfig& service : services) {
+    first_backend_.push_back(first);
+    first += service.backends.size();
+  }
+}
+
+std::uint64_t Counters::verdict(Verdict verdict) const {
+  return verdicts_[static_cast<std::size_t>(verdict)].load(std::memory_order_relaxed);
+}
+
+const Counters::Traffic& Counters::backend(std::size_t service, std::size_t backend) const {
+  return backends_[first_backend_[service] + backend];
+}
+
+void Counters::count(std::span<const Packet> packets) {
+  // Summed here first: adding to one and the same word for every packet would wait for the store each time.
+  std::uint64_t forwarded = 0;
+  for (const Packet& packet : packets) {
+    if (packet.verdict != Verdict::kForward) {
+      add(verdicts_[static_cast<std::size_t>(packet.verdict)], 1);
+      continue;
+    }
+    ++forwarded;
+    Traffic& traffic = backends_[first_backend_[packet.service] + packet.backend];
+    add(traffic.packets, 1);
+    add(traffic.bytes, packet.length_bytes);
+  }
+  add(verdicts_[static_cast<std::size_t>(Verdict::kForward)], forwarded);
+}
+
+}  // namespace anypop::l4lb

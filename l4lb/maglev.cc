@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "maglev.h"
+
+#include <algorithm>
+#include <cassert>
+#include <numeric>
+
+namespace anypop::l4lb {
+namespace {
+
+// FNV-1a, then the finalizer of splitmix64, because FNV's upper bits depend little on the last characters. No key:
+// names are the operator's.
+std::uint64_t hash_name(std::string_view name, std::uint64_t seed) {
+  std::uint64_t hash = 0xcbf29ce484222325ULL ^ seed;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  hash = (hash ^ (hash >> 30U)) * 0xbf58476d1ce4e5b9ULL;
+  hash = (hash ^ (hash >> 27U)) * 0x94d049bb133111ebULL;
+  return hash ^ (hash >> 31U);
+}
+
+// One bit per slot: for 65537 slots 8 KiB, which stay in the first-level cache while the table itself would not.
+class Bitmap {
+ public:
+  explicit Bitmap(std::uint32_t bits) : words_(bits / 64 + 1) {}
+  bool test(std::uint32_t bit) const { return ((words_[bit / 64] >> (bit % 64)) & 1U) != 0; }
+  void set(std::uint32_t bit) { words_[bit / 64] |= std::uint64_t{1} << (bit % 64); }
+
+ private:
+  std::vector<std::uint64_t> words_;
+};
+
+struct Walker {
+  std::uint32_t position = 0;
+  std::uint32_t skip = 0;
+  std::uint32_t left = 0;         // slots still to take
+  std::uint64_t credit = 0;       // towards its next turn
+  std::uint64_t credit_step = 0;  // earned in each round
+  std::uint16_t backend = 0;
+};
+
+std::vector<std::size_t> by_name(std::span<const MaglevMember> members) {
+  std::vector<std::size_t> order(members.size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::sort(order.begin(), order.end(),
+            [&](std::size_t a, std::size_t b) { return members[a].name < members[b].name; });
+  return order;
+}
+
+std::uint64_t total_weight(std::span<const MaglevMember> members) {
+  return std::accumulate(members.begin(), members.end(), std::uint64_t{0},
+                         [](std::uint64_t sum, const MaglevMember& member) { return sum + member.weight; });
+}
+
+}  // namespace
+
+MaglevSequence maglev_sequence(std::string_view name, std::uint32_t size) {
+  return {.offset = static_cast<std::uint32_t>(hash_name(name, 0) % size),
+          .skip = static_cast<std::uint32_t>(hash_name(name, 0x9e3779b97f4a7c15ULL) % (size - 1) + 1)};
+}
+
+std::vector<std::uint32_t> maglev_shares(std::span<const MaglevMember> members, std::uint32_t size) {
+  const std::uint64_t total = total_weight(members);
+  std::vector<std::uint32_t> shares;
+  std::uint32_t given = 0;
+  for (const MaglevMember& member : members) {
+    shares.push_back(static_cast<std::uint32_t>(std::uint64_t{size} * member.weight / total));
+    given += shares.back();
+  }
+  std::vector<std::size_t> order = by_name(members);
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return std::uint64_t{size} * members[a].weight % total > std::uint64_t{size} * members[b].weight % total;
+  });
+  for (std::size_t i = 0; given < size; ++i, ++given) ++shares[order[i]];
+  return shares;
+}
+
+// The paper lets every backend take one slot a turn. Here a backend earns credit in proportion to its weight and takes
+// as many slots a round as it has whole credits, so a round costs one step per backend however uneven the weights are,
+// and it stops at its exact share.
+std::vector<std::uint16_t> build_maglev(std::span<const MaglevMember> members, std::uint32_t size) {
+  assert(!members.empty() && members.size() <= size);
+  const std::vector<std::uint32_t> shares = maglev_shares(members, size);
+  const std::uint64_t credit_per_turn = total_weight(members);
+  std::vector<Walker> walkers;
+  for (const std::size_t i : by_name(members)) {
+    const MaglevSequence sequence = maglev_sequence(members[i].name, size);
+    walkers.push_back({.position = sequence.offset,
+                       .skip = sequence.skip,
+                       .left = shares[i],
+                       .credit_step = std::uint64_t{members[i].weight} * members.size(),
+                       .backend = members[i].backend});
+  }
+  std::vector<std::uint16_t> slots(size);
+  Bitmap taken(size);
+  for (std::uint32_t filled = 0; filled < size;) {
+    for (Walker& walker : walkers) {
+      walker.credit += walker.credit_step;
+      for (; walker.credit >= credit_per_turn; walker.credit -= credit_per_turn) {
+        if (walker.left == 0) continue;
+        while (taken.test(walker.position)) {
+          walker.position += walker.skip;
+          if (walker.position >= size) walker.position -= size;
+        }
+        taken.set(walker.position);
+        slots[walker.position] = walker.backend;
+        --walker.left;
+        ++filled;
+      }
+    }
+  }
+  return slots;
+}
+
+}  // namespace anypop::l4lb

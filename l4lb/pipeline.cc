@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// Theory of operation. A burst goes through stages, one loop each: what one stage needs, the stage before has asked the
+// cache for, so that the memory latencies of a burst overlap instead of adding up.
+//
+//   parse     → flows, sorted into one lane per address family     prefetch: home in the service table
+//   service   → service of each flow; the others leave             (small table)
+//   hash      → keyed hash, Maglev slot                            prefetch: the slot
+//   decide    → backend, verdict
+//   rewrite   → MAC addresses
+//   count
+//
+// A packet leaves its lane as soon as it has a verdict; parse has none of them enter that is not a whole flow. The
+// lanes hold the family in their type, so no later stage asks for it again.
+//
+// The TTL (hop limit) stays as it is. A router must lower it because loops of routers are possible; here the next hop
+// is the backend that owns the VIP, which consumes the packet: it is a bridge's step, not a router's. Traceroute, GTSM
+// (RFC 5082) and both checksums then see what they would see without a balancer.
+#include "l4lb/pipeline.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "parse.h"
+#include "snapshot_layout.h"
+
+namespace anypop::l4lb {
+namespace {
+
+// How many packets ahead headers are asked for while parsing.
+constexpr std::size_t kHeadersAhead = 4;
+
+// Flows of one family, in the order of the burst. Arrays side by side, valid up to `count`; not initialized, because
+// that would cost more than parsing does.
+template <class F>
+struct Lane {
+  std::size_t count = 0;
+  std::array<std::uint8_t, kBurstMax> packet;  // index in the burst
+  std::array<Flow<F>, kBurstMax> flow;
+  std::array<std::uint32_t, kBurstMax> home;  // in the service table
+  std::array<std::uint16_t, kBurstMax> service;
+  std::array<std::uint64_t, kBurstMax> hash;
+  std::array<const std::uint16_t*, kBurstMax> slot;
+};
+
+template <class F>
+ServiceKey<F> service_key(const Flow<F>& flow) {
+  return {.vip = flow.destination, .port = flow.destination_port, .protocol = flow.protocol};
+}
+
+template <class F>
+void parse_into(const Snapshot& snapshot, Packet& packet, std::size_t index, std::uint32_t ip_offset, Lane<F>& lane) {
+  const ServiceTable<F>& services = snapshot.services_of<F>();
+  Flow<F>& flow = lane.flow[lane.count];
+  const IpFinding found = parse_ip<F>({packet.data, packet.length_bytes}, ip_offset, flow);
+  if (found.fault != Verdict::kForward) {
+    const bool ours = !found.destination_known || services.has_vip(flow.destination);
+    packet.verdict = ours ? found.fault : Verdict::kPassNotVip;
+    return;
+  }
+  lane.packet[lane.count] = static_cast<std::uint8_t>(index);
+  lane.home[lane.count] = services.home(service_key(flow));
+  services.prefetch(lane.home[lane.count]);
+  ++lane.count;
+}
+
+void parse(const Snapshot& snapshot, std::span<Packet> packets, Lane<V4>& v4, Lane<V6>& v6) {
+  for (std::size_t i = 0; i < packets.size(); ++i) {
+    if (i + kHeadersAhead < packets.size()) __builtin_prefetch(packets[i + kHeadersAhead].data);
+    Packet& packet = packets[i];
+    packet.service = kNone;
+    packet.backend = kNone;
+    const Layer2 layer2 = parse_ethernet({packet.data, packet.length_bytes});
+    switch (layer2.next) {
+      case Layer2::Next::kIpv4: parse_into(snapshot, packet, i, layer2.ip_offset, v4); break;
+      case Layer2::Next::kIpv6: parse_into(snapshot, packet, i, layer2.ip_offset, v6); break;
+      case Layer2::Next::kOther: packet.verdict = Verdict::kPassNotVip; break;
+      case Layer2::Next::kTruncated: packet.verdict = Verdict::kDropTruncated; break;
+    }
+  }
+}
+
+// Moves what stays to the front of the lane.
+template <class F>
+void find_services(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& lane) {
+  const ServiceTable<F>& services = snapshot.services_of<F>();
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < lane.count; ++i) {
+    Packet& packet = packets[lane.packet[i]];
+    packet.service = services.find(lane.home[i], service_key(lane.flow[i]));
+    if (packet.service == kNone) {
+      packet.verdict = services.has_vip(lane.flow[i].destination) ? Verdict::kDropNoService : Verdict::kPassNotVip;
+    } else if (snapshot.services[packet.service].slots == nullptr) {
+      packet.verdict = Verdict::kDropNoBackend;
+    } else {
+      lane.service[kept] = packet.service;
+      lane.packet[kept] = lane.packet[i];
+      if (kept != i) lane.flow[kept] = lane.flow[i];
+      ++kept;
+    }
+  }
+  lane.count = kept;
+}
+
+template <class F>
+void find_slots(const Snapshot& snapshot, Lane<F>& lane) {
+  snapshot.hash.hash(std::span(lane.flow).first(lane.count), std::span(lane.hash).first(lane.count));
+  for (std::size_t i = 0; i < lane.count; ++i) {
+    const ServiceEntry& service = snapshot.services[lane.service[i]];
+    lane.slot[i] = service.slots + slot_of(lane.hash[i], service.slot_count);
+    __builtin_prefetch(lane.slot[i]);
+  }
+}
+
+template <class F>
+void decide_and_rewrite(const Snapshot& snapshot, std::span<Packet> packets, const Lane<F>& lane) {
+  for (std::size_t i = 0; i < lane.count; ++i) {
+    Packet& packet = packets[lane.packet[i]];
+    const BackendEntry& backend = snapshot.backends[snapshot.services[lane.service[i]].first_backend + *lane.slot[i]];
+    packet.backend = backend.backend;
+    packet.verdict = backend.verdict;
+    if (packet.verdict == Verdict::kForward) std::memcpy(packet.data, backend.macs.data(), backend.macs.size());
+  }
+}
+
+template <class F>
+void process_lane(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& lane) {
+  if (lane.count == 0) return;
+  find_services(snapshot, packets, lane);
+  find_slots(snapshot, lane);
+  decide_and_rewrite(snapshot, packets, lane);
+}
+
+void process_at_most_a_burst(const Snapshot& snapshot, std::span<Packet> packets, Counters& counters) {
+  Lane<V4> v4;
+  Lane<V6> v6;
+  parse(snapshot, packets, v4, v6);
+  process_lane(snapshot, packets, v4);
+  process_lane(snapshot, packets, v6);
+  counters.count(packets);
+}
+
+}  // namespace
+
+void process_burst(const Snapshot& snapshot, std::span<Packet> packets, Counters& counters) {
+  while (!packets.empty()) {
+    const std::size_t now = std::min(packets.size(), kBurstMax);
+    process_at_most_a_burst(snapshot, packets.first(now), counters);
+    packets = packets.subspan(now);
+  }
+}
+
+}  // namespace anypop::l4lb

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a Snapshot is made of: three small arrays that workers read in this order, one cache line in each.
+//   service table → ServiceEntry → its Maglev slot → BackendEntry
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "flow_hash.h"
+#include "l4lb/snapshot.h"
+#include "l4lb/verdict.h"
+#include "service_table.h"
+
+namespace anypop::l4lb {
+
+// Shared by every service and snapshot with the same members.
+struct MaglevTable {
+  std::vector<std::uint16_t> slots;  // backend within the service
+  std::vector<std::uint32_t> owned;  // slots of each backend within the service
+};
+
+struct ServiceEntry {
+  const std::uint16_t* slots = nullptr;  // nullptr: no healthy backend
+  std::uint32_t slot_count = 0;
+  std::uint32_t first_backend = 0;  // in Snapshot::backends
+};
+static_assert(sizeof(ServiceEntry) == 16);
+
+struct BackendEntry {
+  std::array<std::uint8_t, 12> macs{};  // destination and source, as a frame starts
+  std::uint16_t backend = 0;            // within its service
+  Verdict verdict = Verdict::kDropNextHopUnresolved;
+};
+static_assert(sizeof(BackendEntry) == 16);
+
+class Snapshot {
+ public:
+  template <class F>
+  const ServiceTable<F>& services_of() const {
+    if constexpr (F::kFamily == Family::kV4) return services_v4;
+    if constexpr (F::kFamily == Family::kV6) return services_v6;
+  }
+
+  FlowHash hash;
+  ServiceTable<V4> services_v4;
+  ServiceTable<V6> services_v6;
+  std::vector<ServiceEntry> services;  // in the order of the configuration
+  std::vector<BackendEntry> backends;  // service by service
+  std::uint64_t generation = 0;
+  std::vector<std::shared_ptr<const MaglevTable>> tables;  // by service; keeps ServiceEntry::slots alive
+};
+
+}  // namespace anypop::l4lb
