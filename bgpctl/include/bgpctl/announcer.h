@@ -1,5 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The hand on BIRD's control socket, used by bgpctl and by the monitor: look, and set announcements as levels.
+//
+// Two writers. The monitor may decide to announce at the moment when an operator withdraws. The operator's order must
+// win, whichever way the steps interleave:
+//   operator (bgpctl withdraw)   hold file → lock → state file → disable → unlock
+//   monitor (announce)                       lock → is there a hold? → state file → enable → unlock
+// The hold is on disk before the operator asks for the lock. So an announcer that gets the lock later sees the hold and
+// does nothing, and one that got it before is finished when the operator's state file and `disable` come, as the last
+// word. The lock is bird_state_dir()/.lock (flock, so the death of its holder frees it), held for one set().
+//
+// Withdrawing must not depend on anybody: after 200 ms without the lock (its holder waits for a BIRD that hangs) a
+// withdrawal goes on without it. An announcement gives up after the same time and is tried again by whoever wants it.
+// What can still go wrong then, an `enable` of the hung BIRD's connection carried out last, is seen by the read-back
+// and repaired; the state file is right from the start. Waiting is a timer; nothing blocks the io_context but small
+// file writes.
 #pragma once
 
 #include <cstdint>
@@ -42,6 +56,8 @@ class Announcer {
   // State file first, then enable or disable for each of the announcement's protocols. The state file is written even
   // when BIRD does not answer, so that a BIRD that comes back comes back right. A protocol that BIRD does not know is
   // FailedPrecondition with the remedy (bgpctl render).
+  // announced = true while a withdraw hold is in force: FailedPrecondition that names the hold, and nothing is done;
+  // so too when the hold cannot be read. Aborted: another process is changing a level; try again.
   void set(const AnnouncementConfig& announcement, bool announced, std::function<void(SetResult)> handler);
 
  private:

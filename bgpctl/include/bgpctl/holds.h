@@ -31,6 +31,9 @@ struct Hold {
 // The holds in force at `now_unix_ms`, by announcement. A hold file that cannot be read or parsed is an error that
 // names the file: an order that we cannot read must not be taken for no order.
 absl::StatusOr<std::map<std::string, Hold>> load_holds(const PopConfig& config, std::int64_t now_unix_ms);
+// The same for one announcement, so that one bad file does not stop the others. NotFound: no such announcement.
+absl::StatusOr<std::optional<Hold>> load_hold(const PopConfig& config, std::string_view announcement,
+                                              std::int64_t now_unix_ms);
 absl::Status place_hold(const PopConfig& config, std::string_view announcement, const Hold& hold);
 // OK if there was none.
 absl::Status release_hold(const PopConfig& config, std::string_view announcement);

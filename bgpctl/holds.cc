@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bgpctl/holds.h"
+
+#include <cerrno>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <unistd.h>
+
+#include "base/atomic_file.h"
+#include "base/text.h"
+#include "shared_file.h"
+
+namespace anypop::bgpctl {
+namespace {
+
+namespace json = boost::json;
+
+// Only names of the configuration become paths.
+absl::StatusOr<std::filesystem::path> hold_path(const PopConfig& config, std::string_view announcement) {
+  if (config.find_announcement(announcement) == nullptr) {
+    return not_found("found announcement '{}', expected one of {}", escaped(announcement), config.file.string());
+  }
+  return config.holds_dir() / fmt::format("{}.json", announcement);
+}
+
+absl::Status wrong(const std::filesystem::path& path, std::string_view what) {
+  return invalid_argument(
+      "{}: {}; expected a hold as bgpctl writes it; repair it with `bgpctl release` and place it "
+      "again",
+      path.string(), what);
+}
+
+const json::string* text_at(const json::object& object, std::string_view key) {
+  const json::value* value = object.if_contains(key);
+  return value == nullptr ? nullptr : value->if_string();
+}
+
+const std::int64_t* number_at(const json::object& object, std::string_view key) {
+  const json::value* value = object.if_contains(key);
+  return value == nullptr ? nullptr : value->if_int64();
+}
+
+absl::StatusOr<Hold> parse_hold(std::string_view text, const std::filesystem::path& path) {
+  json::error_code error;
+  const json::value value = json::parse({text.data(), text.size()}, error);
+  if (error || !value.is_object()) return wrong(path, "found no JSON object");
+  const json::object& object = value.as_object();
+  const json::string* kind = text_at(object, "kind");
+  const json::string* reason = text_at(object, "reason");
+  const json::string* who = text_at(object, "who");
+  const std::int64_t* placed = number_at(object, "placed_unix_ms");
+  if (kind == nullptr || reason == nullptr || who == nullptr || placed == nullptr) {
+    return wrong(path, "found no kind, reason, who or placed_unix_ms");
+  }
+  Hold hold{HoldKind::kWithdraw, std::string(*reason), std::string(*who), *placed, std::nullopt};
+  if (*kind == hold_kind_name(HoldKind::kAnnounce)) {
+    hold.kind = HoldKind::kAnnounce;
+  } else if (*kind != hold_kind_name(HoldKind::kWithdraw)) {
+    return wrong(path, fmt::format("found kind '{}'", escaped({kind->data(), kind->size()})));
+  }
+  if (const json::value* expires = object.if_contains("expires_unix_ms"); expires != nullptr && !expires->is_null()) {
+    if (!expires->is_int64()) return wrong(path, "found an expires_unix_ms that is no whole number");
+    hold.expires_unix_ms = expires->as_int64();
+  }
+  return hold;
+}
+
+}  // namespace
+
+std::string_view hold_kind_name(HoldKind kind) { return kind == HoldKind::kWithdraw ? "withdraw" : "announce"; }
+
+absl::StatusOr<std::optional<Hold>> load_hold(const PopConfig& config, std::string_view announcement,
+                                              std::int64_t now_unix_ms) {
+  const auto path = hold_path(config, announcement);
+  if (!path.ok()) return path.status();
+  const absl::StatusOr<std::string> text = read_file(*path);
+  if (absl::IsNotFound(text.status())) return std::nullopt;
+  if (!text.ok()) return text.status();
+  absl::StatusOr<Hold> hold = parse_hold(*text, *path);
+  if (!hold.ok()) return hold.status();
+  if (hold->expires_unix_ms && *hold->expires_unix_ms <= now_unix_ms) return std::nullopt;
+  return *std::move(hold);
+}
+
+absl::StatusOr<std::map<std::string, Hold>> load_holds(const PopConfig& config, std::int64_t now_unix_ms) {
+  std::map<std::string, Hold> holds;
+  for (const AnnouncementConfig& announcement : config.announcements) {
+    absl::StatusOr<std::optional<Hold>> hold = load_hold(config, announcement.name, now_unix_ms);
+    if (!hold.ok()) return hold.status();
+    if (*hold) holds.emplace(announcement.name, **std::move(hold));
+  }
+  return holds;
+}
+
+absl::Status place_hold(const PopConfig& config, std::string_view announcement, const Hold& hold) {
+  const auto path = hold_path(config, announcement);
+  if (!path.ok()) return path.status();
+  if (absl::Status folder = make_shared_folder(config.holds_dir()); !folder.ok()) return folder;
+  const json::string_view kind(hold_kind_name(hold.kind).data(), hold_kind_name(hold.kind).size());
+  json::object object{
+      {"kind", kind}, {"reason", hold.reason}, {"who", hold.who}, {"placed_unix_ms", hold.placed_unix_ms}};
+  if (hold.expires_unix_ms) object["expires_unix_ms"] = *hold.expires_unix_ms;
+  return write_file_atomically(*path, json::serialize(object) + "\n");
+}
+
+absl::Status release_hold(const PopConfig& config, std::string_view announcement) {
+  const auto path = hold_path(config, announcement);
+  if (!path.ok()) return path.status();
+  if (::unlink(path->c_str()) != 0 && errno != ENOENT) return errno_error(errno, "cannot remove {}", path->string());
+  return absl::OkStatus();
+}
+
+}  // namespace anypop::bgpctl

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <chrono>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <boost/asio/steady_timer.hpp>
+
+#include "base/text.h"
+#include "bgpctl/announcement.h"
+#include "bgpctl/event_log.h"
+#include "bgpctl/holds.h"
+#include "operations.h"
+#include "state_lock.h"
+
+namespace anypop::bgpctl {
+namespace {
+
+constexpr std::chrono::milliseconds kLockPatience{200};
+constexpr std::chrono::milliseconds kLockRetry{5};
+
+absl::Status answer_error(const ReplyLine& error, const std::string& socket, const std::string& protocol) {
+  if (error.code == kReplyNoProtocol || error.code == kReplyParseError) {
+    return failed_precondition(
+        "BIRD at {} has no protocol '{}'; include the text of `bgpctl render` in bird.conf and run `birdc configure`",
+        socket, protocol);
+  }
+  if (error.code == kReplyAccessDenied) {
+    return permission_denied("BIRD's socket {} is restricted to reading; expected the one that may disable protocols",
+                             socket);
+  }
+  return internal_error("BIRD at {} answers {:04} '{}' for protocol '{}'", socket, error.code, escaped(error.text),
+                        protocol);
+}
+
+// lock → hold → state file → a command for each protocol.
+class SetLevel : public std::enable_shared_from_this<SetLevel> {
+ public:
+  SetLevel(boost::asio::io_context& io, std::shared_ptr<Session> session, SetRequest request,
+           std::shared_ptr<const bool> stopped, std::function<void(SetResult)> done)
+      : session_(std::move(session)),
+        request_(std::move(request)),
+        stopped_(std::move(stopped)),
+        done_(std::move(done)),
+        protocols_(protocol_names(request_.announcement)),
+        retry_(io) {}
+
+  void start() {
+    result_.started_unix_ns = unix_now_ns();
+    patience_end_ = std::chrono::steady_clock::now() + kLockPatience;
+    take_lock();
+  }
+
+ private:
+  void take_lock() {
+    if (*stopped_) return;
+    absl::StatusOr<StateLock> lock = StateLock::try_take(request_.config);
+    if (absl::IsAborted(lock.status()) && std::chrono::steady_clock::now() < patience_end_) {
+      retry_.expires_after(kLockRetry);
+      retry_.async_wait([self = shared_from_this()](boost::system::error_code) { self->take_lock(); });
+      return;
+    }
+    if (lock.ok()) lock_ = *std::move(lock);
+    if (!request_.announced) return write_file();  // with or without the lock
+    if (!lock.ok()) return finish(lock.status());
+    check_hold();
+  }
+
+  void check_hold() {
+    const std::string& name = request_.announcement.name;
+    const auto hold = load_hold(request_.config, name, unix_now_ns() / 1'000'000);
+    if (!hold.ok()) return finish(hold.status());
+    if (*hold && (*hold)->kind == HoldKind::kWithdraw) {
+      return finish(failed_precondition("'{}' is held withdrawn by {}: {}; `bgpctl release {}` ends the hold", name,
+                                        escaped((*hold)->who), escaped((*hold)->reason), name));
+    }
+    write_file();
+  }
+
+  void write_file() {
+    const absl::Status written = write_state_file(request_.config, request_.announcement, request_.announced);
+    result_.status.Update(written);
+    // Announcing over a file that says no would last until somebody's next configure. Withdrawing is worth a try
+    // whatever the disk says.
+    if (!written.ok() && request_.announced) return finish(written);
+    command_next();
+  }
+
+  void command_next() {
+    if (*stopped_) return;
+    if (next_ == protocols_.size()) return finish(absl::OkStatus());
+    std::string line = fmt::format("{} \"{}\"", request_.announced ? "enable" : "disable", protocols_[next_]);
+    session_->command(
+        line, [self = shared_from_this()](absl::StatusOr<Reply> reply) { self->take_reply(std::move(reply)); },
+        [self = shared_from_this(), line] {
+          if (self->result_.sent_unix_ns == 0) self->result_.sent_unix_ns = unix_now_ns();
+          self->result_.commands.push_back(line);
+        });
+  }
+
+  void take_reply(absl::StatusOr<Reply> reply) {
+    if (!reply.ok()) return finish(reply.status());
+    result_.replied_unix_ns = unix_now_ns();
+    if (const ReplyLine* error = reply->error(); error != nullptr) {
+      result_.status.Update(answer_error(*error, session_->socket_path(), protocols_[next_]));
+    }
+    ++next_;
+    command_next();
+  }
+
+  void finish(const absl::Status& status) {
+    result_.status.Update(status);
+    lock_.reset();
+    if (!*stopped_) done_(std::move(result_));
+  }
+
+  std::shared_ptr<Session> session_;
+  SetRequest request_;
+  std::shared_ptr<const bool> stopped_;
+  std::function<void(SetResult)> done_;
+  std::vector<std::string> protocols_;
+  std::size_t next_ = 0;
+  std::optional<StateLock> lock_;
+  boost::asio::steady_timer retry_;
+  std::chrono::steady_clock::time_point patience_end_;
+  SetResult result_;
+};
+
+}  // namespace
+
+void set_level(boost::asio::io_context& io, const std::shared_ptr<Session>& session, SetRequest request,
+               std::shared_ptr<const bool> stopped, std::function<void(SetResult)> done) {
+  std::make_shared<SetLevel>(io, session, std::move(request), std::move(stopped), std::move(done))->start();
+}
+
+}  // namespace anypop::bgpctl

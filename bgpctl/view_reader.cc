@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "view_reader.h"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include <absl/strings/ascii.h>
+
+#include "base/text.h"
+
+namespace anypop::bgpctl {
+namespace {
+
+constexpr std::array<std::string_view, 9> kBgpStates{"Established", "OpenConfirm", "OpenSent", "Connect", "Active",
+                                                     "Passive",     "Idle",        "Close",    "Down"};
+
+// The first word, taken off `text`.
+std::string_view take_word(std::string_view& text) {
+  const std::size_t start = std::min(text.find_first_not_of(" \t"), text.size());
+  const std::size_t end = std::min(text.find_first_of(" \t", start), text.size());
+  const std::string_view word = text.substr(start, end - start);
+  text.remove_prefix(end);
+  return word;
+}
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t start = text.find_first_not_of(" \t");
+  if (start == std::string_view::npos) return {};
+  return text.substr(start, text.find_last_not_of(" \t") - start + 1);
+}
+
+// What follows "Since", whose number of words `timeformat protocol` decides. For BGP the state's own word is looked
+// for; otherwise everything that starts with a digit is taken for date or time.
+std::string info_of(std::string_view kind, std::string_view rest) {
+  std::string_view scan = rest;
+  for (;;) {
+    const std::string_view here = trimmed(scan);
+    const std::string_view word = take_word(scan);
+    if (word.empty()) break;
+    if (kind == "BGP" && std::find(kBgpStates.begin(), kBgpStates.end(), word) != kBgpStates.end()) {
+      return std::string(here);
+    }
+    if (kind != "BGP" && !absl::ascii_isdigit(static_cast<unsigned char>(word.front()))) return std::string(here);
+  }
+  return {};
+}
+
+absl::Status refused(const Reply& reply, std::string_view command) {
+  const ReplyLine* error = reply.error();
+  if (error == nullptr) return absl::OkStatus();
+  return failed_precondition("BIRD answers '{}' with {:04} {}", command, error->code, escaped(error->text));
+}
+
+}  // namespace
+
+std::string parse_version(std::string_view text) {
+  if (take_word(text) != "BIRD") return {};
+  return std::string(take_word(text));
+}
+
+absl::Status read_status(const Reply& reply, BirdView& view) {
+  if (absl::Status status = refused(reply, "show status"); !status.ok()) return status;
+  constexpr std::string_view kReboot = "Last reboot on ";
+  constexpr std::string_view kReconfiguration = "Last reconfiguration on ";
+  for (const ReplyLine& line : reply.lines) {
+    const std::string_view text = line.text;
+    if (line.code == kReplyVersion) view.version = parse_version(text);
+    if (line.code != kReplyStatus) continue;
+    if (text.starts_with(kReboot)) view.last_reboot = text.substr(kReboot.size());
+    if (text.starts_with(kReconfiguration)) view.last_reconfiguration = text.substr(kReconfiguration.size());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::map<std::string, BirdProtocol>> read_protocols(const Reply& reply) {
+  if (absl::Status status = refused(reply, "show protocols"); !status.ok()) return status;
+  std::map<std::string, BirdProtocol> protocols;
+  for (const ReplyLine& line : reply.lines) {
+    if (line.code != kReplyProtocols) continue;
+    std::string_view rest = line.text;
+    const std::string_view name = take_word(rest);
+    const std::string_view kind = take_word(rest);
+    take_word(rest);  // table
+    const std::string_view state = take_word(rest);
+    if (state.empty()) continue;
+    protocols[std::string(name)] = {std::string(kind), std::string(state), info_of(kind, rest)};
+  }
+  return protocols;
+}
+
+absl::StatusOr<BirdSessionExport> read_exports(const Reply& reply) {
+  BirdSessionExport exported;
+  if (const ReplyLine* error = reply.error(); error != nullptr) {
+    if (error->code == kReplyParseError) return exported;
+    if (error->code == kReplyStoppedByReconfiguration) return absl::AbortedError("stopped by a reconfiguration");
+    if (error->code != kReplyNoRoute) return refused(reply, "show route export");
+  }
+  exported.established = true;
+  for (const ReplyLine& line : reply.lines) {
+    // Further routes of the same prefix stand indented below it.
+    if (line.code != kReplyRoutes || line.text.empty() || line.text.front() == ' ') continue;
+    std::string_view rest = line.text;
+    if (const absl::StatusOr<IpPrefix> prefix = IpPrefix::parse(take_word(rest)); prefix.ok()) {
+      exported.prefixes.insert(*prefix);
+    }
+  }
+  return exported;
+}
+
+bool is_established(const BirdProtocol& protocol) {
+  return protocol.kind == "BGP" && protocol.state == "up" && protocol.info.starts_with("Established");
+}
+
+std::string symbol_text(std::string_view name) {
+  const auto plain = [](unsigned char c) { return absl::ascii_isalnum(c) || c == '_'; };
+  const auto quotable = [&](unsigned char c) { return plain(c) || c == '-' || c == '.' || c == ':'; };
+  if (name.empty() || !std::all_of(name.begin(), name.end(), quotable)) return {};
+  if (std::all_of(name.begin(), name.end(), plain) && !absl::ascii_isdigit(static_cast<unsigned char>(name.front()))) {
+    return std::string(name);
+  }
+  return fmt::format("'{}'", name);
+}
+
+}  // namespace anypop::bgpctl

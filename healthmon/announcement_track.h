@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// One announcement through time: its hold, its decision, what was found of it in BIRD, and the commands under way.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "healthmon/monitor_core.h"
+#include "healthmon/reconcile.h"
+
+namespace anypop::healthmon {
+
+class AnnouncementTrack {
+ public:
+  AnnouncementTrack(const PopConfig& config, std::size_t index, const absl::StatusOr<bool>& state_file);
+
+  // A hold that cannot be read leaves the order that was known in force.
+  void on_hold(const absl::StatusOr<std::optional<bgpctl::Hold>>& hold, Now now, Actions& actions);
+  // nullopt: BIRD did not tell.
+  void on_found(const std::optional<bgpctl::AnnouncementStanding>& standing, const absl::StatusOr<bool>& state_file,
+                Now now);
+  void on_set(bool announce, const bgpctl::SetResult& result, const absl::StatusOr<bool>& state_file, Now now,
+              Actions& actions);
+
+  // Decides, and brings what is to what is decided.
+  void act(const Facts& facts, Now now, Actions& actions);
+
+  const Decision& decision() const { return decision_; }
+  SteadyTime wake() const;  // when time alone changes something: a hold-down ends, a command is tried again
+  // A command has just been carried out and the table does not show it yet: look again soon.
+  bool settling(SteadyTime now) const { return unsettled_ && now < settle_until_; }
+  boost::json::object json(Now now) const;
+
+ private:
+  void decide_level(const Facts& facts, Now now, Actions& actions);
+  void reconcile_level(Now now, Actions& actions);
+  void report_problem(const std::optional<std::string>& problem, Now now, Actions& actions);
+  void send(Actions& actions);
+  const AnnouncementConfig& announcement() const { return config_.announcements[index_]; }
+
+  const PopConfig& config_;
+  std::size_t index_;
+  std::optional<bgpctl::Hold> hold_;
+  bool hold_known_ = false;
+  std::string hold_error_;
+  Decision decision_;
+
+  Found found_;
+  bool confirmed_;  // the intended level was in place once, so that a difference is somebody else's doing
+  bool unsettled_ = false;
+  SteadyTime settle_until_;
+  unsigned pending_ = 0;  // commands without an answer
+  bool last_sent_ = false;
+  SteadyTime retry_at_;
+  SteadyTime hold_down_until_ = SteadyTime::max();
+  std::optional<std::string> recorded_error_;  // of the last command written to the event log; nullopt: none yet
+  std::optional<std::string> problem_;
+  SteadyTime problem_since_;
+  bool problem_recorded_ = false;
+};
+
+}  // namespace anypop::healthmon

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "healthmon/dataplane_condition.h"
+
+#include <cmath>
+#include <utility>
+
+#include "base/text.h"
+
+namespace anypop::healthmon {
+namespace {
+
+// /v1/state is read every second; three lost answers mean that nobody knows the next hops.
+constexpr auto kStateMaxAge = std::chrono::milliseconds(3500);
+
+using Condition = DataplaneFacts::Condition;
+
+}  // namespace
+
+DataplaneCondition::DataplaneCondition(const MonitorConfig& config, SteadyTime start)
+    : config_(config), heard_(start), state_read_(start) {}
+
+SteadyTime DataplaneCondition::deadline() const {
+  if (facts_.condition == Condition::kDead) return SteadyTime::max();
+  return heard_ + Milliseconds(config_.heartbeat_timeout_ms);
+}
+
+void DataplaneCondition::dead(std::string cause) {
+  facts_.condition = Condition::kDead;
+  facts_.cause = std::move(cause);
+}
+
+void DataplaneCondition::on_heartbeat(const absl::StatusOr<dataplane_api::Heartbeat>& heartbeat, SteadyTime now) {
+  if (!heartbeat.ok()) {
+    if (absl::IsUnavailable(heartbeat.status()) || absl::IsPermissionDenied(heartbeat.status())) {
+      return dead(fmt::format("the dataplane is gone: {}", message(heartbeat.status())));
+    }
+    silence_ = message(heartbeat.status());
+    return;
+  }
+  if (heartbeat->workers.empty()) return dead("the dataplane has no workers");
+  for (const dataplane_api::WorkerHeartbeat& worker : heartbeat->workers) {
+    // Also false for what is not a number.
+    if (worker.age_ms <= config_.heartbeat_timeout_ms) continue;
+    return dead(fmt::format("worker {} of the dataplane stands still, {} ms allowed", worker.worker,
+                            config_.heartbeat_timeout_ms));
+  }
+  heard_ = now;
+  silence_.clear();
+  instance_ = heartbeat->instance;
+  generation_ = heartbeat->generation;
+  facts_.condition = Condition::kAlive;
+  facts_.cause.clear();
+}
+
+void DataplaneCondition::on_state(const absl::StatusOr<dataplane_api::State>& state, SteadyTime now) {
+  state_asked_ = true;
+  if (!state.ok()) return;
+  state_instance_ = state->instance;
+  state_generation_ = state->generation;
+  state_read_ = now;
+  facts_.next_hops_known = true;
+}
+
+void DataplaneCondition::on_time(SteadyTime now, SteadyTime::duration late_by) {
+  heard_ += late_by;
+  state_read_ += late_by;
+  if (now - state_read_ > kStateMaxAge) facts_.next_hops_known = false;
+  if (now < deadline()) return;
+  dead(silence_.empty()
+           ? fmt::format("the dataplane has not answered for {} ms", config_.heartbeat_timeout_ms)
+           : fmt::format("the dataplane has not answered for {} ms: {}", config_.heartbeat_timeout_ms, silence_));
+}
+
+}  // namespace anypop::healthmon

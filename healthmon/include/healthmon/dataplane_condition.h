@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Is the dataplane forwarding? Judged from its heartbeats and their absence. Pure.
+//
+// Dead at once: the socket is closed and nobody serves it; a worker's last pass is older than heartbeat_timeout_ms.
+// Dead by silence: no heartbeat for heartbeat_timeout_ms. Time in which this process itself did not run (stopped,
+// starved) is not the dataplane's silence, and is not counted.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include <absl/status/statusor.h>
+
+#include "base/config.h"
+#include "dataplane_api/messages.h"
+#include "healthmon/policy.h"
+#include "healthmon/time.h"
+
+namespace anypop::healthmon {
+
+class DataplaneCondition {
+ public:
+  DataplaneCondition(const MonitorConfig& config, SteadyTime start);
+
+  // The answer to one question. Unavailable and PermissionDenied: nobody is there, after one new connection was tried.
+  // Other errors are silence.
+  void on_heartbeat(const absl::StatusOr<dataplane_api::Heartbeat>& heartbeat, SteadyTime now);
+  // GET /v1/state was answered, or not.
+  void on_state(const absl::StatusOr<dataplane_api::State>& state, SteadyTime now);
+  // To be called when `deadline()` has passed, and before any other event. `late_by`: for how long this process was
+  // kept from running.
+  void on_time(SteadyTime now, SteadyTime::duration late_by);
+
+  const DataplaneFacts& facts() const { return facts_; }
+  SteadyTime deadline() const;  // when silence will be death
+  // The state read last belongs to the heartbeat seen last. False: read it again.
+  bool state_is_current() const {
+    return state_asked_ && instance_ == state_instance_ && generation_ <= state_generation_;
+  }
+  bool state_asked() const { return state_asked_; }  // at least once, with whatever success
+
+ private:
+  void dead(std::string cause);
+
+  MonitorConfig config_;
+  DataplaneFacts facts_;
+  SteadyTime heard_;     // last fresh heartbeat, at first the start
+  std::string silence_;  // what the last question came to instead of a heartbeat; empty: nothing came
+  std::string instance_;
+  std::uint64_t generation_ = 0;
+  bool state_asked_ = false;
+  std::string state_instance_;
+  std::uint64_t state_generation_ = 0;
+  SteadyTime state_read_;
+};
+
+}  // namespace anypop::healthmon

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// The monitor without its I/O: what happened goes in, what to do comes out. Pure: no clock, no socket, no file. One
+// thread. Each call is O(services x backends) at most, and O(1) for the usual probe result that changes nothing.
+//
+// Whoever drives it carries out the actions of each call in their order and before anything else: a verdict and the
+// command that follows from it are one step. It calls on_time() when next_wake() has come. Answers to LookAtBird,
+// ReadDataplaneState, PushHealth and SetAnnouncement are always given, errors included; there is at most one of each of
+// the first three at a time, and two SetAnnouncement for one announcement.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <boost/json/object.hpp>
+
+#include "base/config.h"
+#include "bgpctl/announcer.h"
+#include "bgpctl/holds.h"
+#include "dataplane_api/messages.h"
+#include "healthmon/dataplane_condition.h"
+#include "healthmon/policy.h"
+#include "healthmon/probe_result.h"
+#include "healthmon/rise_fall.h"
+#include "healthmon/time.h"
+
+namespace anypop::healthmon {
+
+struct SetAnnouncement {  // Announcer::set(), then on_set()
+  std::size_t announcement = 0;
+  bool announce = false;
+};
+struct LookAtBird {};          // Announcer::look(), then on_bird()
+struct ReadDataplaneState {};  // GET /v1/state, then on_dataplane_state()
+struct PushHealth {            // PUT /v1/health, then on_health_pushed()
+  dataplane_api::HealthUpdate update;
+};
+struct Record {  // a line of the event log
+  boost::json::object event;
+};
+struct Note {  // a line of the log only
+  bool warning = false;
+  std::string text;
+};
+using Action = std::variant<SetAnnouncement, LookAtBird, ReadDataplaneState, PushHealth, Record, Note>;
+using Actions = std::vector<Action>;
+
+// By index in PopConfig::services and its backends.
+struct BackendId {
+  std::size_t service = 0;
+  std::size_t backend = 0;
+};
+
+// By index in PopConfig::announcements, as read_state_file() and load_hold() say.
+using StateFiles = std::vector<absl::StatusOr<bool>>;
+using Holds = std::vector<absl::StatusOr<std::optional<bgpctl::Hold>>>;
+
+class AnnouncementTrack;
+
+class MonitorCore {
+ public:
+  // `config` must outlive it. What is announced is taken from the state files.
+  MonitorCore(const PopConfig& config, const StateFiles& state_files, Now start);
+  ~MonitorCore();
+  MonitorCore(const MonitorCore&) = delete;
+  MonitorCore& operator=(const MonitorCore&) = delete;
+
+  Actions on_time(Now now);
+  Actions on_probe(BackendId id, const ProbeResult& result, Now now);
+  // Errors as in DataplaneCondition::on_heartbeat().
+  Actions on_heartbeat(const absl::StatusOr<dataplane_api::Heartbeat>& heartbeat, Now now);
+  Actions on_dataplane_state(const absl::StatusOr<dataplane_api::State>& state, Now now);
+  Actions on_health_pushed(const absl::Status& status, Now now);
+  // The state files are those after the look, or after the command.
+  Actions on_bird(const absl::StatusOr<bgpctl::BirdView>& view, const StateFiles& state_files, Now now);
+  Actions on_set(const SetAnnouncement& set, const bgpctl::SetResult& result, const absl::StatusOr<bool>& state_file,
+                 Now now);
+  Actions on_holds(const Holds& holds, Now now);
+
+  SteadyTime next_wake() const { return planned_wake_; }
+  // From the start of a probe of this backend to the start of the next: half the interval while a verdict is near.
+  Milliseconds probe_interval(BackendId id) const;
+
+  bool first_round_done() const { return facts_.first_round_done; }
+  const Decision& decision(std::size_t announcement) const;
+  Health health(BackendId id) const { return facts_.backends[id.service][id.backend].health; }
+  // The body of GET /v1/state: dataplane, bird, services, announcements.
+  boost::json::object state_json(Now now) const;
+
+ private:
+  struct Backend {
+    RiseFall rise_fall;
+    std::string cause = "not probed yet";
+    std::int64_t last_change_unix_ms = 0;
+  };
+
+  void begin(Now now);  // of every event
+  Actions finish(Now now);
+  void note_dataplane(Actions& actions);
+  void check_first_round(Actions& actions);
+  std::string first_round_missing() const;
+  void ask(Now now, Actions& actions);
+  SteadyTime wake_time() const;
+  dataplane_api::HealthUpdate health_update() const;
+  bool health_differs(const dataplane_api::State& state) const;
+  boost::json::object bird_json() const;
+  boost::json::array services_json() const;
+
+  const PopConfig& config_;
+  Facts facts_;
+  DataplaneCondition dataplane_;
+  std::vector<std::vector<Backend>> backends_;
+  std::vector<std::unique_ptr<AnnouncementTrack>> tracks_;
+  std::size_t backends_unknown_ = 0;
+  Actions actions_;  // of the event being handled
+
+  bool bird_asked_ = false;
+  absl::StatusOr<bgpctl::BirdView> bird_;
+  bool holds_read_ = false;
+
+  bool look_pending_ = false;
+  SteadyTime look_at_;
+  bool state_pending_ = false;
+  SteadyTime state_at_;          // when it is due by age
+  SteadyTime state_not_before_;  // not sooner, even if it is known to be stale
+  bool push_pending_ = false;
+  bool push_wanted_ = false;
+  SteadyTime push_not_before_;
+  std::string push_error_;
+  std::string pushed_instance_;
+  std::string instance_;
+  DataplaneFacts::Condition noted_condition_ = DataplaneFacts::Condition::kUnknown;
+  SteadyTime planned_wake_ = SteadyTime::max();
+};
+
+}  // namespace anypop::healthmon

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// From single probe results to the health of a backend. A value; pure; O(1) a result.
+//
+// A backend starts unknown, which everybody must treat as unhealthy. `rise` successes in a row make it healthy, `fall`
+// failures in a row unhealthy; that holds for the first verdict too, so that one lost probe after a restart of the
+// monitor takes nothing out. Results that alternate would leave it unknown for ever, and with it the first full round:
+// `rise + fall` results without a verdict are a verdict, unhealthy.
+#pragma once
+
+#include <string_view>
+
+namespace anypop::healthmon {
+
+enum class Health { kUnknown, kHealthy, kUnhealthy };
+std::string_view health_name(Health health);  // "unknown", "healthy", "unhealthy"
+
+struct RiseFallThresholds {
+  unsigned rise = 2;  // at least 1
+  unsigned fall = 3;  // at least 1
+};
+
+class RiseFall {
+ public:
+  explicit RiseFall(RiseFallThresholds thresholds) : thresholds_(thresholds) {}
+
+  // Takes the next probe result; true when the health changed.
+  bool add(bool success);
+
+  Health health() const { return health_; }
+  // A verdict may be near: nothing is known yet, or a healthy backend has begun to fail. Probe faster.
+  bool in_doubt() const { return health_ == Health::kUnknown || (health_ == Health::kHealthy && failures_ > 0); }
+
+ private:
+  RiseFallThresholds thresholds_;
+  Health health_ = Health::kUnknown;
+  unsigned successes_ = 0;  // in a row
+  unsigned failures_ = 0;   // in a row
+  unsigned results_ = 0;    // while unknown
+};
+
+}  // namespace anypop::healthmon

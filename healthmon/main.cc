@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <csignal>
+#include <cstdio>
+#include <random>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "base/text.h"
+#include "healthmon/monitor.h"
+
+namespace {
+
+int fail(const absl::Status& status) {
+  fmt::print(stderr, "anypop-healthmon: {}\n", anypop::message(status));
+  return 1;
+}
+
+void log_to_stderr() {
+  auto logger = spdlog::stderr_logger_st("healthmon");
+  logger->set_pattern("time=%Y-%m-%dT%H:%M:%S.%f%z level=%l %v");
+  spdlog::set_default_logger(std::move(logger));
+}
+
+int run(const std::string& config_path) {
+  auto config = anypop::load_config(config_path);
+  if (!config.ok()) return fail(config.status());
+  log_to_stderr();
+  boost::asio::io_context io(1);
+  boost::asio::signal_set signals(io, SIGTERM, SIGINT);
+  signals.async_wait([&](boost::system::error_code, int) { io.stop(); });
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGHUP, SIG_IGN);
+  auto monitor = anypop::healthmon::Monitor::start(io, *std::move(config), std::random_device{}());
+  if (!monitor.ok()) return fail(monitor.status());
+  io.run();
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Decides by probes whether this PoP deserves its traffic, and tells BIRD."};
+  std::string config_path(anypop::kDefaultConfigPath);
+  app.add_option("--config", config_path, "The PoP's configuration")->capture_default_str();
+  app.set_version_flag("--version", ANYPOP_VERSION);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  return run(config_path);
+}

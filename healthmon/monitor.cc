@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "healthmon/monitor.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/json/serialize.hpp>
+#include <spdlog/spdlog.h>
+
+#include "base/text.h"
+#include "bgpctl/announcement.h"
+#include "bgpctl/announcer.h"
+#include "bgpctl/event_log.h"
+#include "dataplane_api/http_server.h"
+#include "event_text.h"
+#include "healthmon/dataplane_link.h"
+#include "healthmon/holds_watch.h"
+#include "healthmon/monitor_core.h"
+#include "healthmon/prober.h"
+
+namespace anypop::healthmon {
+namespace {
+
+namespace asio = boost::asio;
+namespace json = boost::json;
+
+constexpr std::int64_t kNsPerMs = 1'000'000;
+
+Now now() { return {SteadyTime::clock::now(), bgpctl::unix_now_ns() / kNsPerMs}; }
+
+StateFiles read_state_files(const PopConfig& config) {
+  StateFiles files;
+  for (const AnnouncementConfig& announcement : config.announcements) {
+    files.push_back(bgpctl::read_state_file(config, announcement));
+  }
+  return files;
+}
+
+absl::Status check_folder(const char* key, const std::filesystem::path& folder) {
+  std::error_code error;
+  if (std::filesystem::is_directory(folder, error)) return absl::OkStatus();
+  return failed_precondition("{}: {} is not a folder; create it: install -d -m 0770 -g anypop {}", key, folder.string(),
+                             folder.string());
+}
+
+absl::Status make_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directory(folder, error);
+  if (!error) return absl::OkStatus();
+  return permission_denied("cannot create {}: {}; give its parent folder to this user", folder.string(),
+                           error.message());
+}
+
+absl::Status prepare_folders(const PopConfig& config) {
+  if (absl::Status status = check_folder("run_dir", config.run_dir); !status.ok()) return status;
+  if (absl::Status status = check_folder("state_dir", config.state_dir); !status.ok()) return status;
+  return make_folder(config.holds_dir());
+}
+
+}  // namespace
+
+class Monitor::Impl {
+ public:
+  Impl(asio::io_context& io, PopConfig config)
+      : io_(io),
+        config_(std::move(config)),
+        events_(config_.event_log(), "healthmon"),
+        announcer_(io, config_),
+        timer_(io) {}
+  ~Impl() {
+    if (begun_) record({{"event", "stop"}});
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  absl::Status serve() {
+    auto server = HttpServer::listen(io_, {.socket_path = config_.monitor_socket()},
+                                     [this](const HttpRequest& request) { return answer(request); });
+    if (!server.ok()) return server.status();
+    server_ = *std::move(server);
+    return absl::OkStatus();
+  }
+
+  absl::Status begin(std::uint64_t seed) {
+    if (absl::Status status = bgpctl::create_missing_state_files(config_); !status.ok()) return status;
+    core_.emplace(config_, read_state_files(config_), now());
+    begun_ = true;
+    record({{"event", "start"}, {"pop", config_.pop}, {"version", ANYPOP_VERSION}});
+    holds_.emplace(io_, config_.holds_dir(), [this] { read_holds(); });
+    dataplane_.emplace(io_, config_,
+                       [this](const auto& heartbeat) { carry_out(core_->on_heartbeat(heartbeat, now())); });
+    prober_.emplace(io_, config_, seed, [this](BackendId id, const ProbeResult& result) {
+      carry_out(core_->on_probe(id, result, now()));
+      return core_->probe_interval(id);
+    });
+    carry_out(core_->on_time(now()));
+    return absl::OkStatus();
+  }
+
+ private:
+  void carry_out(const Actions& actions) {
+    for (const Action& action : actions) {
+      std::visit([this](const auto& what) { perform(what); }, action);
+    }
+    arm_timer();
+  }
+
+  void arm_timer() {
+    if (core_->next_wake() == armed_for_) return;
+    armed_for_ = core_->next_wake();
+    timer_.expires_at(armed_for_);
+    timer_.async_wait([this, alive = std::weak_ptr<bool>(alive_)](boost::system::error_code error) {
+      if (error || alive.expired()) return;
+      armed_for_ = SteadyTime::min();
+      carry_out(core_->on_time(now()));
+    });
+  }
+
+  void perform(const SetAnnouncement& set) {
+    const AnnouncementConfig& announcement = config_.announcements[set.announcement];
+    announcer_.set(announcement, set.announce, [this, set, &announcement](const bgpctl::SetResult& result) {
+      carry_out(core_->on_set(set, result, bgpctl::read_state_file(config_, announcement), now()));
+    });
+  }
+  void perform(const LookAtBird&) {
+    announcer_.look([this](const absl::StatusOr<bgpctl::BirdView>& view) {
+      carry_out(core_->on_bird(view, read_state_files(config_), now()));
+    });
+  }
+  void perform(const ReadDataplaneState&) {
+    dataplane_->read_state([this](const auto& state) { carry_out(core_->on_dataplane_state(state, now())); });
+  }
+  void perform(const PushHealth& push) {
+    dataplane_->push_health(push.update,
+                            [this](const auto& status) { carry_out(core_->on_health_pushed(status, now())); });
+  }
+  void perform(const Record& what) { record(what.event); }
+  void perform(const Note& note) { spdlog::log(note.warning ? spdlog::level::warn : spdlog::level::info, note.text); }
+
+  void record(const json::object& event) {
+    spdlog::info(event_text(event));
+    const absl::Status written = events_.append(event);
+    const std::string error(message(written));
+    if (!written.ok() && error != event_log_error_) {
+      spdlog::error("msg=\"the event log cannot be written\" error=\"{}\"", escaped(error));
+    }
+    event_log_error_ = error;
+  }
+
+  void read_holds() {
+    Holds holds;
+    const Now at = now();
+    for (const AnnouncementConfig& announcement : config_.announcements) {
+      holds.push_back(bgpctl::load_hold(config_, announcement.name, at.unix_ms));
+    }
+    carry_out(core_->on_holds(holds, at));
+  }
+
+  HttpResponse answer(const HttpRequest& request) {
+    if (request.target != "/v1/state")
+      return http_error(404, "found " + escaped(request.target) + ", expected /v1/state");
+    if (request.method != "GET") return http_error(405, "found " + escaped(request.method) + ", expected GET");
+    json::object state{{"pop", config_.pop}, {"version", ANYPOP_VERSION}, {"started_unix_ms", started_.unix_ms}};
+    for (auto& [key, value] : core_->state_json(now())) state[key] = std::move(value);
+    return {200, json::serialize(state) + "\n"};
+  }
+
+  asio::io_context& io_;
+  PopConfig config_;
+  Now started_ = now();
+  bgpctl::EventLog events_;
+  std::string event_log_error_;
+  std::optional<MonitorCore> core_;
+  bgpctl::Announcer announcer_;
+  asio::steady_timer timer_;
+  SteadyTime armed_for_ = SteadyTime::min();
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>();  // ends with this object, before a handler that is queued
+  bool begun_ = false;
+  std::optional<HoldsWatch> holds_;
+  std::optional<DataplaneLink> dataplane_;
+  std::optional<Prober> prober_;
+  std::unique_ptr<HttpServer> server_;
+};
+
+absl::StatusOr<std::unique_ptr<Monitor>> Monitor::start(asio::io_context& io, PopConfig config, std::uint64_t seed) {
+  if (absl::Status status = prepare_folders(config); !status.ok()) return status;
+  // Only one monitor: the socket is taken before any file is touched.
+  auto impl = std::make_unique<Impl>(io, std::move(config));
+  if (absl::Status status = impl->serve(); !status.ok()) return status;
+  if (absl::Status status = impl->begin(seed); !status.ok()) return status;
+  return std::unique_ptr<Monitor>(new Monitor(std::move(impl)));
+}
+
+Monitor::Monitor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Monitor::~Monitor() = default;
+
+}  // namespace anypop::healthmon

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every event is handled alike: begin() lets time pass, the event changes what is known, finish() decides everything
+// anew from what is known and asks for what is missing.
+#include "healthmon/monitor_core.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "announcement_track.h"
+#include "base/text.h"
+
+namespace anypop::healthmon {
+namespace {
+
+constexpr auto kLookInterval = std::chrono::seconds(1);
+constexpr auto kSettlingLookInterval = std::chrono::milliseconds(100);
+constexpr auto kStateInterval = std::chrono::seconds(1);
+// A dataplane that answers wrongly is not asked in a tight loop.
+constexpr auto kAskAgain = std::chrono::milliseconds(100);
+// Later than this, and this process was kept from running.
+constexpr auto kLate = std::chrono::milliseconds(50);
+
+using Condition = DataplaneFacts::Condition;
+
+}  // namespace
+
+MonitorCore::MonitorCore(const PopConfig& config, const StateFiles& state_files, Now start)
+    : config_(config),
+      dataplane_(config.monitor, start.steady),
+      bird_(absl::UnavailableError("not asked yet")),
+      look_at_(start.steady),
+      state_at_(start.steady),
+      planned_wake_(start.steady) {
+  for (const ServiceConfig& service : config.services) {
+    const RiseFallThresholds thresholds{.rise = service.probe.rise, .fall = service.probe.fall};
+    backends_.emplace_back(service.backends.size(), Backend{.rise_fall = RiseFall(thresholds)});
+    facts_.backends.emplace_back(service.backends.size());
+    backends_unknown_ += service.backends.size();
+  }
+  for (std::size_t i = 0; i < config.announcements.size(); ++i) {
+    tracks_.push_back(std::make_unique<AnnouncementTrack>(config, i, state_files[i]));
+  }
+}
+
+MonitorCore::~MonitorCore() = default;
+
+void MonitorCore::begin(Now now) {
+  const auto late_by = planned_wake_ == SteadyTime::max() ? SteadyTime::duration(0) : now.steady - planned_wake_;
+  dataplane_.on_time(now.steady, late_by > kLate ? late_by : SteadyTime::duration(0));
+}
+
+Actions MonitorCore::on_time(Now now) {
+  begin(now);
+  return finish(now);
+}
+
+Actions MonitorCore::on_probe(BackendId id, const ProbeResult& result, Now now) {
+  begin(now);
+  Backend& backend = backends_[id.service][id.backend];
+  BackendFacts& facts = facts_.backends[id.service][id.backend];
+  backend.cause = result.cause;
+  const bool changed = backend.rise_fall.add(result.ok);
+  if (!changed && now.steady < planned_wake_) return {};
+  if (changed) {
+    if (facts.health == Health::kUnknown) --backends_unknown_;
+    facts.health = backend.rise_fall.health();
+    backend.last_change_unix_ms = now.unix_ms;
+    push_wanted_ = true;
+    push_not_before_ = now.steady;
+    const ServiceConfig& service = config_.services[id.service];
+    actions_.push_back(Record{{{"event", "backend"},
+                               {"service", service.name},
+                               {"backend", service.backends[id.backend].name},
+                               {"healthy", facts.health == Health::kHealthy},
+                               {"cause", result.cause}}});
+  }
+  return finish(now);
+}
+
+Actions MonitorCore::on_heartbeat(const absl::StatusOr<dataplane_api::Heartbeat>& heartbeat, Now now) {
+  begin(now);
+  dataplane_.on_heartbeat(heartbeat, now.steady);
+  if (heartbeat.ok() && heartbeat->instance != instance_) {
+    instance_ = heartbeat->instance;
+    push_wanted_ = true;
+    push_not_before_ = state_not_before_ = now.steady;
+  }
+  return finish(now);
+}
+
+Actions MonitorCore::on_dataplane_state(const absl::StatusOr<dataplane_api::State>& state, Now now) {
+  begin(now);
+  state_pending_ = false;
+  state_not_before_ = now.steady + kAskAgain;
+  state_at_ = now.steady + kStateInterval;
+  dataplane_.on_state(state, now.steady);
+  if (state.ok()) {
+    for (auto& backends : facts_.backends) {
+      for (BackendFacts& backend : backends) backend.resolved = false;
+    }
+    for (const dataplane_api::ServiceState& found : state->services) {
+      const ServiceConfig* service = config_.find_service(found.name);
+      if (service == nullptr) continue;
+      auto& facts = facts_.backends[static_cast<std::size_t>(service - config_.services.data())];
+      for (const dataplane_api::BackendState& backend : found.backends) {
+        for (std::size_t i = 0; i < facts.size(); ++i) {
+          if (service->backends[i].name == backend.name) facts[i].resolved = backend.resolved;
+        }
+      }
+    }
+    if (!push_pending_ && health_differs(*state)) push_wanted_ = true;
+  }
+  return finish(now);
+}
+
+Actions MonitorCore::on_health_pushed(const absl::Status& status, Now now) {
+  begin(now);
+  push_pending_ = false;
+  if (!status.ok()) {
+    push_wanted_ = true;
+    push_not_before_ = now.steady + kAskAgain;
+    if (push_error_ != message(status)) {
+      actions_.push_back(Note{true, fmt::format("msg=\"the dataplane did not take the backends' health\" error=\"{}\"",
+                                                escaped(message(status)))});
+    }
+  }
+  push_error_ = message(status);
+  return finish(now);
+}
+
+Actions MonitorCore::on_bird(const absl::StatusOr<bgpctl::BirdView>& view, const StateFiles& state_files, Now now) {
+  begin(now);
+  look_pending_ = false;
+  if (!bird_asked_ || message(view.status()) != message(bird_.status())) {
+    actions_.push_back(view.ok()
+                           ? Note{false, fmt::format("msg=\"BIRD answers\" version={}", view->version)}
+                           : Note{true, fmt::format("msg=\"BIRD does not answer, trying every second\" error=\"{}\"",
+                                                    escaped(message(view.status())))});
+  }
+  bird_asked_ = true;
+  bird_ = view;
+  look_at_ = now.steady + kLookInterval;
+  for (std::size_t i = 0; i < tracks_.size(); ++i) {
+    tracks_[i]->on_found(view.ok() ? std::optional(bgpctl::standing(config_.announcements[i], *view)) : std::nullopt,
+                         state_files[i], now);
+    if (tracks_[i]->settling(now.steady)) look_at_ = now.steady + kSettlingLookInterval;
+  }
+  return finish(now);
+}
+
+Actions MonitorCore::on_set(const SetAnnouncement& set, const bgpctl::SetResult& result,
+                            const absl::StatusOr<bool>& state_file, Now now) {
+  begin(now);
+  tracks_[set.announcement]->on_set(set.announce, result, state_file, now, actions_);
+  // A command that failed has said enough; one that worked is read back.
+  look_at_ = result.status.ok() ? now.steady : std::max(look_at_, now.steady + kLookInterval);
+  return finish(now);
+}
+
+Actions MonitorCore::on_holds(const Holds& holds, Now now) {
+  begin(now);
+  holds_read_ = true;
+  for (std::size_t i = 0; i < tracks_.size(); ++i) tracks_[i]->on_hold(holds[i], now, actions_);
+  return finish(now);
+}
+
+Actions MonitorCore::finish(Now now) {
+  note_dataplane(actions_);
+  check_first_round(actions_);
+  for (const auto& track : tracks_) track->act(facts_, now, actions_);
+  ask(now, actions_);
+  planned_wake_ = wake_time();
+  return std::exchange(actions_, {});
+}
+
+void MonitorCore::note_dataplane(Actions& actions) {
+  facts_.dataplane = dataplane_.facts();
+  if (facts_.dataplane.condition == noted_condition_) return;
+  noted_condition_ = facts_.dataplane.condition;
+  actions.push_back(Record{
+      {{"event", "dataplane"}, {"alive", noted_condition_ == Condition::kAlive}, {"cause", facts_.dataplane.cause}}});
+}
+
+std::string MonitorCore::first_round_missing() const {
+  if (backends_unknown_ > 0) return fmt::format("{} backends have no verdict yet", backends_unknown_);
+  if (facts_.dataplane.condition == Condition::kUnknown) return "the dataplane has not answered yet";
+  if (facts_.dataplane.condition == Condition::kAlive && !dataplane_.state_asked()) {
+    return "the dataplane has not told its next hops yet";
+  }
+  if (!bird_asked_) return "BIRD has not been asked yet";
+  return holds_read_ ? "" : "the holds have not been read yet";
+}
+
+void MonitorCore::check_first_round(Actions& actions) {
+  if (facts_.first_round_done) return;
+  facts_.first_round_missing = first_round_missing();
+  facts_.first_round_done = facts_.first_round_missing.empty();
+  if (facts_.first_round_done) actions.push_back(Note{false, "msg=\"the first full round is complete\""});
+}
+
+void MonitorCore::ask(Now now, Actions& actions) {
+  if (!look_pending_ && now.steady >= look_at_) {
+    look_pending_ = true;
+    actions.push_back(LookAtBird{});
+  }
+  if (facts_.dataplane.condition != Condition::kAlive) return;
+  const bool stale = !dataplane_.state_is_current() && now.steady >= state_not_before_;
+  if (!state_pending_ && (stale || now.steady >= state_at_)) {
+    state_pending_ = true;
+    actions.push_back(ReadDataplaneState{});
+  }
+  if (push_wanted_ && !push_pending_ && now.steady >= push_not_before_) {
+    push_wanted_ = false;
+    dataplane_api::HealthUpdate update = health_update();
+    if (update.backends.empty()) return;
+    push_pending_ = true;
+    actions.push_back(PushHealth{std::move(update)});
+  }
+}
+
+SteadyTime MonitorCore::wake_time() const {
+  SteadyTime wake = dataplane_.deadline();
+  for (const auto& track : tracks_) wake = std::min(wake, track->wake());
+  if (!look_pending_) wake = std::min(wake, look_at_);
+  if (facts_.dataplane.condition != Condition::kAlive) return wake;
+  if (!state_pending_) wake = std::min(wake, dataplane_.state_is_current() ? state_at_ : state_not_before_);
+  if (push_wanted_ && !push_pending_) wake = std::min(wake, push_not_before_);
+  return wake;
+}
+
+// What has no verdict yet is not named, and keeps the health that the dataplane knows.
+dataplane_api::HealthUpdate MonitorCore::health_update() const {
+  dataplane_api::HealthUpdate update;
+  for (std::size_t s = 0; s < backends_.size(); ++s) {
+    const ServiceConfig& service = config_.services[s];
+    for (std::size_t b = 0; b < backends_[s].size(); ++b) {
+      const Health health = facts_.backends[s][b].health;
+      if (health == Health::kUnknown) continue;
+      update.backends.push_back({service.name, service.backends[b].name, health == Health::kHealthy});
+    }
+  }
+  return update;
+}
+
+bool MonitorCore::health_differs(const dataplane_api::State& state) const {
+  for (const dataplane_api::ServiceState& found : state.services) {
+    const ServiceConfig* service = config_.find_service(found.name);
+    if (service == nullptr) continue;
+    const auto& facts = facts_.backends[static_cast<std::size_t>(service - config_.services.data())];
+    for (const dataplane_api::BackendState& backend : found.backends) {
+      for (std::size_t i = 0; i < facts.size(); ++i) {
+        if (service->backends[i].name != backend.name || facts[i].health == Health::kUnknown) continue;
+        if ((facts[i].health == Health::kHealthy) != backend.healthy) return true;
+      }
+    }
+  }
+  return false;
+}
+
+Milliseconds MonitorCore::probe_interval(BackendId id) const {
+  const Milliseconds interval{config_.services[id.service].probe.interval_ms};
+  return backends_[id.service][id.backend].rise_fall.in_doubt() ? interval / 2 : interval;
+}
+
+const Decision& MonitorCore::decision(std::size_t announcement) const { return tracks_[announcement]->decision(); }
+
+}  // namespace anypop::healthmon

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "healthmon/policy.h"
+
+#include <functional>
+
+#include <gtest/gtest.h>
+
+namespace anypop::healthmon {
+namespace {
+
+using std::chrono::milliseconds;
+
+PopConfig two_services() {
+  PopConfig config;
+  config.services = {{.name = "web4"}, {.name = "web6"}};
+  for (ServiceConfig& service : config.services) {
+    service.backends = {{.name = "b1", .weight = 1}, {.name = "b2", .weight = 2}};
+  }
+  config.announcements = {{.name = "web", .services = {"web4", "web6"}, .hold_down_ms = 500}};
+  return config;
+}
+
+// A policy that lives through instants; everything is good at first.
+class Policy : public testing::Test {
+ protected:
+  Policy() {
+    facts.first_round_done = true;
+    facts.dataplane = {.condition = DataplaneFacts::Condition::kAlive, .cause = "", .next_hops_known = true};
+    facts.backends.assign(2, std::vector<BackendFacts>(2, {.health = Health::kHealthy, .resolved = true}));
+  }
+
+  Decision at(int ms) {
+    const Decision decision =
+        decide(config, config.announcements[0], facts, hold, memory, SteadyTime(milliseconds(1'000'000 + ms)));
+    memory = decision.memory;
+    return decision;
+  }
+  bgpctl::Hold order(bgpctl::HoldKind kind) { return {.kind = kind, .reason = "maintenance", .who = "alice"}; }
+
+  PopConfig config = two_services();
+  Facts facts;
+  std::optional<bgpctl::Hold> hold;
+  PolicyMemory memory;
+};
+
+TEST_F(Policy, AnnouncesWhenEveryConditionIsGood) {
+  const Decision decision = at(0);
+  EXPECT_TRUE(decision.announce) << "the first announcement needs no hold-down";
+  EXPECT_EQ(decision.cause, "every condition is good");
+  EXPECT_EQ(decision.hold_down_remaining.count(), 0);
+}
+
+TEST_F(Policy, EachBadConditionWithdrawsAndSaysWhy) {
+  const struct {
+    const char* cause;
+    std::function<void(Facts&)> change;
+  } kCases[] = {
+      {"web4: 0 of 2 backends healthy (0 %), 50 % wanted",
+       [](Facts& f) {
+         f.backends[0].assign(2, {Health::kUnhealthy, true});
+       }},
+      {"web6: 1 of 2 backends healthy (33 %), 50 % wanted",
+       [](Facts& f) { f.backends[1][1].health = Health::kUnhealthy; }},
+      {"web4: 1 of 2 backends usable (33 %), 50 % wanted; next hop unresolved: b2",
+       [](Facts& f) { f.backends[0][1].resolved = false; }},
+      {"web4: 0 of 2 backends usable (0 %), 50 % wanted; next hop unresolved: b1, b2",
+       [](Facts& f) {
+         f.backends[0].assign(2, {Health::kHealthy, false});
+       }},
+      {"the dataplane does not answer",
+       [](Facts& f) {
+         f.dataplane = {DataplaneFacts::Condition::kDead, "the dataplane does not answer", true};
+       }},
+      {"the dataplane has not answered yet",
+       [](Facts& f) { f.dataplane.condition = DataplaneFacts::Condition::kUnknown; }},
+      {"the dataplane does not say which next hops it has", [](Facts& f) { f.dataplane.next_hops_known = false; }},
+  };
+  for (const auto& test : kCases) {
+    memory = {};
+    const Facts good = facts;
+    EXPECT_TRUE(at(0).announce);
+    test.change(facts);
+    const Decision decision = at(1);
+    EXPECT_FALSE(decision.announce) << test.cause;
+    EXPECT_EQ(decision.cause, test.cause);
+    facts = good;
+  }
+}
+
+TEST_F(Policy, CapacityIsAShareOfTheWeight) {
+  facts.backends[0][0].health = Health::kUnhealthy;
+  EXPECT_TRUE(at(0).announce) << "b2 is two thirds";
+  config.announcements[0].min_healthy_percent = 67;
+  EXPECT_EQ(at(1).cause, "web4: 1 of 2 backends healthy (66 %), 67 % wanted");
+  config.announcements[0].min_healthy_percent = 0;
+  memory = {};
+  facts.backends[0][1].health = Health::kUnhealthy;
+  EXPECT_TRUE(at(2).announce);
+}
+
+TEST_F(Policy, ReturnsOnlyAfterAnUninterruptedHoldDown) {
+  EXPECT_TRUE(at(0).announce);
+  facts.backends[0][1].health = Health::kUnhealthy;
+  EXPECT_FALSE(at(10).announce);
+  facts.backends[0][1].health = Health::kHealthy;
+  EXPECT_FALSE(at(20).announce);
+  Decision decision = at(220);
+  EXPECT_EQ(decision.cause, "hold-down: healthy for 200 of 500 ms");
+  EXPECT_EQ(decision.hold_down_remaining.count(), 300);
+  facts.dataplane.condition = DataplaneFacts::Condition::kDead;
+  EXPECT_FALSE(at(300).announce);
+  facts.dataplane.condition = DataplaneFacts::Condition::kAlive;
+  EXPECT_FALSE(at(310).announce);
+  EXPECT_FALSE(at(809).announce) << "it counts from the last fault";
+  EXPECT_TRUE(at(810).announce);
+}
+
+TEST_F(Policy, AFaultBeforeTheFirstAnnouncementNeedsNoHoldDown) {
+  facts.backends[0][1].health = Health::kUnhealthy;
+  EXPECT_FALSE(at(0).announce);
+  facts.backends[0][1].health = Health::kHealthy;
+  EXPECT_TRUE(at(1).announce);
+}
+
+TEST_F(Policy, BeforeTheFirstFullRoundWhatIsStays) {
+  facts.first_round_done = false;
+  facts.first_round_missing = "1 of 4 backends has no verdict";
+  facts.backends[0][0].health = Health::kUnknown;
+  EXPECT_FALSE(at(0).announce) << "withdrawn as found, though nothing is bad";
+  EXPECT_EQ(at(0).cause,
+            "as found at the start, until the first full round is complete: 1 of 4 backends has no verdict");
+  hold = order(bgpctl::HoldKind::kAnnounce);
+  EXPECT_FALSE(at(1).announce);
+  hold.reset();
+
+  memory.announced = true;
+  EXPECT_TRUE(at(2).announce);
+  facts.dataplane.condition = DataplaneFacts::Condition::kUnknown;
+  facts.backends[0].assign(2, {Health::kUnknown, false});
+  EXPECT_TRUE(at(3).announce == false) << "unresolved is known to be bad";
+  memory = {.announced = true};
+  facts.dataplane.next_hops_known = false;
+  EXPECT_TRUE(at(4).announce) << "nothing is known to be bad";
+}
+
+TEST_F(Policy, BeforeTheFirstFullRoundACertainFaultWithdraws) {
+  facts.first_round_done = false;
+  facts.backends[0][0].health = Health::kUnknown;
+  facts.backends[0][1].health = Health::kUnhealthy;
+  memory.announced = true;
+  const Decision decision = at(0);
+  EXPECT_FALSE(decision.announce) << "b1 alone would not be enough";
+  EXPECT_EQ(decision.cause, "web4: 1 of 2 backends healthy (33 %), 50 % wanted");
+  facts.first_round_done = true;
+  facts.backends[0].assign(2, {Health::kHealthy, true});
+  EXPECT_FALSE(at(1).announce) << "that was a withdrawal: hold-down";
+  EXPECT_TRUE(at(501).announce);
+}
+
+TEST_F(Policy, HoldsOutrankHealth) {
+  EXPECT_TRUE(at(0).announce);
+  hold = order(bgpctl::HoldKind::kWithdraw);
+  EXPECT_FALSE(at(1).announce);
+  EXPECT_EQ(at(2).cause, "held out by alice: maintenance");
+  facts.first_round_done = false;
+  EXPECT_FALSE(at(3).announce);
+  facts.first_round_done = true;
+  hold.reset();
+  EXPECT_TRUE(at(4).announce) << "health was good all the time: no hold-down";
+
+  facts.dataplane.condition = DataplaneFacts::Condition::kDead;
+  EXPECT_FALSE(at(5).announce);
+  hold = order(bgpctl::HoldKind::kAnnounce);
+  EXPECT_TRUE(at(6).announce);
+  EXPECT_EQ(at(7).cause, "held in by alice: maintenance");
+  hold.reset();
+  EXPECT_FALSE(at(8).announce);
+}
+
+TEST_F(Policy, AHoldReleasedWhileHealthIsGoodDoesNotFlap) {
+  EXPECT_TRUE(at(0).announce);
+  hold = order(bgpctl::HoldKind::kAnnounce);
+  facts.dataplane.condition = DataplaneFacts::Condition::kDead;
+  EXPECT_TRUE(at(10).announce);
+  facts.dataplane.condition = DataplaneFacts::Condition::kAlive;
+  EXPECT_TRUE(at(20).announce);
+  hold.reset();
+  EXPECT_TRUE(at(30).announce) << "hold-down delays an announcement, it does not withdraw one";
+}
+
+TEST_F(Policy, AFaultDuringAWithdrawHoldStillHoldsDown) {
+  EXPECT_TRUE(at(0).announce);
+  hold = order(bgpctl::HoldKind::kWithdraw);
+  EXPECT_FALSE(at(10).announce);
+  facts.dataplane.condition = DataplaneFacts::Condition::kDead;
+  EXPECT_FALSE(at(20).announce);
+  facts.dataplane.condition = DataplaneFacts::Condition::kAlive;
+  EXPECT_FALSE(at(30).announce);
+  hold.reset();
+  EXPECT_FALSE(at(40).announce);
+  EXPECT_TRUE(at(530).announce);
+}
+
+}  // namespace
+}  // namespace anypop::healthmon

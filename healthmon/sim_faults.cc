@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// What goes wrong in the simulated PoP, and what people do to it.
+#include "sim_world.h"
+
+namespace anypop::healthmon::sim {
+
+void World::fault() {
+  switch (pick(6)) {
+    case 0: return monitor_fault();
+    case 1: return hold_fault();
+    case 2: return dataplane_fault();
+    case 3: return bird_fault();
+    default: return backend_fault();
+  }
+}
+
+void World::backend_fault() {
+  if (chance(0.2)) {
+    flake_ = one_of({0.0, 0.05, 0.3});
+    return;
+  }
+  const std::size_t s = pick(backend_up_.size());
+  if (chance(0.3)) {
+    backend_up_[s].assign(backend_up_[s].size(), chance(0.6));
+  } else {
+    const std::size_t b = pick(backend_up_[s].size());
+    backend_up_[s][b] = chance(0.6);
+  }
+}
+
+void World::dataplane_fault() {
+  switch (pick(6)) {
+    case 0:
+      dataplane_.process = ProcessState::kDead;
+      // The closed connection is noticed at once.
+      tell(Milliseconds(1), [this](Now now) {
+        const auto beat = dataplane_.heartbeat();
+        oracle_.dataplane_told = true;
+        if (beat.ok() && dataplane_.worker_age_ms == 0) oracle_.heard = now.steady;
+        if (!absl::IsDeadlineExceeded(beat.status()))
+          oracle_.gone_or_stuck = !beat.ok() || dataplane_.worker_age_ms > 0;
+        return monitor_->on_heartbeat(beat, now);
+      });
+      return;
+    case 1: dataplane_.process = ProcessState::kHung; return;
+    case 2: dataplane_.worker_age_ms = one_of({0.0, 5000.0}); return;
+    case 3: {
+      const std::size_t s = pick(backend_up_.size());
+      return dataplane_.resolve({s, pick(backend_up_[s].size())}, chance(0.6));
+    }
+    default:
+      if (dataplane_.process == ProcessState::kDead) return dataplane_.restart();
+      dataplane_.process = ProcessState::kRunning;
+  }
+}
+
+void World::bird_fault() {
+  const std::size_t i = pick(config_.announcements.size());
+  switch (pick(8)) {
+    case 0: bird_.process = ProcessState::kDead; return;
+    case 1:
+      if (bird_.process == ProcessState::kRunning) bird_.process = ProcessState::kHung;
+      return;
+    case 2: return bird_.configure();
+    case 3: return bird_.set_protocols(i, chance(0.5));
+    case 4: bird_.files[i] = chance(0.5); return;
+    case 5: disk_full_ = !disk_full_; return;
+    default: return bird_.restart();
+  }
+}
+
+void World::hold_fault() {
+  const std::size_t i = pick(holds_.size());
+  if (chance(0.4)) {
+    holds_[i] = std::nullopt;
+  } else if (chance(0.15)) {
+    holds_[i] = absl::InvalidArgumentError("holds/web.json: found no JSON object");
+  } else {
+    bgpctl::Hold hold{.kind = chance(0.6) ? bgpctl::HoldKind::kWithdraw : bgpctl::HoldKind::kAnnounce,
+                      .reason = "maintenance",
+                      .who = "alice"};
+    if (chance(0.5)) {
+      const std::int64_t steady_ms = std::chrono::duration_cast<Milliseconds>(now_.time_since_epoch()).count();
+      hold.expires_unix_ms = steady_ms + wall_offset_ms_ + 2000;
+    }
+    holds_[i] = hold;
+  }
+}
+
+void World::monitor_fault() {
+  switch (pick(4)) {
+    case 0:
+      if (monitor_)
+        stop_monitor();
+      else
+        start_monitor();
+      return;
+    case 1: wall_offset_ms_ += one_of({-3'600'000, 3'600'000, 500}); return;
+    case 2: {
+      const SteadyTime until = std::max(stalled_until_, now_ + Milliseconds(pick(3000)));
+      oracle_.not_run_for(until - std::max(now_, stalled_until_));
+      stalled_until_ = until;
+      return;
+    }
+    default: stop_monitor(); start_monitor();
+  }
+}
+
+}  // namespace anypop::healthmon::sim

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the monitor sees of the world, as small models for the simulation: BIRD with its state files and control socket,
+// and the dataplane. No time in them but what they are told.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/config.h"
+#include "bgpctl/announcement.h"
+#include "bgpctl/announcer.h"
+#include "dataplane_api/messages.h"
+#include "healthmon/monitor_core.h"
+
+namespace anypop::healthmon::sim {
+
+enum class ProcessState { kRunning, kHung, kDead };
+
+// The state files decide after every start and every `configure`; enable and disable last until then.
+class BirdModel {
+ public:
+  explicit BirdModel(const PopConfig& config) : config_(config), files(config.announcements.size(), false) {
+    reread_files();
+  }
+
+  void restart() {
+    ++reboots_;
+    process = ProcessState::kRunning;
+    reread_files();
+  }
+  void configure() {
+    if (process == ProcessState::kRunning) reread_files();
+  }
+  // By somebody else's hand.
+  void set_protocols(std::size_t announcement, bool up) {
+    for (const std::string& name : bgpctl::protocol_names(config_.announcements[announcement])) up_[name] = up;
+  }
+
+  absl::Status answer() const {
+    if (process == ProcessState::kDead) return absl::UnavailableError("no BIRD");
+    if (process == ProcessState::kHung) return absl::DeadlineExceededError("BIRD hangs");
+    return absl::OkStatus();
+  }
+
+  bgpctl::SetResult set(std::size_t announcement, bool announced, bool disk_full) {
+    bgpctl::SetResult result;
+    if (disk_full) {
+      result.status = absl::ResourceExhaustedError("disk full");
+      if (announced) return result;
+    } else {
+      files[announcement] = announced;
+    }
+    result.status.Update(answer());
+    if (answer().ok()) set_protocols(announcement, announced);
+    return result;
+  }
+
+  absl::StatusOr<bgpctl::BirdView> look() const {
+    if (const absl::Status status = answer(); !status.ok()) return status;
+    bgpctl::BirdView view;
+    view.version = "2.0.12";
+    view.last_reboot = std::to_string(reboots_);
+    bgpctl::BirdSessionExport session{.established = true};
+    for (const AnnouncementConfig& announcement : config_.announcements) {
+      for (const std::string& name : bgpctl::protocol_names(announcement)) {
+        const bool up = up_.at(name);
+        view.protocols[name] = {"Static", up ? "up" : "down", ""};
+        if (up) session.prefixes.insert(announcement.prefixes.begin(), announcement.prefixes.end());
+      }
+    }
+    view.sessions["transit1"] = session;
+    return view;
+  }
+
+  bool announces(std::size_t announcement) const {
+    if (process == ProcessState::kDead) return false;
+    const auto names = bgpctl::protocol_names(config_.announcements[announcement]);
+    return std::any_of(names.begin(), names.end(), [&](const std::string& name) { return up_.at(name); });
+  }
+
+  StateFiles state_files() const { return {files.begin(), files.end()}; }
+
+ private:
+  void reread_files() {
+    for (std::size_t i = 0; i < files.size(); ++i) set_protocols(i, files[i]);
+  }
+
+  const PopConfig& config_;
+  std::map<std::string, bool> up_;
+  unsigned reboots_ = 0;
+
+ public:
+  std::vector<bool> files;
+  ProcessState process = ProcessState::kRunning;
+};
+
+class DataplaneModel {
+ public:
+  explicit DataplaneModel(const PopConfig& config) : config_(config) { restart(); }
+
+  void restart() {
+    process = ProcessState::kRunning;
+    worker_age_ms = 0;
+    state_ = {.pop = config_.pop, .instance = std::to_string(++starts_), .generation = 1};
+    for (const ServiceConfig& service : config_.services) {
+      dataplane_api::ServiceState& out = state_.services.emplace_back();
+      out.name = service.name;
+      for (const BackendConfig& backend : service.backends) {
+        out.backends.push_back({.name = backend.name, .healthy = true, .resolved = true});
+      }
+    }
+  }
+
+  absl::Status answer() const {
+    if (process == ProcessState::kDead) return absl::UnavailableError("refused");
+    if (process == ProcessState::kHung) return absl::DeadlineExceededError("no answer in time");
+    return absl::OkStatus();
+  }
+  absl::StatusOr<dataplane_api::Heartbeat> heartbeat() const {
+    if (const absl::Status status = answer(); !status.ok()) return status;
+    return dataplane_api::Heartbeat{state_.instance, state_.generation, {{.worker = 0, .age_ms = worker_age_ms}}};
+  }
+  absl::StatusOr<dataplane_api::State> state() const {
+    if (const absl::Status status = answer(); !status.ok()) return status;
+    return state_;
+  }
+  absl::Status take_health(const dataplane_api::HealthUpdate& update) {
+    if (const absl::Status status = answer(); !status.ok()) return status;
+    for (const dataplane_api::BackendHealth& health : update.backends) {
+      for (dataplane_api::ServiceState& service : state_.services) {
+        for (dataplane_api::BackendState& backend : service.backends) {
+          if (service.name == health.service && backend.name == health.backend) backend.healthy = health.healthy;
+        }
+      }
+    }
+    ++state_.generation;
+    return absl::OkStatus();
+  }
+  void resolve(BackendId id, bool resolved) {
+    state_.services[id.service].backends[id.backend].resolved = resolved;
+    ++state_.generation;
+  }
+  const dataplane_api::BackendState& backend(BackendId id) const {
+    return state_.services[id.service].backends[id.backend];
+  }
+
+ private:
+  const PopConfig& config_;
+  dataplane_api::State state_;
+  unsigned starts_ = 0;
+
+ public:
+  ProcessState process = ProcessState::kRunning;
+  double worker_age_ms = 0;
+};
+
+}  // namespace anypop::healthmon::sim

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// Judges the monitor in the simulation: keeps what the monitor has been told, and recomputes from it, naively and from
+// scratch, what it may intend.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "healthmon/monitor_core.h"
+
+namespace anypop::healthmon::sim {
+
+// The latest run of enough equal results decides; without one, enough results of any kind are "unhealthy".
+inline Health naive_health(const std::vector<bool>& results, const ProbeConfig& probe) {
+  for (std::size_t end = results.size(); end > 0; --end) {
+    const auto run_of = [&](bool value, std::size_t length) {
+      if (length > end) return false;
+      for (std::size_t i = end - length; i < end; ++i) {
+        if (results[i] != value) return false;
+      }
+      return true;
+    };
+    if (run_of(true, probe.rise)) return Health::kHealthy;
+    if (run_of(false, probe.fall)) return Health::kUnhealthy;
+  }
+  return results.size() >= probe.rise + probe.fall ? Health::kUnhealthy : Health::kUnknown;
+}
+
+class Oracle {
+ public:
+  explicit Oracle(const PopConfig& config) : config_(config) {}
+
+  // A new monitor has been told nothing.
+  void restart(const StateFiles& files) {
+    results.assign(config_.services.size(), {});
+    for (std::size_t s = 0; s < results.size(); ++s) results[s].resize(config_.services[s].backends.size());
+    gone_or_stuck = true;
+    dataplane_told = bird_told = false;
+    state.reset();
+    holds.assign(config_.announcements.size(), std::nullopt);
+    hold_known.assign(config_.announcements.size(), false);
+    intended_.clear();
+    for (const auto& file : files) intended_.push_back(file.ok() && *file);
+    adopted_ = intended_;
+    last_sent.assign(intended_.size(), std::nullopt);
+  }
+
+  // The monitor does not count the time in which it was stopped as anybody's silence.
+  void not_run_for(SteadyTime::duration stalled) {
+    heard += stalled;
+    state_read += stalled;
+  }
+
+  bool first_round() const {
+    for (std::size_t s = 0; s < results.size(); ++s) {
+      for (const auto& backend : results[s]) {
+        if (naive_health(backend, config_.services[s].probe) == Health::kUnknown) return false;
+      }
+    }
+    return dataplane_told && bird_told;
+  }
+
+  bool conditions_good(std::size_t announcement, SteadyTime now) const {
+    if (gone_or_stuck || now - heard > Milliseconds(config_.monitor.heartbeat_timeout_ms + 51)) return false;
+    if (!state || now - state_read > std::chrono::milliseconds(3551)) return false;
+    const AnnouncementConfig& wanted = config_.announcements[announcement];
+    for (const std::string& name : wanted.services) {
+      const auto s = static_cast<std::size_t>(config_.find_service(name) - config_.services.data());
+      unsigned usable = 0;
+      unsigned total = 0;
+      for (std::size_t b = 0; b < results[s].size(); ++b) {
+        const unsigned weight = config_.services[s].backends[b].weight;
+        total += weight;
+        const bool healthy = naive_health(results[s][b], config_.services[s].probe) == Health::kHealthy;
+        if (healthy && state->services[s].backends[b].resolved) usable += weight;
+      }
+      if (usable * 100 < total * wanted.min_healthy_percent) return false;
+    }
+    return true;
+  }
+
+  // After every event, with the actions that it caused.
+  void judge(const MonitorCore& core, const Actions& actions, SteadyTime now) {
+    for (const Action& action : actions) {
+      if (const auto* set = std::get_if<SetAnnouncement>(&action)) judge_command(*set);
+    }
+    for (std::size_t i = 0; i < intended_.size(); ++i) judge_level(core, i, now);
+  }
+
+  std::vector<std::vector<std::vector<bool>>> results;  // [service][backend]: of this monitor's life
+  bool gone_or_stuck = true;
+  bool dataplane_told = false;
+  SteadyTime heard;
+  std::optional<dataplane_api::State> state;
+  SteadyTime state_read;
+  bool bird_told = false;
+  std::vector<std::optional<bgpctl::Hold>> holds;
+  std::vector<bool> hold_known;
+  std::vector<std::optional<bool>> last_sent;  // nullopt: no command is under way
+
+ private:
+  bool held(std::size_t i, bgpctl::HoldKind kind) const { return holds[i] && holds[i]->kind == kind; }
+
+  void judge_command(const SetAnnouncement& set) {
+    const std::size_t i = set.announcement;
+    last_sent[i] = set.announce;
+    if (!set.announce) return;
+    EXPECT_TRUE(first_round()) << "announced before the first full round";
+    EXPECT_TRUE(hold_known[i]) << "announced without knowing the operator's order";
+    EXPECT_FALSE(held(i, bgpctl::HoldKind::kWithdraw)) << "announced against a hold";
+  }
+
+  void judge_level(const MonitorCore& core, std::size_t i, SteadyTime now) {
+    const Decision& decision = core.decision(i);
+    const bool before = intended_[i];
+    intended_[i] = decision.announce;
+    if (!decision.announce) {
+      EXPECT_FALSE(held(i, bgpctl::HoldKind::kAnnounce) && first_round()) << "withdrawn against a hold";
+      if (before && last_sent[i].value_or(true)) {
+        // Nothing under way withdraws it, so it must be withdrawn already as far as the monitor knows.
+        EXPECT_FALSE(core.state_json({now, 0}).at("announcements").at(i).at("state_file") == true)
+            << "a verdict without its command in the same step: " << decision.cause;
+      }
+      return;
+    }
+    EXPECT_FALSE(held(i, bgpctl::HoldKind::kWithdraw)) << decision.cause;
+    if (!first_round() || !hold_known[i]) {
+      EXPECT_TRUE(adopted_[i] && before) << "intended before the first full round: " << decision.cause;
+    } else if (!held(i, bgpctl::HoldKind::kAnnounce)) {
+      EXPECT_TRUE(conditions_good(i, now)) << decision.cause;
+    }
+  }
+
+  const PopConfig& config_;
+  std::vector<bool> adopted_;
+  std::vector<bool> intended_;
+};
+
+}  // namespace anypop::healthmon::sim

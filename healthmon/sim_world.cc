@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim_world.h"
+
+#include <algorithm>
+
+namespace anypop::healthmon::sim {
+namespace {
+
+using std::chrono::seconds;
+
+IpPrefix prefix(const char* text) { return *IpPrefix::parse(text); }
+
+PopConfig random_config(std::mt19937_64& random) {
+  const auto from = [&](std::initializer_list<unsigned> values) {
+    return *(values.begin() + random() % values.size());
+  };
+  PopConfig config;
+  config.pop = "sim";
+  config.monitor = {.heartbeat_interval_ms = 200, .heartbeat_timeout_ms = from({400, 700})};
+  for (const char* name : {"web4", "web6", "dns"}) {
+    ServiceConfig& service = config.services.emplace_back();
+    service.name = name;
+    service.probe = {
+        .interval_ms = from({400, 1000}), .timeout_ms = 300, .rise = from({1, 2, 3}), .fall = from({1, 2, 3})};
+    for (unsigned b = 0; b < from({1, 2, 3}); ++b) {
+      service.backends.push_back({.name = "b" + std::to_string(b), .weight = from({1, 2, 5})});
+    }
+  }
+  config.announcements = {{.name = "web",
+                           .prefixes = {prefix("198.51.100.0/24"), prefix("2001:db8:53::/48")},
+                           .services = {"web4", "web6"}},
+                          {.name = "dns", .prefixes = {prefix("192.0.2.0/24")}, .services = {"dns"}}};
+  for (AnnouncementConfig& announcement : config.announcements) {
+    announcement.min_healthy_percent = from({1, 50, 100});
+    announcement.hold_down_ms = from({0, 500, 3000});
+  }
+  return config;
+}
+
+}  // namespace
+
+World::World(std::uint64_t seed)
+    : random_(seed), config_(random_config(random_)), bird_(config_), dataplane_(config_), oracle_(config_) {
+  for (const ServiceConfig& service : config_.services) backend_up_.emplace_back(service.backends.size(), chance(0.8));
+  for (std::size_t i = 0; i < config_.announcements.size(); ++i) {
+    bird_.files[i] = chance(0.5);
+    holds_.emplace_back(std::nullopt);
+  }
+  bird_.restart();
+  start_monitor();
+}
+
+void World::tell(Milliseconds delay, std::function<Actions(Now)> event) {
+  after(delay, [this, life = life_, event = std::move(event)] {
+    if (life != life_ || !monitor_) return;
+    if (now_ < stalled_until_) {
+      return tell(std::chrono::ceil<Milliseconds>(stalled_until_ - now_), event);
+    }
+    const std::int64_t steady_ms = std::chrono::duration_cast<Milliseconds>(now_.time_since_epoch()).count();
+    const Actions actions = event({now_, steady_ms + wall_offset_ms_});
+    oracle_.judge(*monitor_, actions, now_);
+    carry_out(actions);
+  });
+}
+
+void World::run_until(SteadyTime end) {
+  while (!queue_.empty() && queue_.begin()->first <= end) {
+    const auto next = queue_.begin();
+    now_ = std::max(now_, next->first);
+    const Task task = std::move(next->second);
+    queue_.erase(next);
+    task();
+    if (testing::Test::HasFailure()) return;
+  }
+  now_ = end;
+}
+
+void World::start_monitor() {
+  ++life_;
+  const StateFiles files = bird_.state_files();
+  monitor_ = std::make_unique<MonitorCore>(config_, files, Now{now_, 0});
+  armed_for_ = SteadyTime::min();
+  bird_busy_until_ = stalled_until_ = now_;
+  oracle_.restart(files);
+  oracle_.heard = oracle_.state_read = now_;
+  tell(Milliseconds(0), [this](Now now) { return monitor_->on_time(now); });
+  for (std::size_t s = 0; s < config_.services.size(); ++s) {
+    for (std::size_t b = 0; b < config_.services[s].backends.size(); ++b) probe({s, b});
+  }
+  heartbeat();
+  read_holds();
+}
+
+void World::carry_out(const Actions& actions) {
+  for (const Action& action : actions) {
+    std::visit([this](const auto& what) { perform(what); }, action);
+  }
+  arm();
+}
+
+void World::arm() {
+  if (monitor_->next_wake() == armed_for_ || monitor_->next_wake() == SteadyTime::max()) return;
+  armed_for_ = monitor_->next_wake();
+  const auto delay = std::max(Milliseconds(0), std::chrono::ceil<Milliseconds>(armed_for_ - now_));
+  tell(delay, [this](Now now) {
+    if (now.steady >= armed_for_) armed_for_ = SteadyTime::min();
+    return monitor_->on_time(now);
+  });
+}
+
+// One request after another, as the Announcer does.
+Milliseconds World::bird_delay(SteadyTime& busy_until) {
+  const Milliseconds work(bird_.process == ProcessState::kHung ? 1000 : 1 + pick(3));
+  busy_until = std::max(busy_until, now_) + work;
+  return std::chrono::ceil<Milliseconds>(busy_until - now_);
+}
+
+void World::perform(const SetAnnouncement& set) {
+  ++commands;
+  if (set.announce) ++announcements;
+  const Milliseconds delay = bird_delay(bird_busy_until_);
+  tell(delay, [this, set](Now now) {
+    const bgpctl::SetResult result = bird_.set(set.announcement, set.announce, disk_full_);
+    if (oracle_.last_sent[set.announcement] == set.announce) oracle_.last_sent[set.announcement].reset();
+    return monitor_->on_set(set, result, bird_.files[set.announcement], now);
+  });
+}
+
+void World::perform(const LookAtBird&) {
+  tell(bird_delay(bird_busy_until_), [this](Now now) {
+    oracle_.bird_told = true;
+    return monitor_->on_bird(bird_.look(), bird_.state_files(), now);
+  });
+}
+
+void World::perform(const ReadDataplaneState&) {
+  tell(Milliseconds(dataplane_.process == ProcessState::kHung ? 1000 : 2), [this](Now now) {
+    const auto state = dataplane_.state();
+    if (state.ok()) {
+      oracle_.state = *state;
+      oracle_.state_read = now.steady;
+    }
+    return monitor_->on_dataplane_state(state, now);
+  });
+}
+
+void World::perform(const PushHealth& push) {
+  tell(Milliseconds(2), [this, update = push.update](Now now) {
+    return monitor_->on_health_pushed(dataplane_.take_health(update), now);
+  });
+}
+
+void World::probe(BackendId id) {
+  const bool up = backend_up_[id.service][id.backend] && !chance(flake_);
+  const Milliseconds took(up ? pick(20) : pick(300));
+  tell(took, [this, id, up, took](Now now) {
+    oracle_.results[id.service][id.backend].push_back(up);
+    const Actions actions = monitor_->on_probe(id, {up, up ? "HTTP 200" : "connection refused"}, now);
+    const Milliseconds rest = std::max(Milliseconds(0), monitor_->probe_interval(id) - took);
+    after(rest, [this, id, life = life_] {
+      if (life == life_) probe(id);
+    });
+    return actions;
+  });
+}
+
+void World::heartbeat() {
+  const bool hung = dataplane_.process == ProcessState::kHung;
+  const Milliseconds took(hung ? config_.monitor.heartbeat_timeout_ms : 1);
+  tell(took, [this, took, hung](Now now) {
+    const absl::StatusOr<dataplane_api::Heartbeat> beat =
+        hung ? absl::DeadlineExceededError("no answer in time") : dataplane_.heartbeat();
+    oracle_.dataplane_told = true;
+    const bool fresh = beat.ok() && beat->workers[0].age_ms <= config_.monitor.heartbeat_timeout_ms;
+    if (fresh) oracle_.heard = now.steady;
+    if (fresh || beat.ok() || absl::IsUnavailable(beat.status())) oracle_.gone_or_stuck = !fresh;
+    const Milliseconds rest = std::max(Milliseconds(0), Milliseconds(config_.monitor.heartbeat_interval_ms) - took);
+    after(rest, [this, life = life_] {
+      if (life == life_) heartbeat();
+    });
+    return monitor_->on_heartbeat(beat, now);
+  });
+}
+
+void World::read_holds() {
+  tell(Milliseconds(pick(200)), [this](Now now) {
+    Holds found = holds_;
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      if (!found[i].ok()) continue;
+      if (*found[i] && (*found[i])->expires_unix_ms.value_or(now.unix_ms + 1) <= now.unix_ms) found[i] = std::nullopt;
+      oracle_.holds[i] = *found[i];
+      oracle_.hold_known[i] = true;
+    }
+    after(Milliseconds(50), [this, life = life_] {
+      if (life == life_) read_holds();
+    });
+    return monitor_->on_holds(found, now);
+  });
+}
+
+void World::run_with_faults(Milliseconds duration) {
+  const SteadyTime end = now_ + duration;
+  while (now_ < end && !testing::Test::HasFailure()) {
+    run_until(std::min(end, now_ + Milliseconds(1 + pick(2500))));
+    fault();
+  }
+}
+
+void World::run_quietly(Milliseconds duration) {
+  disk_full_ = false;
+  flake_ = 0;
+  if (bird_.process != ProcessState::kRunning) bird_.restart();
+  dataplane_.worker_age_ms = 0;
+  if (dataplane_.process == ProcessState::kHung) dataplane_.process = ProcessState::kRunning;
+  for (auto& hold : holds_) {
+    if (!hold.ok() || (*hold && (*hold)->expires_unix_ms)) hold = std::nullopt;
+  }
+  if (!monitor_) start_monitor();
+  run_until(now_ + duration);
+}
+
+bool World::expected_level(std::size_t announcement) const {
+  const auto& hold = *holds_[announcement];
+  if (hold) return hold->kind == bgpctl::HoldKind::kAnnounce;
+  if (dataplane_.process != ProcessState::kRunning) return false;
+  for (const std::string& name : config_.announcements[announcement].services) {
+    const auto s = static_cast<std::size_t>(config_.find_service(name) - config_.services.data());
+    unsigned usable = 0;
+    unsigned total = 0;
+    for (std::size_t b = 0; b < backend_up_[s].size(); ++b) {
+      const unsigned weight = config_.services[s].backends[b].weight;
+      total += weight;
+      if (backend_up_[s][b] && dataplane_.backend({s, b}).resolved) usable += weight;
+    }
+    if (usable * 100 < total * config_.announcements[announcement].min_healthy_percent) return false;
+  }
+  return true;
+}
+
+void World::expect_converged() const {
+  for (std::size_t i = 0; i < config_.announcements.size(); ++i) {
+    const bool expected = expected_level(i);
+    const Decision& decision = monitor_->decision(i);
+    EXPECT_EQ(decision.announce, expected) << config_.announcements[i].name << ": " << decision.cause;
+    EXPECT_EQ(bird_.files[i], expected) << config_.announcements[i].name;
+    EXPECT_EQ(bird_.announces(i), expected) << config_.announcements[i].name;
+  }
+  if (dataplane_.process != ProcessState::kRunning) return;
+  for (std::size_t s = 0; s < backend_up_.size(); ++s) {
+    for (std::size_t b = 0; b < backend_up_[s].size(); ++b) {
+      EXPECT_EQ(dataplane_.backend({s, b}).healthy, backend_up_[s][b]) << "the dataplane was not told";
+    }
+  }
+}
+
+}  // namespace anypop::healthmon::sim

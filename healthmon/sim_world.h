@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// The simulated PoP: one clock, one queue of events, the models, a monitor that is started, stopped and stalled, and
+// faults. The same seed gives the same run.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "healthmon/monitor_core.h"
+#include "sim_models.h"
+#include "sim_oracle.h"
+
+namespace anypop::healthmon::sim {
+
+class World {
+ public:
+  explicit World(std::uint64_t seed);
+
+  // Random faults all the time.
+  void run_with_faults(Milliseconds duration);
+  // Everything that can be mended is; what is left stays as it is.
+  void run_quietly(Milliseconds duration);
+  void expect_converged() const;
+
+  std::uint64_t commands = 0;  // over the run, so that a test can see that it did something
+  std::uint64_t announcements = 0;
+
+ private:
+  using Task = std::function<void()>;
+
+  bool chance(double probability) { return std::uniform_real_distribution<>(0, 1)(random_) < probability; }
+  std::size_t pick(std::size_t count) { return random_() % count; }
+  template <typename T>
+  T one_of(std::initializer_list<T> values) {
+    return *(values.begin() + pick(values.size()));
+  }
+  void after(Milliseconds delay, Task task) { queue_.emplace(now_ + delay, std::move(task)); }
+  // For the monitor that lives now; dropped if it has died by then, late if it is stalled.
+  void tell(Milliseconds delay, std::function<Actions(Now)> event);
+  void run_until(SteadyTime end);
+  void arm();
+
+  void start_monitor();
+  void stop_monitor() {
+    monitor_.reset();
+    ++life_;
+  }
+  void carry_out(const Actions& actions);
+  void perform(const SetAnnouncement& set);
+  void perform(const LookAtBird&);
+  void perform(const ReadDataplaneState&);
+  void perform(const PushHealth& push);
+  void perform(const Record&) {}
+  void perform(const Note&) {}
+  Milliseconds bird_delay(SteadyTime& busy_until);
+
+  void probe(BackendId id);
+  void heartbeat();
+  void read_holds();
+  bool expected_level(std::size_t announcement) const;
+
+  void fault();
+  void backend_fault();
+  void dataplane_fault();
+  void bird_fault();
+  void hold_fault();
+  void monitor_fault();
+
+  std::mt19937_64 random_;
+  PopConfig config_;
+  SteadyTime now_{std::chrono::hours(1)};
+  std::int64_t wall_offset_ms_ = 1'800'000'000'000;
+  std::multimap<SteadyTime, Task> queue_;
+  BirdModel bird_;
+  DataplaneModel dataplane_;
+  Oracle oracle_;
+  std::unique_ptr<MonitorCore> monitor_;
+  unsigned life_ = 0;  // of the monitor
+  SteadyTime stalled_until_;
+  SteadyTime armed_for_;
+  SteadyTime bird_busy_until_;
+  bool disk_full_ = false;
+  double flake_ = 0;
+  std::vector<std::vector<bool>> backend_up_;
+  Holds holds_;
+};
+
+}  // namespace anypop::healthmon::sim
