@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine against the reference engine, on random packets to random PoPs whose backends come and go.
+#include <cstdlib>
+#include <iostream>
+#include <random>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "l4lb/pipeline.h"
+#include "l4lb_testing/packet_builder.h"
+#include "l4lb_testing/reference_engine.h"
+
+namespace anypop::l4lb {
+namespace {
+
+using l4lb_testing::eth;
+using l4lb_testing::Frame;
+using l4lb_testing::hex;
+using l4lb_testing::IpFields;
+using l4lb_testing::PacketBuilder;
+using l4lb_testing::ReferenceEngine;
+
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) : engine_(seed) {}
+  std::uint64_t below(std::uint64_t limit) { return engine_() % limit; }
+  bool one_in(std::uint64_t n) { return below(n) == 0; }
+  template <class T>
+  const T& of(const std::vector<T>& choices) {
+    return choices[below(choices.size())];
+  }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+std::uint64_t seed_of_this_run() {
+  const char* text = std::getenv("ANYPOP_SEED");
+  const std::uint64_t seed = text != nullptr ? std::strtoull(text, nullptr, 0) : std::random_device{}();
+  std::cout << "seed " << seed << " (ANYPOP_SEED repeats it)\n";
+  return seed;
+}
+
+// Few addresses and ports, so that hits, near misses and shared VIPs are all frequent.
+std::string random_address(Random& random, Family family) {
+  const std::uint64_t last = random.below(6);
+  return family == Family::kV4 ? fmt::format("198.51.100.{}", last) : fmt::format("2001:db8:53::{}", last);
+}
+std::uint16_t random_port(Random& random) { return random.of<std::uint16_t>({0, 53, 80, 443, 65535}); }
+
+std::vector<ServiceConfig> random_services(Random& random) {
+  std::vector<ServiceConfig> services;
+  std::vector<std::string> endpoints;
+  for (std::uint64_t i = 0, count = random.below(20); i < count; ++i) {
+    const Family family = random.one_in(2) ? Family::kV4 : Family::kV6;
+    ServiceConfig service{.name = fmt::format("s{}", i),
+                          .vip = *IpAddress::parse(random_address(random, family)),
+                          .protocol = random.one_in(2) ? Protocol::kTcp : Protocol::kUdp,
+                          .port = random_port(random)};
+    service.table_size = random.of<unsigned>({7, 251, 1009});
+    const std::string endpoint =
+        fmt::format("{} {} {}", service.vip.to_string(), protocol_name(service.protocol), service.port);
+    if (std::ranges::find(endpoints, endpoint) != endpoints.end()) continue;
+    endpoints.push_back(endpoint);
+    for (std::uint64_t j = 0, backends = 1 + random.below(7); j < backends; ++j) {
+      service.backends.push_back({.name = fmt::format("b{}", random.below(1000) * 10 + j),
+                                  .weight = static_cast<unsigned>(1 + (random.one_in(2) ? 0 : random.below(1000)))});
+    }
+    services.push_back(service);
+  }
+  return services;
+}
+
+SnapshotInput random_input(Random& random, const std::vector<ServiceConfig>& services) {
+  SnapshotInput input{.source_mac = *MacAddress::parse("02:00:00:00:ff:01")};
+  for (const ServiceConfig& service : services) {
+    input.backends.emplace_back();
+    const std::uint64_t sick = 1 + random.below(4);
+    for (std::size_t i = 0; i < service.backends.size(); ++i) {
+      BackendState state{.healthy = !random.one_in(sick)};
+      if (!random.one_in(5)) state.next_hop_mac = *MacAddress::parse(fmt::format("02:00:00:00:00:{:02x}", i));
+      input.backends.back().push_back(state);
+    }
+  }
+  return input;
+}
+
+// Where a packet is sent: mostly to a service, else to somewhere near one.
+struct Target {
+  std::string address;
+  Family family = Family::kV4;
+  Protocol protocol = Protocol::kTcp;
+  std::uint16_t port = 0;
+};
+
+Target random_target(Random& random, const std::vector<ServiceConfig>& services) {
+  if (!services.empty() && !random.one_in(3)) {
+    const ServiceConfig& service = random.of(services);
+    return {service.vip.to_string(), service.vip.family(), service.protocol, service.port};
+  }
+  const Family family = random.one_in(2) ? Family::kV4 : Family::kV6;
+  return {random_address(random, family), family, random.one_in(2) ? Protocol::kTcp : Protocol::kUdp,
+          random_port(random)};
+}
+
+void add_transport(Random& random, const Target& target, PacketBuilder& builder) {
+  const auto source = static_cast<std::uint16_t>(random.below(65536));
+  switch (random.below(8)) {
+    case 0: builder.icmp(static_cast<std::uint8_t>(random.below(256))); break;
+    default:
+      if (target.protocol == Protocol::kTcp) builder.tcp({.source = source, .destination = target.port});
+      if (target.protocol == Protocol::kUdp) builder.udp({.source = source, .destination = target.port});
+  }
+}
+
+void add_extensions(Random& random, PacketBuilder& builder) {
+  while (!random.one_in(3)) {
+    const std::size_t bytes = 8 * (1 + random.below(4));
+    switch (random.below(5)) {
+      case 0: builder.hop_by_hop(bytes); break;
+      case 1: builder.routing(bytes); break;
+      case 2:
+        builder.fragment({.offset = static_cast<std::uint16_t>(random.one_in(2)), .more = random.one_in(4)});
+        break;
+      default: builder.destination_options(bytes); break;
+    }
+  }
+}
+
+Frame random_frame(Random& random, const std::vector<ServiceConfig>& services) {
+  PacketBuilder builder = eth();
+  while (random.one_in(3)) builder.vlan(7, random.one_in(2) ? 0x8100 : 0x88a8);
+  const Target target = random_target(random, services);
+  const std::string source = target.family == Family::kV4 ? fmt::format("192.0.2.{}", random.below(256))
+                                                          : fmt::format("2001:db8:c::{:x}", random.below(65536));
+  IpFields fields{.source = source, .destination = target.address};
+  fields.option_bytes = random.one_in(4) ? static_cast<std::uint8_t>(random.below(11) * 4) : 0;
+  fields.fragment_offset = random.one_in(20) ? 1 : 0;
+  fields.more_fragments = random.one_in(20);
+  if (random.one_in(20)) fields.length = static_cast<std::uint16_t>(random.below(80));
+  if (random.one_in(20)) fields.ihl = static_cast<std::uint8_t>(random.below(16));
+  builder.ip(fields);
+  if (target.family == Family::kV6 && random.one_in(3)) add_extensions(random, builder);
+  add_transport(random, target, builder);
+  builder.payload(random.below(40));
+  if (random.one_in(4)) builder.pad_to(60 + random.below(40));
+  if (random.one_in(8)) builder.cut_to(random.below(120));
+  Frame frame = builder.build();
+  for (std::uint64_t flips = random.one_in(4) ? random.below(4) : 0; flips > 0 && !frame.empty(); --flips) {
+    frame[random.below(frame.size())] ^= static_cast<std::byte>(1U << random.below(8));
+  }
+  return frame;
+}
+
+struct Expected {
+  std::array<std::uint64_t, kVerdictCount> verdicts{};
+  std::vector<std::vector<std::uint64_t>> bytes;  // [service][backend]
+};
+
+void compare_burst(Random& random, const std::vector<ServiceConfig>& services, const ReferenceEngine& reference,
+                   const Snapshot& snapshot, Counters& counters, Expected& expected) {
+  std::vector<Frame> inputs(1 + random.below(kBurstMax));
+  for (Frame& input : inputs) input = random_frame(random, services);
+  std::vector<Frame> frames = inputs;
+  std::vector<Packet> packets;
+  for (Frame& frame : frames) {
+    packets.push_back({.data = frame.data(), .length_bytes = static_cast<std::uint32_t>(frame.size())});
+  }
+  process_burst(snapshot, packets, counters);
+  for (std::size_t i = 0; i < packets.size(); ++i) {
+    const ReferenceEngine::Outcome outcome = reference.process(inputs[i]);
+    ASSERT_EQ(verdict_name(packets[i].verdict), verdict_name(outcome.verdict)) << hex(inputs[i]);
+    ASSERT_EQ(packets[i].service, outcome.service.value_or(kNone)) << hex(inputs[i]);
+    ASSERT_EQ(packets[i].backend, outcome.backend.value_or(kNone)) << hex(inputs[i]);
+    ASSERT_EQ(frames[i], outcome.frame) << hex(frames[i]) << "\nexpected\n" << hex(outcome.frame);
+    ++expected.verdicts[static_cast<std::size_t>(outcome.verdict)];
+    if (outcome.verdict == Verdict::kForward) expected.bytes[*outcome.service][*outcome.backend] += inputs[i].size();
+  }
+}
+
+TEST(Differential, EngineAndReferenceAgreeOnRandomPackets) {
+  Random random(seed_of_this_run());
+  std::array<std::uint64_t, kVerdictCount> seen{};
+  for (int pop = 0; pop < 150; ++pop) {
+    const std::vector<ServiceConfig> services = random_services(random);
+    std::array<std::uint8_t, 16> key{};
+    for (std::uint8_t& byte : key) byte = static_cast<std::uint8_t>(random.below(256));
+    SnapshotBuilder builder(services, key);
+    ReferenceEngine reference(services, key);
+    Counters counters(services);
+    Expected expected;
+    for (const ServiceConfig& service : services) expected.bytes.emplace_back(service.backends.size());
+    for (int change = 0; change < 4; ++change) {
+      const SnapshotInput input = random_input(random, services);
+      reference.update(input);
+      const auto snapshot = builder.build(input);
+      for (int burst = 0; burst < 10; ++burst) {
+        ASSERT_NO_FATAL_FAILURE(compare_burst(random, services, reference, *snapshot, counters, expected));
+      }
+    }
+    for (std::size_t i = 0; i < kVerdictCount; ++i) {
+      ASSERT_EQ(counters.verdict(static_cast<Verdict>(i)), expected.verdicts[i]);
+      seen[i] += expected.verdicts[i];
+    }
+    for (std::size_t i = 0; i < services.size(); ++i) {
+      for (std::size_t j = 0; j < services[i].backends.size(); ++j) {
+        ASSERT_EQ(counters.backend(i, j).bytes, expected.bytes[i][j]);
+      }
+    }
+  }
+  for (const VerdictInfo& info : kVerdicts) {
+    const std::uint64_t times = seen[static_cast<std::size_t>(info.verdict)];
+    std::cout << fmt::format("{:>26} {}\n", info.name, times);
+    EXPECT_GT(times, 100) << info.name << " was hardly tried";
+  }
+}
+
+}  // namespace
+}  // namespace anypop::l4lb

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "golden_rows.h"
+
+#include <iterator>
+#include <utility>
+
+namespace anypop::l4lb {
+
+using l4lb_testing::eth;
+using l4lb_testing::Frame;
+using l4lb_testing::IpFields;
+using l4lb_testing::PacketBuilder;
+using l4lb_testing::TcpFields;
+
+namespace {
+
+struct Addresses {
+  const char* vip;
+  const char* other_vip;  // of one service only: tcp 80
+  const char* neighbour;  // next to the VIP, but none
+  const char* backend;
+};
+constexpr Addresses kV4Addresses = {"198.51.100.1", "198.51.100.2", "198.51.100.3", "10.1.0."};
+constexpr Addresses kV6Addresses = {"2001:db8:53::1", "2001:db8:53::2", "2001:db8:53::3", "2001:db8:a::"};
+
+const Addresses& addresses(Family family) { return family == Family::kV4 ? kV4Addresses : kV6Addresses; }
+
+ServiceConfig service(const std::string& name, Family family, Protocol protocol, std::uint16_t port,
+                      const std::vector<unsigned>& weights) {
+  ServiceConfig config{.name = name, .protocol = protocol, .port = port};
+  config.vip = *IpAddress::parse(addresses(family).vip);
+  config.table_size = 251;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    config.backends.push_back({.name = "b" + std::to_string(i),
+                               .address = *IpAddress::parse(addresses(family).backend + std::to_string(11 + i)),
+                               .weight = weights[i]});
+  }
+  return config;
+}
+
+BackendState reachable(const std::string& mac) { return {.healthy = true, .next_hop_mac = *MacAddress::parse(mac)}; }
+
+constexpr std::uint16_t kSyn = 0x02;
+
+// Rows that read the same in both families.
+std::vector<GoldenRow> common_rows(Family family) {
+  const Addresses& a = addresses(family);
+  const IpFields vip = {.destination = a.vip};
+  const IpFields backend = {.destination = a.neighbour};
+  const auto forwarded = [](const char* mac) { return eth({.destination = mac, .source = kPortMac}); };
+  return {
+      {"tcp segment", eth().ip(vip).tcp().payload(32), Verdict::kForward, kWeb,
+       forwarded(kWebMac).ip(vip).tcp().payload(32)},
+      {"tcp syn", eth().ip(vip).tcp({.flags = kSyn}), Verdict::kForward, kWeb,
+       forwarded(kWebMac).ip(vip).tcp({.flags = kSyn})},
+      {"udp datagram", eth().ip(vip).udp().payload(32), Verdict::kForward, kDns,
+       forwarded(kDnsMac).ip(vip).udp().payload(32)},
+      {"udp without payload, padded to Ethernet's minimum", eth().ip(vip).udp().pad_to(60), Verdict::kForward, kDns,
+       forwarded(kDnsMac).ip(vip).udp().pad_to(60)},
+      {"much padding", eth().ip(vip).tcp().pad_to(1500), Verdict::kForward, kWeb,
+       forwarded(kWebMac).ip(vip).tcp().pad_to(1500)},
+      {"TTL 1 is not lowered", eth().ip({.destination = a.vip, .ttl = 1}).tcp(), Verdict::kForward, kWeb,
+       forwarded(kWebMac).ip({.destination = a.vip, .ttl = 1}).tcp()},
+      {"DSCP and ECN stay", eth().ip({.destination = a.vip, .traffic_class = 0xbb}).tcp(), Verdict::kForward, kWeb,
+       forwarded(kWebMac).ip({.destination = a.vip, .traffic_class = 0xbb}).tcp()},
+      {"802.1Q tag stays", eth().vlan(7).ip(vip).tcp(), Verdict::kForward, kWeb,
+       forwarded(kWebMac).vlan(7).ip(vip).tcp()},
+      {"QinQ tags stay", eth().vlan(100, 0x88a8).vlan(7).ip(vip).tcp(), Verdict::kForward, kWeb,
+       forwarded(kWebMac).vlan(100, 0x88a8).vlan(7).ip(vip).tcp()},
+      {"three tags are nobody's", eth().vlan(1).vlan(2).vlan(3).ip(vip).tcp(), Verdict::kPassNotVip},
+      {"a neighbour of the VIP", eth().ip(backend).tcp(), Verdict::kPassNotVip},
+      {"other service's VIP, its port", eth().ip({.destination = a.other_vip}).tcp(), Verdict::kForward, kOther,
+       forwarded(kWebMac).ip({.destination = a.other_vip}).tcp()},
+      {"other service's VIP, not its port", eth().ip({.destination = a.other_vip}).tcp({.destination = 443}),
+       Verdict::kDropNoService},
+      {"port without service", eth().ip(vip).tcp({.destination = 8080}), Verdict::kDropNoService},
+      {"port 0", eth().ip(vip).tcp({.destination = 0}), Verdict::kDropNoService},
+      {"service's port, other protocol", eth().ip(vip).udp({.destination = 80}), Verdict::kDropNoService},
+      {"no healthy backend", eth().ip(vip).tcp({.destination = 81}), Verdict::kDropNoBackend, kDead},
+      {"next hop unresolved", eth().ip(vip).tcp({.destination = 82}), Verdict::kDropNextHopUnresolved, kUnresolved},
+      {"icmp to the VIP", eth().ip(vip).icmp(8).payload(56), Verdict::kDropUnsupported},
+      {"icmp to a neighbour", eth().ip(backend).icmp(8).payload(56), Verdict::kPassNotVip},
+      {"GRE to the VIP", eth().ip({.destination = a.vip, .protocol = 47}).payload(40), Verdict::kDropUnsupported},
+      {"tcp header cut", eth().ip(vip).tcp().cut_last(1), Verdict::kDropTruncated},
+      {"tcp header cut, length adjusted", eth().ip({.destination = a.vip, .protocol = 6}).payload(19),
+       Verdict::kDropTruncated},
+      {"tcp header completed by padding only", eth().ip({.destination = a.vip, .protocol = 6}).payload(19).pad_to(100),
+       Verdict::kDropTruncated},
+      {"udp header one byte short", eth().ip({.destination = a.vip, .protocol = 17}).payload(7),
+       Verdict::kDropTruncated},
+      {"no transport header at all", eth().ip({.destination = a.vip, .protocol = 6}), Verdict::kDropTruncated},
+      {"payload cut", eth().ip(vip).tcp().payload(100).cut_last(1), Verdict::kDropTruncated},
+      {"the same to a neighbour", eth().ip(backend).tcp().payload(100).cut_last(1), Verdict::kPassNotVip},
+      {"wrong IP version", eth().ip({.destination = a.vip, .version = 5}).tcp(), Verdict::kDropMalformed},
+      {"the other family's EtherType",
+       eth().ip(vip).ether_type(family == Family::kV4 ? 0x86dd : 0x0800).tcp().payload(40), Verdict::kDropMalformed},
+      {"IP header cut", eth().ip(vip).cut_to(family == Family::kV4 ? 14 + 19 : 14 + 39), Verdict::kDropTruncated},
+      {"no IP header", eth().ip(vip).cut_to(14), Verdict::kDropTruncated},
+      {"tag cut", eth().vlan(7).ip(vip).cut_to(17), Verdict::kDropTruncated},
+      {"second tag cut", eth().vlan(7).vlan(8).ip(vip).cut_to(21), Verdict::kDropTruncated},
+      {"Ethernet header cut", eth().ip(vip).cut_to(13), Verdict::kDropTruncated},
+      {"nothing", eth().cut_to(0), Verdict::kDropTruncated},
+      {"ARP", eth().ether_type(0x0806).payload(28), Verdict::kPassNotVip},
+      {"802.3 length instead of a type", eth().ether_type(38).payload(38), Verdict::kPassNotVip},
+  };
+}
+
+std::vector<GoldenRow> v4_rows() {
+  const char* vip = kV4Addresses.vip;
+  const auto forwarded = [] { return eth({.destination = kWebMac, .source = kPortMac}); };
+  return {
+      {"options", eth().ip({.destination = vip, .option_bytes = 4}).tcp(), Verdict::kForward, kWeb,
+       forwarded().ip({.destination = vip, .option_bytes = 4}).tcp()},
+      {"most options", eth().ip({.destination = vip, .option_bytes = 40}).tcp(), Verdict::kForward, kWeb,
+       forwarded().ip({.destination = vip, .option_bytes = 40}).tcp()},
+      {"don't fragment", eth().ip({.destination = vip, .dont_fragment = true}).tcp(), Verdict::kForward, kWeb,
+       forwarded().ip({.destination = vip, .dont_fragment = true}).tcp()},
+      {"first fragment", eth().ip({.destination = vip, .more_fragments = true}).tcp().payload(8),
+       Verdict::kDropFragment},
+      {"later fragment", eth().ip({.destination = vip, .protocol = 6, .fragment_offset = 1}).payload(8),
+       Verdict::kDropFragment},
+      {"fragment of ICMP", eth().ip({.destination = vip, .protocol = 1, .fragment_offset = 1}).payload(8),
+       Verdict::kDropFragment},
+      {"fragment to a neighbour",
+       eth().ip({.destination = kV4Addresses.neighbour, .more_fragments = true}).tcp().payload(8),
+       Verdict::kPassNotVip},
+      {"header length 4 words", eth().ip({.destination = vip, .ihl = 4}).tcp(), Verdict::kDropMalformed},
+      {"header length 0", eth().ip({.destination = vip, .ihl = 0}).tcp(), Verdict::kDropMalformed},
+      {"header length 4 words to a neighbour", eth().ip({.destination = kV4Addresses.neighbour, .ihl = 4}).tcp(),
+       Verdict::kPassNotVip},
+      {"header longer than the packet", eth().ip({.destination = vip, .ihl = 15}).tcp(), Verdict::kDropMalformed},
+      {"header longer than the frame", eth().ip({.destination = vip, .length = 60, .ihl = 15}).tcp(),
+       Verdict::kDropTruncated},
+      {"total length under the header's", eth().ip({.destination = vip, .length = 19}).tcp(), Verdict::kDropMalformed},
+      {"total length 0", eth().ip({.destination = vip, .length = 0}).tcp(), Verdict::kDropMalformed},
+      {"total length over the frame", eth().ip({.destination = vip, .length = 41}).tcp(), Verdict::kDropTruncated},
+      {"ports inside the frame, but behind the total length", eth().ip({.destination = vip, .length = 39}).tcp(),
+       Verdict::kDropTruncated},
+  };
+}
+
+PacketBuilder with_extensions(PacketBuilder builder, unsigned count) {
+  for (unsigned i = 0; i < count; ++i) builder.destination_options();
+  return builder.tcp();
+}
+
+std::vector<GoldenRow> v6_rows() {
+  const IpFields vip = {.destination = kV6Addresses.vip};
+  const auto forwarded = [] { return eth({.destination = kWebMac, .source = kPortMac}); };
+  return {
+      {"hop-by-hop options", eth().ip(vip).hop_by_hop().tcp(), Verdict::kForward, kWeb,
+       forwarded().ip(vip).hop_by_hop().tcp()},
+      {"long destination options", eth().ip(vip).destination_options(264).tcp(), Verdict::kForward, kWeb,
+       forwarded().ip(vip).destination_options(264).tcp()},
+      {"all in order", eth().ip(vip).hop_by_hop().destination_options().routing(24).destination_options().tcp(),
+       Verdict::kForward, kWeb,
+       forwarded().ip(vip).hop_by_hop().destination_options().routing(24).destination_options().tcp()},
+      {"six extension headers", with_extensions(eth().ip(vip), 6), Verdict::kForward, kWeb,
+       with_extensions(forwarded().ip(vip), 6)},
+      {"seven extension headers", with_extensions(eth().ip(vip), 7), Verdict::kDropUnsupported},
+      {"hop-by-hop options, but not first", eth().ip(vip).destination_options().hop_by_hop().tcp(),
+       Verdict::kDropUnsupported},
+      {"options cut", eth().ip({.destination = kV6Addresses.vip, .length = 7}).hop_by_hop().tcp(),
+       Verdict::kDropTruncated},
+      {"options longer than the packet", eth().ip(vip).destination_options(264).cut_to(14 + 40 + 8),
+       Verdict::kDropTruncated},
+      {"first fragment", eth().ip(vip).fragment({.more = true}).tcp().payload(8), Verdict::kDropFragment},
+      {"later fragment", eth().ip(vip).fragment({.offset = 1}).payload(8), Verdict::kDropFragment},
+      {"fragment behind options", eth().ip(vip).hop_by_hop().fragment({.more = true}).tcp(), Verdict::kDropFragment},
+      {"fragment header cut", eth().ip({.destination = kV6Addresses.vip, .protocol = 44}).payload(7),
+       Verdict::kDropTruncated},
+      {"atomic fragment", eth().ip(vip).fragment({}).tcp(), Verdict::kForward, kWeb,
+       forwarded().ip(vip).fragment({}).tcp()},
+      {"fragment to a neighbour", eth().ip({.destination = kV6Addresses.neighbour}).fragment({.more = true}).tcp(),
+       Verdict::kPassNotVip},
+      {"no next header", eth().ip({.destination = kV6Addresses.vip, .protocol = 59}), Verdict::kDropUnsupported},
+      {"IPsec AH is not walked", eth().ip({.destination = kV6Addresses.vip, .protocol = 51}).payload(24),
+       Verdict::kDropUnsupported},
+      {"payload length over the frame", eth().ip({.destination = kV6Addresses.vip, .length = 21}).tcp(),
+       Verdict::kDropTruncated},
+      {"payload length 0", eth().ip({.destination = kV6Addresses.vip, .length = 0}).tcp(), Verdict::kDropTruncated},
+      {"ports inside the frame, but behind the payload length",
+       eth().ip({.destination = kV6Addresses.vip, .length = 19}).tcp(), Verdict::kDropTruncated},
+  };
+}
+
+}  // namespace
+
+std::vector<ServiceConfig> golden_services() {
+  std::vector<ServiceConfig> services;
+  for (const Family family : {Family::kV4, Family::kV6}) {
+    const std::string suffix = family == Family::kV4 ? "4" : "6";
+    services.push_back(service("web" + suffix, family, Protocol::kTcp, 80, {1}));
+    services.push_back(service("dns" + suffix, family, Protocol::kUdp, 53, {1}));
+    services.push_back(service("spread" + suffix, family, Protocol::kTcp, 443, {2, 1, 1}));
+    services.push_back(service("dead" + suffix, family, Protocol::kTcp, 81, {1, 1}));
+    services.push_back(service("unresolved" + suffix, family, Protocol::kTcp, 82, {1}));
+    services.push_back(service("other" + suffix, family, Protocol::kTcp, 80, {1}));
+    services.back().vip = *IpAddress::parse(addresses(family).other_vip);
+  }
+  return services;
+}
+
+SnapshotInput golden_input() {
+  SnapshotInput input{.source_mac = *MacAddress::parse(kPortMac), .generation = 7};
+  for (int family = 0; family < 2; ++family) {
+    input.backends.push_back({reachable(kWebMac)});
+    input.backends.push_back({reachable(kDnsMac)});
+    input.backends.push_back(
+        {reachable("02:00:00:00:00:21"), reachable("02:00:00:00:00:22"), reachable("02:00:00:00:00:23")});
+    input.backends.push_back(
+        {BackendState{.healthy = false, .next_hop_mac = *MacAddress::parse(kWebMac)}, BackendState{.healthy = false}});
+    input.backends.push_back({BackendState{.healthy = true}});
+    input.backends.push_back({reachable(kWebMac)});
+  }
+  return input;
+}
+
+std::vector<GoldenRow> golden_rows(Family family) {
+  std::vector<GoldenRow> rows = common_rows(family);
+  std::vector<GoldenRow> own = family == Family::kV4 ? v4_rows() : v6_rows();
+  rows.insert(rows.end(), std::make_move_iterator(own.begin()), std::make_move_iterator(own.end()));
+  return rows;
+}
+
+}  // namespace anypop::l4lb

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// The behaviour of the engine as a table of packets, and the small PoP that they are sent to. Shared by the golden
+// test, the comparison with the reference engine and the fuzzer.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/config.h"
+#include "l4lb/snapshot.h"
+#include "l4lb/verdict.h"
+#include "l4lb_testing/packet_builder.h"
+
+namespace anypop::l4lb {
+
+// Services of the golden PoP: these on 198.51.100.1, then the same on 2001:db8:53::1.
+enum GoldenService : std::uint16_t {
+  kWeb,         // tcp 80: one backend, kWebMac
+  kDns,         // udp 53: one backend, kDnsMac
+  kSpread,      // tcp 443: three backends with weights 2, 1, 1
+  kDead,        // tcp 81: no healthy backend
+  kUnresolved,  // tcp 82: one backend, no next hop
+  kOther,       // tcp 80 on 198.51.100.2 and 2001:db8:53::2: one backend, kWebMac
+  kGoldenServices,
+};
+inline constexpr const char* kPortMac = "02:00:00:00:ff:01";
+inline constexpr const char* kWebMac = "02:00:00:00:00:11";
+inline constexpr const char* kDnsMac = "02:00:00:00:00:12";
+inline constexpr std::array<std::uint8_t, 16> kGoldenKey = {0x8f, 0x0c, 0x1d, 0x2e, 0x3b, 0x4a, 0x59, 0x68,
+                                                            0x77, 0x86, 0xa5, 0xb4, 0xc3, 0xd2, 0xe1, 0xf0};
+
+std::vector<ServiceConfig> golden_services();
+SnapshotInput golden_input();
+
+struct GoldenRow {
+  std::string name;
+  l4lb_testing::Frame input;
+  Verdict verdict;
+  std::optional<GoldenService> service = std::nullopt;  // once known
+  // What leaves; nothing but the MAC addresses of a forwarded packet may differ from the input.
+  std::optional<l4lb_testing::Frame> output = std::nullopt;
+};
+std::vector<GoldenRow> golden_rows(Family family);
+
+}  // namespace anypop::l4lb

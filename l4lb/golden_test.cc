@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Each row of the golden table: alone, and all of them mixed in bursts of several sizes.
+#include <algorithm>
+#include <cctype>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "flow.h"
+#include "golden_rows.h"
+#include "l4lb/pipeline.h"
+
+namespace anypop::l4lb {
+namespace {
+
+using l4lb_testing::Frame;
+using l4lb_testing::hex;
+
+// Exactly as large as its contents, so that AddressSanitizer sees a read behind the end.
+Frame exact(const Frame& frame) { return Frame(frame.begin(), frame.end()); }
+
+template <class F>
+class Golden : public testing::Test {
+ protected:
+  static constexpr std::size_t kFirst = F::kFamily == Family::kV4 ? 0 : kGoldenServices;  // service of this family
+
+  const std::vector<ServiceConfig> services_ = golden_services();
+  const std::shared_ptr<const Snapshot> snapshot_ = SnapshotBuilder(services_, kGoldenKey).build(golden_input());
+  const std::vector<GoldenRow> rows_ = golden_rows(F::kFamily);
+};
+using Families = testing::Types<V4, V6>;
+TYPED_TEST_SUITE(Golden, Families);
+
+TYPED_TEST(Golden, EachRowAlone) {
+  for (const GoldenRow& row : this->rows_) {
+    SCOPED_TRACE(row.name);
+    Frame frame = exact(row.input);
+    Packet packet{.data = frame.data(), .length_bytes = static_cast<std::uint32_t>(frame.size())};
+    Counters counters(this->services_);
+    process_burst(*this->snapshot_, {&packet, 1}, counters);
+
+    EXPECT_EQ(verdict_name(packet.verdict), verdict_name(row.verdict));
+    EXPECT_EQ(packet.service, row.service ? this->kFirst + *row.service : kNone);
+    EXPECT_EQ(frame, row.output.value_or(row.input)) << hex(frame) << "\nexpected\n"
+                                                     << hex(row.output.value_or(row.input));
+    for (const VerdictInfo& info : kVerdicts) {
+      EXPECT_EQ(counters.verdict(info.verdict), info.verdict == row.verdict ? 1 : 0) << info.name;
+    }
+    const bool forwarded = row.verdict == Verdict::kForward;
+    ASSERT_EQ(forwarded, row.output.has_value());
+    for (std::size_t service = 0; service < this->services_.size(); ++service) {
+      for (std::size_t backend = 0; backend < this->services_[service].backends.size(); ++backend) {
+        const bool here = forwarded && service == packet.service && backend == packet.backend;
+        EXPECT_EQ(counters.backend(service, backend).packets, here ? 1 : 0);
+        EXPECT_EQ(counters.backend(service, backend).bytes, here ? row.input.size() : 0);
+      }
+    }
+  }
+}
+
+// A new row becomes a seed of the fuzzer by running this test once with ANYPOP_WRITE_CORPUS=1.
+TYPED_TEST(Golden, EachRowIsASeedOfTheFuzzer) {
+  const bool write = std::getenv("ANYPOP_WRITE_CORPUS") != nullptr;
+  for (const GoldenRow& row : this->rows_) {
+    std::string seed = {static_cast<char>(row.input.size() >> 8U), static_cast<char>(row.input.size() & 0xffU)};
+    seed.append(reinterpret_cast<const char*>(row.input.data()), row.input.size());
+    std::string name = std::string(this->kFirst == 0 ? "v4 " : "v6 ") + row.name;
+    std::ranges::replace_if(
+        name, [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '-');
+    const std::filesystem::path path = std::filesystem::path(ANYPOP_CORPUS_DIR) / name;
+    if (write) std::ofstream(path, std::ios::binary) << seed;
+    std::ifstream file(path, std::ios::binary);
+    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), seed) << path;
+  }
+}
+
+// Both families, every verdict, all burst sizes that divide the table differently: neighbours do not disturb each
+// other, and the counters of many bursts add up.
+TEST(GoldenBursts, RowsMixedInBurstsOfAnySize) {
+  const std::vector<ServiceConfig> services = golden_services();
+  const auto snapshot = SnapshotBuilder(services, kGoldenKey).build(golden_input());
+  std::vector<GoldenRow> rows;
+  const std::vector<GoldenRow> v4 = golden_rows(Family::kV4);
+  const std::vector<GoldenRow> v6 = golden_rows(Family::kV6);
+  for (std::size_t i = 0; i < std::max(v4.size(), v6.size()); ++i) {
+    if (i < v4.size()) rows.push_back(v4[i]);
+    if (i < v6.size()) rows.push_back(v6[i]);
+  }
+  for (const std::size_t burst :
+       {std::size_t{1}, std::size_t{2}, std::size_t{7}, kBurstMax, kBurstMax + 1, rows.size()}) {
+    SCOPED_TRACE(burst);
+    std::vector<Frame> frames;
+    std::vector<Packet> packets;
+    for (const GoldenRow& row : rows) frames.push_back(exact(row.input));
+    for (Frame& frame : frames) {
+      packets.push_back({.data = frame.data(), .length_bytes = static_cast<std::uint32_t>(frame.size())});
+    }
+    Counters counters(services);
+    for (std::size_t at = 0; at < packets.size(); at += burst) {
+      process_burst(*snapshot, std::span(packets).subspan(at, std::min(burst, packets.size() - at)), counters);
+    }
+    std::array<std::uint64_t, kVerdictCount> expected{};
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      EXPECT_EQ(verdict_name(packets[i].verdict), verdict_name(rows[i].verdict)) << rows[i].name;
+      EXPECT_EQ(frames[i], rows[i].output.value_or(rows[i].input)) << rows[i].name;
+      ++expected[static_cast<std::size_t>(rows[i].verdict)];
+    }
+    for (const VerdictInfo& info : kVerdicts) {
+      EXPECT_EQ(counters.verdict(info.verdict), expected[static_cast<std::size_t>(info.verdict)]) << info.name;
+      EXPECT_GT(counters.verdict(info.verdict), 0) << info.name << " has no golden packet";
+    }
+  }
+}
+
+}  // namespace
+}  // namespace anypop::l4lb

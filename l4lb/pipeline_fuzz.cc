@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Any bytes as a burst of frames, each behind its length in two bytes. The engine must read nothing outside them
+// (AddressSanitizer watches), and agree with the reference engine on verdict, service, backend and every byte.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <span>
+#include <vector>
+
+#include "golden_rows.h"
+#include "l4lb/pipeline.h"
+#include "l4lb_testing/reference_engine.h"
+
+namespace {
+
+using anypop::l4lb_testing::Frame;
+using anypop::l4lb_testing::ReferenceEngine;
+namespace l4lb = anypop::l4lb;
+
+std::vector<Frame> split_burst(std::span<const std::uint8_t> input) {
+  std::vector<Frame> frames;
+  while (input.size() >= 2) {
+    const std::size_t wanted = input[0] * std::size_t{256} + input[1];
+    const std::size_t bytes = std::min(wanted, input.size() - 2);
+    const auto frame = std::as_bytes(input.subspan(2, bytes));
+    frames.emplace_back(frame.begin(), frame.end());
+    input = input.subspan(2 + bytes);
+  }
+  return frames;
+}
+
+[[noreturn]] void report(const Frame& input, const l4lb::Packet& packet, const ReferenceEngine::Outcome& expected) {
+  std::fprintf(stderr, "%s\nengine: %s, service %u, backend %u; reference: %s, service %d, backend %d\n",
+               anypop::l4lb_testing::hex(input).c_str(), l4lb::verdict_name(packet.verdict).data(), packet.service,
+               packet.backend, l4lb::verdict_name(expected.verdict).data(),
+               expected.service ? static_cast<int>(*expected.service) : -1,
+               expected.backend ? static_cast<int>(*expected.backend) : -1);
+  std::abort();
+}
+
+ReferenceEngine make_reference() {
+  ReferenceEngine reference(l4lb::golden_services(), l4lb::kGoldenKey);
+  reference.update(l4lb::golden_input());
+  return reference;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const auto services = l4lb::golden_services();
+  static const auto snapshot = l4lb::SnapshotBuilder(services, l4lb::kGoldenKey).build(l4lb::golden_input());
+  static const ReferenceEngine reference = make_reference();
+  static l4lb::Counters counters(services);
+
+  const std::vector<Frame> inputs = split_burst({data, size});
+  std::vector<Frame> frames = inputs;  // copies are exactly as large as their contents
+  std::vector<l4lb::Packet> packets;
+  for (Frame& frame : frames) {
+    packets.push_back({.data = frame.data(), .length_bytes = static_cast<std::uint32_t>(frame.size())});
+  }
+  l4lb::process_burst(*snapshot, packets, counters);
+
+  for (std::size_t i = 0; i < packets.size(); ++i) {
+    const ReferenceEngine::Outcome expected = reference.process(inputs[i]);
+    if (packets[i].verdict != expected.verdict || packets[i].service != expected.service.value_or(l4lb::kNone) ||
+        packets[i].backend != expected.backend.value_or(l4lb::kNone) || frames[i] != expected.frame) {
+      report(inputs[i], packets[i], expected);
+    }
+  }
+  return 0;
+}

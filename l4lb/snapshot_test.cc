@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "l4lb/snapshot.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "golden_rows.h"
+#include "snapshot_layout.h"
+
+namespace anypop::l4lb {
+namespace {
+
+class Snapshots : public testing::Test {
+ protected:
+  SnapshotBuilder builder_{golden_services(), kGoldenKey};
+  SnapshotInput input_ = golden_input();
+};
+
+TEST_F(Snapshots, SlotsFollowTheWeightsOfTheHealthy) {
+  const auto all = builder_.build(input_);
+  EXPECT_EQ(generation(*all), 7);
+  EXPECT_EQ(slots(*all, kWeb, 0), 251);
+  EXPECT_EQ(slots(*all, kSpread, 0), 125);
+  EXPECT_EQ(slots(*all, kSpread, 1), 63);
+  EXPECT_EQ(slots(*all, kSpread, 2), 63);
+  EXPECT_EQ(slots(*all, kDead, 0), 0);
+  EXPECT_EQ(slots(*all, kDead, 1), 0);
+  EXPECT_EQ(slots(*all, kUnresolved, 0), 251) << "an unresolved next hop must not move flows";
+
+  input_.backends[kSpread][2].healthy = false;
+  input_.generation = 8;
+  const auto fewer = builder_.build(input_);
+  EXPECT_EQ(generation(*fewer), 8);
+  EXPECT_EQ(slots(*fewer, kSpread, 0) + slots(*fewer, kSpread, 1), 251);
+  EXPECT_EQ(slots(*fewer, kSpread, 2), 0);
+  EXPECT_GT(slots(*all, kSpread, 2), 0) << "the old snapshot has changed";
+}
+
+TEST_F(Snapshots, TablesAreSharedUnlessMembersChange) {
+  const auto before = builder_.build(input_);
+  input_.backends[kWeb][0].next_hop_mac = *MacAddress::parse("02:00:00:00:00:99");
+  input_.backends[kDns][0].next_hop_mac.reset();
+  input_.backends[kSpread][0].healthy = false;
+  const auto after = builder_.build(input_);
+  EXPECT_EQ(after->tables[kWeb], before->tables[kWeb]) << "a new MAC has cost a rebuild";
+  EXPECT_EQ(after->tables[kDns], before->tables[kDns]) << "a lost MAC has cost a rebuild";
+  EXPECT_NE(after->tables[kSpread], before->tables[kSpread]);
+  EXPECT_EQ(after->tables[kSpread + kGoldenServices], before->tables[kSpread + kGoldenServices]);
+  EXPECT_EQ(before->tables[kWeb], before->tables[kWeb + kGoldenServices]) << "equal members, two tables";
+}
+
+TEST_F(Snapshots, OutliveTheirBuilderAndFreeTheirTables) {
+  std::weak_ptr<const MaglevTable> table;
+  {
+    auto moved = std::make_unique<SnapshotBuilder>(std::move(builder_));
+    const auto snapshot = moved->build(input_);
+    table = snapshot->tables[kSpread];
+    moved.reset();
+    EXPECT_EQ(slots(*snapshot, kSpread, 0), 125);
+  }
+  EXPECT_TRUE(table.expired());
+}
+
+}  // namespace
+}  // namespace anypop::l4lb

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine once more, slow and plain: bytes by index, std::map, the paper's Maglev loop over whole permutations, AES
+// from field arithmetic. Shares no code with the engine, so that where the two agree the engine is probably right.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/config.h"
+#include "l4lb/snapshot.h"
+#include "l4lb/verdict.h"
+#include "l4lb_testing/packet_builder.h"
+
+namespace anypop::l4lb_testing {
+
+using Key = std::array<std::uint8_t, 16>;
+
+// FIPS 197.
+Key reference_aes128(const Key& key, const Key& plain);
+
+// The keyed hash of a flow, from addresses of 4 or 16 bytes.
+std::uint64_t reference_hash(const Key& key, const std::vector<std::uint8_t>& source,
+                             const std::vector<std::uint8_t>& destination, std::uint16_t source_port,
+                             std::uint16_t destination_port, std::uint8_t protocol);
+
+struct ReferenceMember {
+  std::string name;
+  unsigned weight = 1;
+  std::uint16_t backend = 0;
+};
+std::vector<std::uint16_t> reference_maglev(std::vector<ReferenceMember> members, std::uint32_t size);
+
+class ReferenceEngine {
+ public:
+  ReferenceEngine(std::vector<ServiceConfig> services, const Key& key);
+
+  // What SnapshotBuilder::build() does.
+  void update(const l4lb::SnapshotInput& input);
+
+  struct Outcome {
+    l4lb::Verdict verdict = l4lb::Verdict::kPassNotVip;
+    std::optional<std::size_t> service;
+    std::optional<std::size_t> backend;
+    Frame frame;  // afterwards
+  };
+  Outcome process(const Frame& frame) const;
+
+ private:
+  using Bytes = std::vector<std::uint8_t>;
+  struct Flow;
+
+  Outcome process_ip(const Bytes& packet, bool v4, Frame frame) const;
+  Outcome forward(const Flow& flow, Frame frame) const;
+  bool is_vip(const Bytes& address) const;
+
+  std::vector<ServiceConfig> services_;
+  Key key_;
+  l4lb::SnapshotInput input_;
+  std::vector<std::vector<std::uint16_t>> tables_;  // of each service; empty: no healthy backend
+};
+
+}  // namespace anypop::l4lb_testing
