@@ -2,6 +2,7 @@
 """The lab as one object: up, down, its daemons, and the facts that make it steady."""
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -250,14 +251,20 @@ def is_up() -> bool:
 
 def clean_up() -> None:
     """Ends every process of a lab and gives back what it took, whatever state it is in. Nothing to do is fine."""
-    for pid, host in namespaces.marked_processes().items():
-        if host == "fabric":
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-    namespaces.wait_all_gone()
-    state = lab_state.load()
-    if state is not None:
-        lab_state.give_back_hugepages(state)
-    lab_state.forget()
+    with _deaf():
+        namespaces.kill_everything()
+        state = lab_state.load()
+        if state is not None:
+            lab_state.give_back_hugepages(state)
+        lab_state.forget()
+
+
+@contextlib.contextmanager
+def _deaf():
+    """A second Ctrl-C must not interrupt the cleaning up that the first one asked for."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

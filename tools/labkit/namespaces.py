@@ -9,6 +9,7 @@ Nothing is named in /run/netns. A host is entered by nsenter; its files are read
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -151,12 +152,18 @@ def outer_pid_of(host_init: int, inner_pid: int) -> int | None:
     return None
 
 
-def wait_all_gone(deadline_s: float = 20) -> None:
-    """Returns when the kernel has ended everything that hung on the outer init."""
+def kill_everything(deadline_s: float = 20) -> None:
+    """Kills the outer init, and with it everything; returns when the kernel has taken all of it apart."""
     end = time.monotonic() + deadline_s
-    while marked_processes():
+    while marked := marked_processes():
+        # Again and again: an interrupted `up` may have one on its way that was not there at the first look.
+        for pid in [pid for pid, host in marked.items() if host == "fabric"]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
         if time.monotonic() > end:
-            raise LabError(f"processes of the lab are still there: {marked_processes()}; end them by hand")
+            raise LabError(f"processes of the lab are still there: {marked}; end them by hand")
         time.sleep(0.01)
 
 

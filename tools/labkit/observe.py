@@ -12,7 +12,7 @@ from typing import Any
 from . import facts, namespaces
 from .errors import LabError
 from .lab import Lab
-from .topology import VIP4, VIP6
+from .topology import PREFIXES, VIP4, VIP6
 
 RATE_PER_S = 200
 LONG_CONNECTIONS = 10
@@ -69,7 +69,9 @@ def load(lab: Lab, output: Path) -> Observer:
 
 def route_watch(lab: Lab, output: Path) -> Observer:
     script = str(Path(__file__).with_name("routewatch.py"))
-    return Observer(lab, lab.topology.client_transit, ["/usr/bin/python3", "-BI", script, str(RUN_MAX_S)], output)
+    prefixes = [f"{family}={prefix}" for family, prefix in PREFIXES.items()]
+    command = ["/usr/bin/python3", "-BI", script, str(RUN_MAX_S), *prefixes]
+    return Observer(lab, lab.topology.client_transit, command, output)
 
 
 class EventLog:

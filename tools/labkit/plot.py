@@ -12,9 +12,14 @@ matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 from matplotlib.ticker import FuncFormatter, NullFormatter  # noqa: E402
 
+from .timeline import Observations  # noqa: E402
+
 POP_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
 ERROR_COLOUR = "#D00000"
-MOVED_COLOUR = "#7A7A7A"
+# Level above the slowest answer (a factor), marker, label.
+ERRORS = {
+    "new": (2.8, "x", "failed"), "long": (1.9, "+", "failed, long-lived"), "moved": (1.3, "|", "reset by the move"),
+}
 BACKEND_MARKERS = ("o", "^", "s", "D", "v")
 STEP_LABELS = {"fault": "fault", "backend": "backends out", "verdict": "verdict", "command": "command to BIRD",
                "route": "route changed", "answer": "first answer elsewhere"}
@@ -27,10 +32,10 @@ STYLE = {
 def draw_run(folder: Path) -> None:
     """plot.svg and plot.png beside the run's result.json: the failover above, the whole run below."""
     found = json.loads((folder / "result.json").read_text())
-    requests = [json.loads(line) for line in (folder / "requests.jsonl").read_text().splitlines()]
+    seen = Observations.read(folder, found)
     steps = {"fault": 0.0, **{k: v for k, v in found["fault"]["steps_ms"].items() if v is not None}}
     repair = (found["repair_unix_ns"] - found["fault_unix_ns"]) / 1e9
-    points = _points(requests, found["fault_unix_ns"])
+    points = _points(seen)
     first, last = min(p["x"] for p in points), max(p["x"] for p in points)
     with pyplot.rc_context(STYLE):
         figure, (near, whole) = pyplot.subplots(2, 1, figsize=(10, 6.4), height_ratios=(1.7, 1))
@@ -64,11 +69,11 @@ def _title(found: dict[str, Any]) -> str:
     return f"{found['sentence']}: {failed} of {fault['new']['total']} new requests failed, outage {fault['outage_ms']:.0f} ms"
 
 
-def _points(requests: list[dict[str, Any]], zero: int) -> list[dict[str, Any]]:
+def _points(seen: Observations) -> list[dict[str, Any]]:
     return [
-        {"x": (r["start_unix_ns"] - zero) / 1e9, "y": max(r["latency_us"], 1) / 1000, "pop": r["pop"],
-         "backend": r["backend"], "error": r["error"], "kind": r["kind"]}
-        for r in requests
+        {"x": (r["start_unix_ns"] - seen.fault_unix_ns) / 1e9, "y": max(r["latency_us"], 1) / 1000, "pop": r["pop"],
+         "backend": r["backend"], "error": r["error"], "kind": "moved" if i in seen.moved else r["kind"]}
+        for i, r in enumerate(seen.requests)
     ]
 
 
@@ -87,13 +92,11 @@ def _draw(axes, points: list[dict[str, Any]], limits: tuple[float, float], size:
     # The band above the latencies belongs to the errors: their latency is only the client's patience.
     floor = min([p["y"] for p in good], default=0.1)
     roof = max([p["y"] for p in good], default=10) * 1.6
-    levels = {"new": roof * 2.4, "long": roof * 1.5}
-    for kind, level in levels.items():
-        bad = [p for p in shown if p["error"] and p["kind"] == kind]
+    for kind, (level, marker, label) in ERRORS.items():
+        bad = [p["x"] for p in shown if p["error"] and p["kind"] == kind]
         if bad:
-            axes.plot([p["x"] for p in bad], [level] * len(bad), linestyle="", marker="x", markersize=size, color=ERROR_COLOUR,
-                      markeredgewidth=1.1 if kind == "new" else 0.7,
-                      label="failed (new)" if kind == "new" else "failed (long-lived)")
+            axes.plot(bad, [roof * level] * len(bad), linestyle="", marker=marker, markersize=size, color=ERROR_COLOUR,
+                      markeredgewidth=size / 6, label=label)
     axes.set_yscale("log")
     axes.set_ylim(floor * 0.7, roof * 4)
     axes.set_xlim(limits)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes down every change of the anycast routes in this network namespace, as a program of its own in a router.
 
-    python3 routewatch.py SECONDS
+    python3 routewatch.py SECONDS v4=198.51.100.0/24 v6=2001:db8:53::/48
 
 One JSON object a line: {"unix_ns", "family": "v4"|"v6", "action": "add"|"del", "interfaces": [...]}; first {"ready": true}.
 The time is taken before anything is parsed. rtnetlink(7).
@@ -14,8 +14,6 @@ import socket
 import struct
 import sys
 import time
-
-PREFIXES = {ipaddress.ip_network("198.51.100.0/24"): "v4", ipaddress.ip_network("2001:db8:53::/48"): "v6"}
 
 RTM_NEWROUTE, RTM_DELROUTE = 24, 25
 RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE = 0x40, 0x400
@@ -55,7 +53,7 @@ def interfaces_of(found: dict) -> list:
     return names
 
 
-def changes(datagram: bytes):
+def changes(datagram: bytes, families: dict):
     while len(datagram) >= NLMSG_HEADER.size:
         length, kind, _flags, _sequence, _port = NLMSG_HEADER.unpack_from(datagram)
         if length < NLMSG_HEADER.size:
@@ -67,7 +65,7 @@ def changes(datagram: bytes):
         found = dict(attributes(body[aligned(ROUTE_MESSAGE.size):]))
         if RTA_DST not in found:
             continue
-        family = PREFIXES.get(ipaddress.ip_network((found[RTA_DST], bits), strict=False))
+        family = families.get(ipaddress.ip_network((found[RTA_DST], bits), strict=False))
         if family:
             action = "add" if kind == RTM_NEWROUTE else "del"
             yield {"family": family, "action": action, "interfaces": interfaces_of(found)}
@@ -75,6 +73,7 @@ def changes(datagram: bytes):
 
 def main() -> None:
     signal.alarm(int(float(sys.argv[1])) + 1)  # never outlives its run for long
+    families = {ipaddress.ip_network(prefix): name for name, prefix in (word.split("=") for word in sys.argv[2:])}
     watch = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
     watch.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     watch.bind((0, RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE))
@@ -83,7 +82,7 @@ def main() -> None:
     while True:
         datagram = watch.recv(65536)
         now = time.time_ns()
-        for change in changes(datagram):
+        for change in changes(datagram, families):
             print(json.dumps({"unix_ns": now, **change}), flush=True)
 
 

@@ -13,8 +13,10 @@ PoP, which does not know the connection, reset it; anycast does that to every co
 """
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Iterable
 
 FAMILIES = ("v4", "v6")
@@ -33,6 +35,16 @@ class Observations:
     routes: list[dict[str, Any]]
     events: list[dict[str, Any]]
     moved: set[int] = field(default_factory=set)  # indices of requests
+
+    @classmethod
+    def read(cls, folder: Path, found: dict[str, Any]) -> Observations:
+        """Of a finished run, from the files that it left."""
+        requests, routes, events = (
+            [json.loads(line) for line in (folder / f"{name}.jsonl").read_text().splitlines()]
+            for name in ("requests", "routes", "events")
+        )
+        routes = [line for line in routes if "unix_ns" in line]
+        return cls(found["home"], found["fault_unix_ns"], found["repair_unix_ns"], requests, routes, events)
 
     def __post_init__(self):
         self.requests.sort(key=lambda request: request["start_unix_ns"])
