@@ -65,9 +65,12 @@ class Run:
         self.back = found["return"]
         self.seen = Observations.read(folder, found)
 
-    def failed(self, kind):
-        """Requests of this kind that failed in the whole run, not counting those that were only moved."""
-        return [r for i, r in enumerate(self.seen.requests) if r["kind"] == kind and r["error"] and i not in self.seen.moved]
+    def failed(self, kind, phase=None):
+        """Requests of this kind that failed, in the whole run or a phase, not counting those that were only moved."""
+        begin = self.seen.repair_unix_ns if phase == "return" else 0
+        end = self.seen.repair_unix_ns if phase == "fault" else 1 << 63
+        return [r for i, r in enumerate(self.seen.requests)
+                if r["kind"] == kind and r["error"] and i not in self.seen.moved and begin <= r["end_unix_ns"] < end]
 
     def home_adds(self):
         """How often the client's router got a route to the home PoP."""

@@ -31,7 +31,7 @@ def test_one_backend_dies(run):
     done = run("backend-dies")
     assert done.seen.routes == [], "the PoP has enough capacity left and stays announced"
     assert done.steps_ms["backend"] is not None
-    failures = done.failed("new") + done.failed("long")
+    failures = done.failed("new", "fault") + done.failed("long", "fault")
     assert failures, "half of the connections went to the backend that died: the test has seen nothing"
     # A dead backend's kernel refuses; another error would come from somewhere else.
     assert {r["error"] for r in failures} <= {"refused", "reset", "closed"}
@@ -42,13 +42,14 @@ def test_one_backend_dies(run):
     for request in done.seen.requests:
         if request["kind"] == "long" and request["backend"]:
             served_by.setdefault(request["connection"], request["backend"])
-    assert {served_by[r["connection"]] for r in done.failed("long") if r["connection"] in served_by} <= {"ams-b1"}
+    assert {served_by[r["connection"]] for r in failures if r["connection"] in served_by} <= {"ams-b1"}
+    assert done.failed("new", "return") == [], "its return cost new connections"
 
 
 def test_all_backends_die(run):
     done = run("all-backends-die")
     assert_moved_and_back(done, outage_ms=1000)
-    assert done.steps_ms["backend"] <= done.steps_ms["verdict"] <= done.steps_ms["command"] <= done.steps_ms["route"]
+    assert done.steps_ms["verdict"] <= done.steps_ms["command"] <= done.steps_ms["route"]
     assert done.steps_ms["command"] - done.steps_ms["verdict"] < 100, "withdrawn within 50 ms of the verdict"
 
 

@@ -18,8 +18,6 @@ from .topology import VIPS, Host, Topology
 
 PROGRAMS = ("anypop-dataplane", "anypop-healthmon", "bgpctl", "anypop-loadgen")
 HUGEPAGE_MB = 2
-# What DPDK takes beside the memory it is asked for.
-HUGEPAGES_SPARE = 8
 
 Progress = Callable[[str], None]
 
@@ -67,7 +65,7 @@ class Lab:
 
     def _bring_up(self, bin_dir: Path) -> None:
         balancers = self.topology.balancers()
-        pages = len(balancers) * (configs.DATAPLANE_MEMORY_MB // HUGEPAGE_MB + HUGEPAGES_SPARE)
+        pages = len(balancers) * configs.DATAPLANE_MEMORY_MB // HUGEPAGE_MB
         lab_state.STATE_DIR.mkdir(mode=0o755, exist_ok=True)
         lab_state.add_hugepages(self.state, pages)
         self.progress(f"machine: {pages} hugepages of {HUGEPAGE_MB} MB added")

@@ -21,7 +21,7 @@ ERRORS = {
     "new": (2.8, "x", "failed"), "long": (1.9, "+", "failed, long-lived"), "moved": (1.3, "|", "reset by the move"),
 }
 BACKEND_MARKERS = ("o", "^", "s", "D", "v")
-STEP_LABELS = {"fault": "fault", "backend": "backends out", "verdict": "verdict", "command": "command to BIRD",
+STEP_LABELS = {"fault": "fault", "backend": "last backend out", "verdict": "verdict", "command": "command to BIRD",
                "route": "route changed", "answer": "first answer elsewhere"}
 STYLE = {
     "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none",
@@ -46,7 +46,7 @@ def draw_run(folder: Path) -> None:
         _mark_steps(near, steps)
         for x, label in ((0, "fault"), (repair, "repair")):
             whole.axvline(x, color="black", linewidth=0.9)
-            whole.annotate(label, (x, 1), xycoords=("data", "axes fraction"), xytext=(3, -10),
+            whole.annotate(label, (x, 1), xycoords=("data", "axes fraction"), xytext=(2, 4),
                            textcoords="offset points", fontsize=9)
         near.set_xlabel("milliseconds after the fault")
         near.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x * 1000:g}"))
@@ -63,10 +63,9 @@ def draw_run(folder: Path) -> None:
 
 def _title(found: dict[str, Any]) -> str:
     fault = found["fault"]
-    failed = fault["new"]["failed"]
-    if failed == 0:
+    if fault["new"]["failed"] == 0:
         return f"{found['sentence']}: no new request failed"
-    return f"{found['sentence']}: {failed} of {fault['new']['total']} new requests failed, outage {fault['outage_ms']:.0f} ms"
+    return f"{found['sentence']}: outage {fault['outage_ms']:.0f} ms, {fault['new']['failed']} new requests failed"
 
 
 def _points(seen: Observations) -> list[dict[str, Any]]:
@@ -98,7 +97,7 @@ def _draw(axes, points: list[dict[str, Any]], limits: tuple[float, float], size:
             axes.plot(bad, [roof * level] * len(bad), linestyle="", marker=marker, markersize=size, color=ERROR_COLOUR,
                       markeredgewidth=size / 6, label=label)
     axes.set_yscale("log")
-    axes.set_ylim(floor * 0.7, roof * 4)
+    axes.set_ylim(min(floor * 0.8, 0.09), roof * 4)
     axes.set_xlim(limits)
     axes.axhspan(roof, roof * 4, color="#FBEAEA", zorder=0, linewidth=0)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}" if y <= roof else ""))
@@ -112,14 +111,14 @@ def _mark_steps(axes, steps: dict[str, float]) -> None:
     rows: list[float] = []  # where each row's last label ends, as a fraction of the width
     for name, when_ms in sorted(steps.items(), key=lambda item: item[1]):
         axes.axvline(when_ms / 1000, color="black", linewidth=0.9, linestyle="-" if name == "fault" else (0, (4, 2)))
-        text = STEP_LABELS[name] + ("" if name == "fault" else f" {when_ms:.1f}")
-        at = (when_ms / 1000 - low) / (high - low)
-        row = next((i for i, end in enumerate(rows) if end < at), len(rows))
-        if row == len(rows):
-            rows.append(0)
-        rows[row] = at + 0.0115 * len(text) + 0.01
-        axes.annotate(text, (when_ms / 1000, 1), xycoords=("data", "axes fraction"), xytext=(2, 4 + 12 * row),
-                      textcoords="offset points", fontsize=9, annotation_clip=False)
+        text = STEP_LABELS[name] + ("" if name == "fault" else f" {when_ms:.1f} ms")
+        at, width = (when_ms / 1000 - low) / (high - low), 0.0085 * len(text)
+        right = at + width > 1  # no room on the right of the line
+        begin, end = (at - width, at) if right else (at, at + width)
+        row = next((i for i, taken in enumerate(rows) if taken < begin - 0.01), len(rows))
+        rows[row:row + 1] = [end]
+        axes.annotate(text, (when_ms / 1000, 1), xycoords=("data", "axes fraction"), xytext=(-2 if right else 2, 4 + 12 * row),
+                      textcoords="offset points", fontsize=9, annotation_clip=False, ha="right" if right else "left")
 
 
 def draw_summary(summary: dict[str, Any], path: Path) -> None:

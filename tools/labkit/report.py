@@ -7,10 +7,10 @@ from typing import Any
 
 STEPS = ("backend", "verdict", "command", "route", "answer")
 STEP_NAMES = {
-    "backend": "backends out", "verdict": "verdict", "command": "command to BIRD", "route": "route changed at t1",
+    "backend": "last backend out", "verdict": "verdict", "command": "command to BIRD", "route": "route changed at t1",
     "answer": "first answer elsewhere",
 }
-RETURN_NAMES = {**STEP_NAMES, "backend": "backends in", "answer": "first answer from home"}
+RETURN_NAMES = {**STEP_NAMES, "backend": "last backend in", "answer": "first answer from home"}
 
 
 def statistics(values: list[float | None]) -> dict[str, float | int] | None:
@@ -49,9 +49,9 @@ def run_table(found: dict[str, Any]) -> str:
     for phase, title, names in (("fault", "after the fault", STEP_NAMES), ("return", "after the repair", RETURN_NAMES)):
         part = found[phase]
         lines.append(f"  {title}")
-        for step in STEPS:
-            if part["steps_ms"][step] is not None:
-                lines.append(f"    {names[step]:24} {part['steps_ms'][step]:9.1f} ms")
+        steps = {step: when for step, when in part["steps_ms"].items() if when is not None}
+        for step, when_ms in sorted(steps.items(), key=lambda item: item[1]):
+            lines.append(f"    {names[step]:24} {when_ms:9.1f} ms")
         lines.append(f"    {'outage for new requests':24} {part['outage_ms']:9.1f} ms")
         for kind in ("new", "long"):
             count = part[kind]
