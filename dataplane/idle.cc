@@ -15,14 +15,19 @@ IdleStrategy::IdleStrategy(Polling polling, const std::vector<int>& wake_fds)
 void IdleStrategy::sleep() {
   if (can_wait_) {
     const int ready = ::poll(fds_.data(), fds_.size(), static_cast<int>(kSleepMax.count()));
-    const bool all_packets =
-        std::all_of(fds_.begin(), fds_.end(), [](const pollfd& fd) { return (fd.revents & ~POLLIN) == 0; });
-    if (ready == 0 || all_packets) return;
+    const bool quiet = ready == 0;
+    const bool packets = ready > 0 && std::all_of(fds_.begin(), fds_.end(),
+                                                  [](const pollfd& fd) { return (fd.revents & ~POLLIN) == 0; });
+    if (quiet || packets) return;
     // An interface that is gone or down makes poll() return at once, again and again.
   }
-  const std::chrono::nanoseconds nap = kNapMax;
-  const timespec duration{0, nap.count()};
+  nap();
+}
+
+void IdleStrategy::nap() {
+  const timespec duration{0, std::chrono::nanoseconds(nap_).count()};
   ::nanosleep(&duration, nullptr);
+  nap_ = std::min(2 * nap_, kNapMax);
 }
 
 }  // namespace anypop::dataplane

@@ -62,14 +62,14 @@ TEST(Published, ReadersSeeWholeValuesAndOldOnesAreFreed) {
       });
     }
     for (std::uint64_t generation = 2; generation <= kGenerations; ++generation) {
-      ASSERT_TRUE(published.publish(std::make_shared<Value>(generation), milliseconds(30'000)).ok());
-      ASSERT_EQ(published.retired(), 0U);
-      ASSERT_EQ(Value::living.load(), 1);
+      EXPECT_TRUE(published.publish(std::make_shared<Value>(generation), milliseconds(30'000)).ok());
+      EXPECT_EQ(published.retired(), 0U);
+      EXPECT_EQ(Value::living.load(), 1);
       // publish() came back: every read that begins from here on finds the new value, also that of a reader that slept.
       for (const Seen& reader : seen) {
         const std::uint64_t reads = reader.reads.load(std::memory_order_acquire);
         while (reader.reads.load(std::memory_order_acquire) < reads + 2) std::this_thread::yield();
-        ASSERT_EQ(reader.generation.load(std::memory_order_relaxed), generation);
+        EXPECT_EQ(reader.generation.load(std::memory_order_relaxed), generation);
       }
     }
     stop = true;

@@ -25,6 +25,54 @@ void add(std::atomic<std::uint64_t>& counter, std::uint64_t amount) {
   counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
 }
 
+using Mbufs = std::array<rte_mbuf*, l4lb::kBurstMax>;
+
+// packets[i] lies in mbufs[i].
+struct Burst {
+  Mbufs mbufs;
+  std::array<l4lb::Packet, l4lb::kBurstMax> packets;
+  std::size_t size = 0;
+};
+
+unsigned receive(const WorkerQueue& queue, QueueCounters& lost, Burst& burst) {
+  Mbufs received;
+  const std::uint16_t count = rte_eth_rx_burst(queue.port, queue.queue, received.data(), received.size());
+  for (rte_mbuf* mbuf : std::span(received).first(count)) {
+    if (mbuf->nb_segs != 1) {
+      add(lost.rx_multi_segment, 1);
+      rte_pktmbuf_free(mbuf);
+      continue;
+    }
+    burst.mbufs[burst.size] = mbuf;
+    burst.packets[burst.size++] = {.data = rte_pktmbuf_mtod(mbuf, std::byte*), .length_bytes = mbuf->data_len};
+  }
+  return count;
+}
+
+// Sends what is to be forwarded and frees everything else, so that every buffer of the burst has left our hands.
+void send(const WorkerQueue& queue, QueueCounters& lost, Burst& burst) {
+  Mbufs leaving;
+  Mbufs dropped;
+  std::uint16_t leaving_count = 0;
+  unsigned dropped_count = 0;
+  for (std::size_t i = 0; i < burst.size; ++i) {
+    if (burst.packets[i].verdict != l4lb::Verdict::kForward) {
+      dropped[dropped_count++] = burst.mbufs[i];
+      continue;
+    }
+    // The snapshot knows one port's MAC; with several, what leaves must bear the MAC of the port it leaves by.
+    std::memcpy(burst.packets[i].data + kSourceMacOffset, queue.mac.bytes().data(), queue.mac.bytes().size());
+    leaving[leaving_count++] = burst.mbufs[i];
+  }
+  if (dropped_count > 0) rte_pktmbuf_free_bulk(dropped.data(), dropped_count);
+  if (leaving_count == 0) return;
+  const std::uint16_t sent = rte_eth_tx_burst(queue.port, queue.queue, leaving.data(), leaving_count);
+  if (sent < leaving_count) {
+    add(lost.tx_dropped, leaving_count - sent);
+    rte_pktmbuf_free_bulk(leaving.data() + sent, leaving_count - sent);
+  }
+}
+
 }  // namespace
 
 Worker::Worker(unsigned number, std::vector<WorkerQueue> queues, const std::vector<ServiceConfig>& services,
@@ -70,46 +118,12 @@ void Worker::run() {
 }
 
 unsigned Worker::poll(const WorkerQueue& queue, QueueCounters& lost, const l4lb::Snapshot& snapshot) {
-  std::array<rte_mbuf*, l4lb::kBurstMax> received;
-  const std::uint16_t count = rte_eth_rx_burst(queue.port, queue.queue, received.data(), received.size());
-  if (count == 0) return 0;
-
-  std::array<rte_mbuf*, l4lb::kBurstMax> linear;
-  std::array<l4lb::Packet, l4lb::kBurstMax> packets;
-  std::size_t kept = 0;
-  for (rte_mbuf* mbuf : std::span(received).first(count)) {
-    if (mbuf->nb_segs != 1) {
-      add(lost.rx_multi_segment, 1);
-      rte_pktmbuf_free(mbuf);
-      continue;
-    }
-    linear[kept] = mbuf;
-    packets[kept++] = {.data = rte_pktmbuf_mtod(mbuf, std::byte*), .length_bytes = mbuf->data_len};
-  }
-  process_burst(snapshot, std::span(packets).first(kept), counters_);
-
-  std::array<rte_mbuf*, l4lb::kBurstMax> leaving;
-  std::array<rte_mbuf*, l4lb::kBurstMax> dropped;
-  std::uint16_t leaving_count = 0;
-  unsigned dropped_count = 0;
-  for (std::size_t i = 0; i < kept; ++i) {
-    if (packets[i].verdict == l4lb::Verdict::kForward) {
-      // The snapshot knows one port's MAC; with several, what leaves must bear the MAC of the port it leaves by.
-      std::memcpy(packets[i].data + kSourceMacOffset, queue.mac.bytes().data(), queue.mac.bytes().size());
-      leaving[leaving_count++] = linear[i];
-    } else {
-      dropped[dropped_count++] = linear[i];
-    }
-  }
-  if (dropped_count > 0) rte_pktmbuf_free_bulk(dropped.data(), dropped_count);
-  if (leaving_count > 0) {
-    const std::uint16_t sent = rte_eth_tx_burst(queue.port, queue.queue, leaving.data(), leaving_count);
-    if (sent < leaving_count) {
-      add(lost.tx_dropped, leaving_count - sent);
-      rte_pktmbuf_free_bulk(leaving.data() + sent, leaving_count - sent);
-    }
-  }
-  return count;
+  Burst burst;
+  const unsigned received = receive(queue, lost, burst);
+  if (received == 0) return 0;
+  process_burst(snapshot, std::span(burst.packets).first(burst.size), counters_);
+  send(queue, lost, burst);
+  return received;
 }
 
 }  // namespace anypop::dataplane

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/host_check.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <linux/capability.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+namespace anypop::dataplane {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+constexpr std::uint64_t kAll = ~std::uint64_t{0};
+constexpr std::uint64_t kPage = 2U << 20U;
+
+HostFacts good_host() {
+  return {.interfaces = {{"eth0", 1500}, {"lo", 1500}},
+          .cpus = {0, 1},
+          .capabilities = kAll,
+          .hugepage_bytes = kPage,
+          .hugepages_free_bytes = 128 * (1U << 20U),
+          .hugepages_total = 64};
+}
+
+PopConfig good_config() {
+  PopConfig config;
+  config.file = "pop.yaml";
+  config.dataplane.ports = {{.name = "uplink", .kind = PortKind::kAfXdp, .device = "eth0", .queues = 1}};
+  ServiceConfig service;
+  service.name = "web";
+  service.backends = {{.name = "b1", .address = *IpAddress::parse("10.0.0.1")}};
+  config.services = {service};
+  return config;
+}
+
+std::string problem(const PopConfig& config, const HostFacts& facts) {
+  const absl::Status status = check_host(config, facts);
+  return status.ok() ? "" : std::string(message(status));
+}
+
+TEST(HostCheck, AGoodHostPasses) { EXPECT_EQ(problem(good_config(), good_host()), ""); }
+
+TEST(HostCheck, NamesTheMissingInterfaceAndThoseThatExist) {
+  PopConfig config = good_config();
+  config.dataplane.ports[0].device = "eth9";
+  EXPECT_EQ(problem(config, good_host()),
+            "pop.yaml: dataplane.ports[0].af_xdp: no interface 'eth9' in this network namespace, found eth0, lo");
+}
+
+TEST(HostCheck, RefusesAnMtuThatDoesNotFitInAPage) {
+  HostFacts host = good_host();
+  host.interfaces[0].mtu_bytes = 9000;
+  EXPECT_THAT(problem(good_config(), host), AllOf(HasSubstr("dataplane.ports[0].af_xdp"), HasSubstr("MTU of 9000"),
+                                                  HasSubstr("remedy: ip link set")));
+}
+
+TEST(HostCheck, NamesTheMissingCapabilities) {
+  HostFacts host = good_host();
+  host.capabilities &= ~(std::uint64_t{1} << CAP_NET_ADMIN) & ~(std::uint64_t{1} << CAP_BPF);
+  EXPECT_THAT(problem(good_config(), host),
+              AllOf(HasSubstr("lacks CAP_NET_ADMIN, CAP_BPF;"), HasSubstr("remedy: run it as root")));
+}
+
+TEST(HostCheck, TellsHowManyHugepagesAreMissing) {
+  HostFacts host = good_host();
+  host.hugepages_free_bytes = 12U << 20U;
+  host.hugepages_total = 70;
+  EXPECT_EQ(problem(good_config(), host),
+            "pop.yaml: dataplane.memory_mb: 128 MB of hugepages wanted, 12 MB free; remedy: sysctl "
+            "vm.nr_hugepages=128, or dataplane.hugepages: false");
+}
+
+TEST(HostCheck, PlainMemoryNeedsNoHugepages) {
+  HostFacts host = good_host();
+  host.hugepages_free_bytes = 0;
+  PopConfig config = good_config();
+  config.dataplane.hugepages = false;
+  EXPECT_EQ(problem(config, host), "");
+}
+
+TEST(HostCheck, MemoryMustHoldThePacketBuffers) {
+  PopConfig config = good_config();
+  config.dataplane.packet_buffers = 100'000;
+  EXPECT_THAT(problem(config, good_host()), HasSubstr("dataplane.memory_mb: found 128, expected at least 253"));
+}
+
+TEST(HostCheck, RefusesCoresThatDoNotExistOrComeTwice) {
+  PopConfig config = good_config();
+  config.dataplane.cores = {7};
+  EXPECT_THAT(problem(config, good_host()), HasSubstr("dataplane.cores[0]: found 7, expected one of"));
+  config.dataplane.cores = {1, 1};
+  EXPECT_THAT(problem(config, good_host()), HasSubstr("dataplane.cores[1]: found 1 a second time"));
+}
+
+TEST(HostCheck, RefusesMoreWorkersThanQueues) {
+  PopConfig config = good_config();
+  config.dataplane.cores = {0, 1};
+  EXPECT_THAT(problem(config, good_host()), HasSubstr("found 2 workers, expected at most 1"));
+  config.dataplane.ports[0].queues = 2;
+  EXPECT_EQ(problem(config, good_host()), "");
+}
+
+TEST(HostCheck, AVdevNeedsTheMacOfEveryBackend) {
+  PopConfig config = good_config();
+  config.dataplane.ports[0] = {.name = "test", .kind = PortKind::kVdev, .device = "net_null0", .queues = 1};
+  EXPECT_THAT(problem(config, good_host()), HasSubstr("services[0].backends[0].mac: found none for 'b1'"));
+  config.services[0].backends[0].mac = MacAddress({2, 0, 0, 0, 0, 1});
+  EXPECT_EQ(problem(config, good_host()), "");
+}
+
+TEST(HostCheck, AVdevNeedsNoCapabilities) {
+  PopConfig config = good_config();
+  config.dataplane.ports[0] = {.name = "test", .kind = PortKind::kVdev, .device = "net_null0", .queues = 1};
+  config.services[0].backends[0].mac = MacAddress({2, 0, 0, 0, 0, 1});
+  HostFacts host = good_host();
+  host.capabilities = 0;
+  EXPECT_EQ(problem(config, host), "");
+}
+
+TEST(HostCheck, NamesARunDirThatIsMissing) {
+  PopConfig config = good_config();
+  config.run_dir = std::filesystem::path(testing::TempDir()) / "no-such-folder";
+  EXPECT_THAT(std::string(message(check_run_dir(config))),
+              AllOf(HasSubstr("pop.yaml: run_dir: no folder"), HasSubstr("remedy: install -d")));
+  config.run_dir = testing::TempDir();
+  EXPECT_TRUE(check_run_dir(config).ok());
+}
+
+TEST(HostFacts, FindsTheLoopbackAndACore) {
+  const HostFacts facts = look_at_host();
+  EXPECT_FALSE(facts.cpus.empty());
+  EXPECT_TRUE(std::any_of(facts.interfaces.begin(), facts.interfaces.end(),
+                          [](const HostInterface& interface) { return interface.name == "lo"; }));
+}
+
+}  // namespace
+}  // namespace anypop::dataplane

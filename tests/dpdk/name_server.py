@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""name_server.py NAME ADDRESS…: answers TCP connections and UDP datagrams on port 80 with NAME.
+name_server.py --ask tcp|udp ADDRESS TIMEOUT: prints who answers, or nothing."""
+import selectors
+import socket
+import sys
+
+PORT = 80
+
+
+def family(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def ask(protocol, address, timeout_s):
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    with socket.socket(family(address), kind) as connection:
+        connection.settimeout(float(timeout_s))
+        try:
+            connection.connect((address, PORT))
+            connection.send(b"?")
+            print(connection.recv(100).decode())
+        except OSError:
+            pass
+
+
+def serve(name):
+    waiting = selectors.DefaultSelector()
+    for any_address in ("0.0.0.0", "::"):
+        listener = socket.create_server((any_address, PORT), family=family(any_address))
+        waiting.register(listener, selectors.EVENT_READ)
+    # A UDP answer must come from the address that was asked: one socket each.
+    for address in sys.argv[2:]:
+        datagrams = socket.socket(family(address), socket.SOCK_DGRAM)
+        datagrams.bind((address, PORT))
+        waiting.register(datagrams, selectors.EVENT_READ)
+    while True:
+        for key, _ in waiting.select():
+            if key.fileobj.type == socket.SOCK_STREAM:
+                connection, _ = key.fileobj.accept()
+                with connection:
+                    connection.sendall(name.encode())
+            else:
+                _, sender = key.fileobj.recvfrom(2048)
+                key.fileobj.sendto(name.encode(), sender)
+
+
+if sys.argv[1] == "--ask":
+    ask(*sys.argv[2:])
+else:
+    serve(sys.argv[1])

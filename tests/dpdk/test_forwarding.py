@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames from a capture through the whole program into a capture: rewritten to the right backend, and counted."""
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import ARP, Ether
+from scapy.utils import rdpcap, wrpcap
+
+from support import VIP4, VIP6, backend, configuration, service, wait_for
+
+PORT_MAC = "02:70:63:61:70:00"  # net_pcap's own
+CLIENT_MAC = "02:00:00:00:00:99"
+
+
+def mac(service_number, backend_number):
+    return f"02:00:00:00:0{service_number}:0{backend_number}"
+
+
+SERVICES = [
+    service("web4", VIP4, "tcp", 80, [backend(1, 4, mac(1, 1)), backend(2, 4, mac(1, 2))]),
+    service("dns4", VIP4, "udp", 53, [backend(1, 4, mac(2, 1))]),
+    service("web6", VIP6, "tcp", 80, [backend(1, 6, mac(3, 1)), backend(2, 6, mac(3, 2))]),
+    service("dns6", VIP6, "udp", 53, [backend(2, 6, mac(4, 2))]),
+]
+
+
+def ethernet():
+    return Ether(dst=PORT_MAC, src=CLIENT_MAC)
+
+
+def flow(number):
+    """One packet of each service, of the same client."""
+    v4, v6 = IP(src=f"203.0.113.{number + 1}", dst=VIP4), IPv6(src=f"2001:db8:c::{number + 1:x}", dst=VIP6)
+    return [ethernet() / v4 / TCP(sport=1024 + number, dport=80), ethernet() / v4 / UDP(sport=1024 + number, dport=53) / b"q",
+            ethernet() / v6 / TCP(sport=1024 + number, dport=80), ethernet() / v6 / UDP(sport=1024 + number, dport=53) / b"q"]
+
+
+def pcap_port(folder, packets, receive_options=""):
+    wrpcap(str(folder / "in.pcap"), packets)
+    return {"name": "test", "vdev": f"net_pcap0,rx_pcap={folder}/in.pcap,tx_pcap={folder}/out.pcap{receive_options}"}
+
+
+def total(dataplane):
+    return sum(dataplane.verdicts().values())
+
+
+def test_frames_leave_for_their_backend_and_every_packet_is_counted(tmp_path, start):
+    wanted = [packet for number in range(50) for packet in flow(number)]
+    v4 = IP(src="203.0.113.1", dst=VIP4)
+    others = {
+        "pass_not_vip": [ethernet() / ARP(), ethernet() / IP(dst="198.51.100.2") / TCP(dport=80)],
+        "drop_no_service": [ethernet() / v4 / TCP(dport=81), ethernet() / v4 / UDP(dport=80)] * 2,
+        "drop_unsupported": [ethernet() / v4 / ICMP()],
+        "drop_fragment": [ethernet() / IP(src="203.0.113.1", dst=VIP4, flags="MF") / UDP(dport=53) / (b"x" * 64)],
+        "drop_truncated": [Ether(bytes(ethernet() / v4 / TCP(dport=80))[:36])],
+    }
+    dropped = [packet for packets in others.values() for packet in packets]
+    sent = wanted + dropped
+    dataplane = start(configuration(tmp_path, pcap_port(tmp_path, sent), SERVICES)).ready()
+    wait_for("all packets were seen", lambda: total(dataplane) >= len(sent))
+
+    expected = dict.fromkeys(dataplane.verdicts(), 0) | {"forward": len(wanted)}
+    expected |= {verdict: len(packets) for verdict, packets in others.items()}
+    assert dataplane.verdicts() == expected
+    counted = {s["name"]: dataplane.backend_packets(s["name"]) for s in SERVICES}
+    port = dataplane.get("/v1/state")["ports"][0]
+    assert (port["rx_packets"], port["tx_packets"], port["tx_dropped"]) == (len(sent), len(wanted), 0)
+    assert dataplane.stop() == 0
+
+    out = rdpcap(str(tmp_path / "out.pcap"))
+    assert len(out) == len(wanted)
+    seen = {s["name"]: {b["name"]: 0 for b in s["backends"]} for s in SERVICES}
+    for position, (before, after) in enumerate(zip(wanted, out)):
+        chosen = SERVICES[position % 4]
+        names = {b["mac"]: b["name"] for b in chosen["backends"]}
+        assert after.dst in names and after.src == PORT_MAC, after.summary()
+        assert bytes(after)[12:] == bytes(before)[12:], "only the MACs may change"
+        seen[chosen["name"]][names[after.dst]] += 1
+    assert seen == counted
+    assert all(packets > 0 for s in seen.values() for packets in s.values()), seen
+
+
+def test_a_flow_stays_on_its_backend(tmp_path, start):
+    sent = [packet for _ in range(5) for number in range(40) for packet in flow(number)]
+    dataplane = start(configuration(tmp_path, pcap_port(tmp_path, sent), SERVICES)).ready()
+    wait_for("all packets were seen", lambda: total(dataplane) >= len(sent))
+    assert dataplane.stop() == 0
+    out = rdpcap(str(tmp_path / "out.pcap"))
+    backends = {}
+    for before, after in zip(sent, out, strict=True):
+        backends.setdefault(bytes(before)[14:], set()).add(after.dst)
+    assert len(backends) == 160 and all(len(macs) == 1 for macs in backends.values())
+
+
+def endless(tmp_path, start, **dataplane):
+    """The same packets again and again, so that a change can be seen to take hold."""
+    sent = [packet for number in range(16) for packet in flow(number)]
+    wrpcap(str(tmp_path / "in.pcap"), sent)
+    port = {"name": "test", "vdev": f"net_pcap0,rx_pcap={tmp_path}/in.pcap,infinite_rx=1"}
+    return start(configuration(tmp_path, port, SERVICES, **dataplane)).ready()
+
+
+def test_health_moves_traffic_by_the_time_it_is_answered(tmp_path, start):
+    dataplane = endless(tmp_path, start)
+    wait_for("b1 gets traffic", lambda: dataplane.backend_packets("web4")["b1"] > 0)
+    status, body = dataplane.put_health(("web4", "b1", False))
+    assert status == 200 and body["generation"] == dataplane.get("/v1/state")["generation"] == 2
+
+    frozen = dataplane.backend_packets("web4")
+    wait_for("b2 gets traffic", lambda: dataplane.backend_packets("web4")["b2"] > frozen["b2"] + 1000)
+    assert dataplane.backend_packets("web4")["b1"] == frozen["b1"], "the answer came before the workers had changed"
+    states = dataplane.backend_states("web4")
+    assert (states["b1"]["healthy"], states["b1"]["slots"], states["b2"]["slots"]) == (False, 0, 1009)
+    assert dataplane.verdicts()["drop_no_backend"] == 0
+
+    dataplane.put_health(("web4", "b2", False))
+    wait_for("nobody is left", lambda: dataplane.verdicts()["drop_no_backend"] > 0)
+    dataplane.put_health(("web4", "b1", True), ("web4", "b2", True))
+    wait_for("b1 is back", lambda: dataplane.backend_packets("web4")["b1"] > frozen["b1"])
+
+
+def test_bad_requests_are_answered_and_change_nothing(tmp_path, start):
+    dataplane = endless(tmp_path, start)
+    for status, method, path, body, problem in [
+            (404, "GET", "/v1/nothing", None, "/v1/nothing"),
+            (405, "POST", "/v1/state", "{}", "expected GET"),
+            (405, "GET", "/v1/health", None, "expected PUT"),
+            (400, "PUT", "/v1/health", "not json", ""),
+            (400, "PUT", "/v1/health", {"backends": [{"service": "web4"}]}, "backend"),
+            (400, "PUT", "/v1/health", {"backends": [
+                {"service": "web4", "backend": "b1", "healthy": False},
+                {"service": "nope", "backend": "b1", "healthy": False}]}, "unknown service 'nope'"),
+            (400, "PUT", "/v1/health", {"backends": [
+                {"service": "web4", "backend": "b9", "healthy": False}]}, "unknown backend 'b9'")]:
+        found, answer = dataplane.request(method, path, body)
+        assert found == status and problem in answer["error"], (method, path, body, found, answer)
+    assert dataplane.get("/v1/state")["generation"] == 1
+    assert dataplane.backend_states("web4")["b1"]["healthy"]
+
+
+def test_workers_on_named_cores_share_the_queues_and_beat(tmp_path, start):
+    wrpcap(str(tmp_path / "in.pcap"), flow(1))
+    port = {"name": "test", "queues": 2,
+            "vdev": f"net_pcap0,rx_pcap={tmp_path}/in.pcap,rx_pcap={tmp_path}/in.pcap,tx_pcap={tmp_path}/o0.pcap,"
+                    f"tx_pcap={tmp_path}/o1.pcap"}
+    dataplane = start(configuration(tmp_path, port, SERVICES, cores=[0, 1])).ready()
+    wait_for("both queues were read", lambda: dataplane.verdicts()["forward"] == 8)
+
+    def loops():
+        return [worker["loops"] for worker in dataplane.get("/v1/heartbeat")["workers"]]
+    before = loops()
+    assert len(before) == 2
+    wait_for("idle workers beat", lambda: all(now > then for now, then in zip(loops(), before)))
+    assert dataplane.stop() == 0
+
+
+def test_busy_polling_forwards_and_stops(tmp_path, start):
+    dataplane = endless(tmp_path, start, polling="busy")
+    wait_for("packets flow", lambda: dataplane.verdicts()["forward"] > 10_000)
+    assert dataplane.stop() == 0
+
+
+def test_sigterm_leaves_no_socket(tmp_path, start):
+    dataplane = endless(tmp_path, start)
+    assert dataplane.stop() == 0
+    assert list((tmp_path / "run").iterdir()) == []
