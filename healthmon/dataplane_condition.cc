@@ -45,6 +45,7 @@ void DataplaneCondition::on_heartbeat(const absl::StatusOr<dataplane_api::Heartb
                             config_.heartbeat_timeout_ms));
   }
   heard_ = now;
+  excused_ = false;
   silence_.clear();
   instance_ = heartbeat->instance;
   generation_ = heartbeat->generation;
@@ -62,10 +63,13 @@ void DataplaneCondition::on_state(const absl::StatusOr<dataplane_api::State>& st
 }
 
 void DataplaneCondition::on_time(SteadyTime now, SteadyTime::duration late_by) {
-  heard_ += late_by;
   state_read_ += late_by;
   if (now - state_read_ > kStateMaxAge) facts_.next_hops_known = false;
   if (now < deadline()) return;
+  if (late_by > SteadyTime::duration(0) && !std::exchange(excused_, true)) {
+    heard_ = now;
+    return;
+  }
   dead(silence_.empty()
            ? fmt::format("the dataplane has not answered for {} ms", config_.heartbeat_timeout_ms)
            : fmt::format("the dataplane has not answered for {} ms: {}", config_.heartbeat_timeout_ms, silence_));

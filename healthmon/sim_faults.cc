@@ -98,7 +98,7 @@ void World::monitor_fault() {
     case 1: wall_offset_ms_ += one_of({-3'600'000, 3'600'000, 500}); return;
     case 2: {
       const SteadyTime until = std::max(stalled_until_, now_ + Milliseconds(pick(3000)));
-      oracle_.not_run_for(until - std::max(now_, stalled_until_));
+      oracle_.not_run_until(until, until - std::max(now_, stalled_until_));
       stalled_until_ = until;
       return;
     }

@@ -48,12 +48,13 @@ class Oracle {
     last_sent.assign(intended_.size(), std::nullopt);
   }
 
-  // The monitor does not count the time in which it was stopped as anybody's silence.
-  void not_run_for(SteadyTime::duration stalled) {
-    heard += stalled;
+  // The monitor does not take the time in which it was stopped for anybody's silence.
+  void not_run_until(SteadyTime end, SteadyTime::duration stalled) {
+    heard = std::max(heard, end);
     state_read += stalled;
   }
 
+  // At the earliest; what is missing for how long is the monitor's business.
   bool first_round() const {
     for (std::size_t s = 0; s < results.size(); ++s) {
       for (const auto& backend : results[s]) {
@@ -118,7 +119,7 @@ class Oracle {
     const bool before = intended_[i];
     intended_[i] = decision.announce;
     if (!decision.announce) {
-      EXPECT_FALSE(held(i, bgpctl::HoldKind::kAnnounce) && first_round()) << "withdrawn against a hold";
+      EXPECT_FALSE(held(i, bgpctl::HoldKind::kAnnounce) && core.first_round_done()) << "withdrawn against a hold";
       if (before && last_sent[i].value_or(true)) {
         // Nothing under way withdraws it, so it must be withdrawn already as far as the monitor knows.
         EXPECT_FALSE(core.state_json({now, 0}).at("announcements").at(i).at("state_file") == true)
@@ -127,7 +128,7 @@ class Oracle {
       return;
     }
     EXPECT_FALSE(held(i, bgpctl::HoldKind::kWithdraw)) << decision.cause;
-    if (!first_round() || !hold_known[i]) {
+    if (!core.first_round_done() || !hold_known[i]) {
       EXPECT_TRUE(adopted_[i] && before) << "intended before the first full round: " << decision.cause;
     } else if (!held(i, bgpctl::HoldKind::kAnnounce)) {
       EXPECT_TRUE(conditions_good(i, now)) << decision.cause;

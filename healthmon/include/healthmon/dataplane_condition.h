@@ -2,8 +2,8 @@
 // Is the dataplane forwarding? Judged from its heartbeats and their absence. Pure.
 //
 // Dead at once: the socket is closed and nobody serves it; a worker's last pass is older than heartbeat_timeout_ms.
-// Dead by silence: no heartbeat for heartbeat_timeout_ms. Time in which this process itself did not run (stopped,
-// starved) is not the dataplane's silence, and is not counted.
+// Dead by silence: no heartbeat for heartbeat_timeout_ms. When this process itself did not run (stopped, starved), the
+// silence is its own: the dataplane gets that time once more, once.
 #pragma once
 
 #include <cstdint>
@@ -45,8 +45,9 @@ class DataplaneCondition {
 
   MonitorConfig config_;
   DataplaneFacts facts_;
-  SteadyTime heard_;     // last fresh heartbeat, at first the start
-  std::string silence_;  // what the last question came to instead of a heartbeat; empty: nothing came
+  SteadyTime heard_;      // last fresh heartbeat, at first the start
+  bool excused_ = false;  // since then
+  std::string silence_;   // what the last question came to instead of a heartbeat; empty: nothing came
   std::string instance_;
   std::uint64_t generation_ = 0;
   bool state_asked_ = false;

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// anypop-healthmon with a real BIRD: what fails, what it says, and what it does.
+#include <chrono>
+#include <csignal>
+
+#include <gmock/gmock.h>
+
+#include "base/atomic_file.h"
+#include "base/text.h"
+#include "bgpctl/holds.h"
+#include "daemon_fixture.h"
+#include "dataplane_api/http_client.h"
+
+namespace anypop::healthmon {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::StartsWith;
+using Clock = std::chrono::steady_clock;
+
+TEST_F(Daemon, AnnouncesAfterTheFirstFullRound) {
+  start_bird();
+  start_dataplane();
+  EXPECT_FALSE(in_bird());
+  start_monitor();
+  ASSERT_TRUE(wait_for_level(true));
+  EXPECT_EQ(cause(), "every condition is good");
+  EXPECT_EQ(events("drift").size(), 0U);
+  const auto state = this->state();
+  EXPECT_EQ(state.at("pop").as_string(), "ams");
+  EXPECT_TRUE(state.at("dataplane").at("alive").as_bool());
+  EXPECT_TRUE(state.at("bird").at("reachable").as_bool());
+  EXPECT_THAT(std::string(state.at("bird").at("version").as_string()), StartsWith("2."));
+  EXPECT_EQ(state.at("services").at(0).at("backends").at(1).at("cause").as_string(), "HTTP 200");
+}
+
+TEST_F(Daemon, AllBackendsDeadWithdrawsAndTheirReturnAnnouncesAfterTheHoldDown) {
+  start_everything();
+  const auto fault = Clock::now();
+  stop_backends();
+  ASSERT_TRUE(wait_for_level(false));
+  EXPECT_LT(Clock::now() - fault, std::chrono::milliseconds(kFall * kIntervalMs) + 1s);
+  EXPECT_EQ(cause(), "web4: 0 of 2 backends healthy (0 %), 50 % wanted");
+  EXPECT_TRUE(wait_for("the dataplane was told", [this] {
+    bool told = false;
+    dataplane_thread_->run([&] {
+      told = !dataplane_->backend({0, 0}).healthy && !dataplane_->backend({0, 1}).healthy;
+    });
+    return told;
+  }));
+  fmt::print("verdict to command: {} us\n", verdict_to_command_us());
+  EXPECT_LT(verdict_to_command_us(), 50'000);
+
+  start_backends();
+  ASSERT_TRUE(wait_for("hold-down", [this] { return cause().starts_with("hold-down: healthy for "); }));
+  EXPECT_FALSE(in_bird());
+  ASSERT_TRUE(wait_for_level(true));
+  const auto verdicts = events("verdict");
+  ASSERT_EQ(verdicts.size(), 3U);
+  EXPECT_GE(verdicts[2].at("unix_ns").as_int64() - verdicts[1].at("unix_ns").as_int64(), kHoldDownMs * 1'000'000LL);
+}
+
+TEST_F(Daemon, OneOfTwoBackendsDeadIsToldToTheDataplaneOnly) {
+  start_everything();
+  backend_thread_->run([this] { backends_[1]->close(); });
+  EXPECT_TRUE(wait_for("the dataplane was told", [this] {
+    bool told = false;
+    dataplane_thread_->run([&] { told = dataplane_->backend({0, 0}).healthy && !dataplane_->backend({0, 1}).healthy; });
+    return told;
+  }));
+  EXPECT_TRUE(in_bird());
+  EXPECT_EQ(events("verdict").size(), 1U);
+}
+
+TEST_F(Daemon, ADeadDataplaneWithdrawsAtOnce) {
+  start_everything();
+  stop_dataplane();
+  ASSERT_TRUE(wait_for_level(false));
+  EXPECT_THAT(cause(), HasSubstr("the dataplane is gone: "));
+  fmt::print("verdict to command: {} us\n", verdict_to_command_us());
+  start_dataplane();
+  ASSERT_TRUE(wait_for_level(true));
+  const auto verdicts = events("verdict");
+  ASSERT_EQ(verdicts.size(), 3U);
+  EXPECT_GE(verdicts[2].at("unix_ns").as_int64() - verdicts[1].at("unix_ns").as_int64(), kHoldDownMs * 1'000'000LL);
+}
+
+TEST_F(Daemon, AStuckWorkerAndALostNextHopWithdraw) {
+  start_everything();
+  dataplane_thread_->run([this] { dataplane_->worker_age_ms = 5000; });
+  ASSERT_TRUE(wait_for_level(false));
+  EXPECT_THAT(cause(), StartsWith("worker 0 of the dataplane stands still"));
+  dataplane_thread_->run([this] { dataplane_->worker_age_ms = 0; });
+  ASSERT_TRUE(wait_for_level(true));
+  dataplane_thread_->run([this] {
+    dataplane_->resolve({0, 0}, false);
+    dataplane_->resolve({0, 1}, false);
+  });
+  ASSERT_TRUE(wait_for_level(false));
+  EXPECT_EQ(cause(), "web4: 0 of 2 backends usable (0 %), 50 % wanted; next hop unresolved: b1, b2");
+}
+
+TEST_F(Daemon, ANewDataplaneIsToldWhatIsHealthy) {
+  start_everything();
+  backend_thread_->run([this] { backends_[1]->close(); });
+  const auto told = [this] {
+    bool result = false;
+    dataplane_thread_->run([&] { result = !dataplane_->backend({0, 1}).healthy; });
+    return result;
+  };
+  EXPECT_TRUE(wait_for("told", told));
+  dataplane_thread_->run([this] { dataplane_->restart(); });
+  EXPECT_TRUE(wait_for("told again", told));
+}
+
+TEST_F(Daemon, AHoldOutranksHealth) {
+  start_everything();
+  ASSERT_TRUE(bgpctl::place_hold(config_, "web", {.reason = "maintenance", .who = "alice", .placed_unix_ms = 1}).ok());
+  ASSERT_TRUE(wait_for_level(false));
+  EXPECT_EQ(cause(), "held out by alice: maintenance");
+  EXPECT_EQ(state().at("announcements").at(0).at("hold").at("kind").as_string(), "withdraw");
+  ASSERT_TRUE(bgpctl::release_hold(config_, "web").ok());
+  ASSERT_TRUE(wait_for_level(true));
+}
+
+TEST_F(Daemon, ItsDeathAndItsRestartChangeNothing) {
+  start_everything();
+  const std::string before = bird("show protocols");
+  const std::size_t commands = events("command").size();
+  monitor_->signal(SIGKILL);
+  ASSERT_TRUE(wait_for("dead", [this] { return monitor_->poll().has_value(); }));
+  EXPECT_TRUE(*state_file());
+  EXPECT_EQ(bird("show protocols"), before);
+  start_monitor();
+  ASSERT_TRUE(wait_for("the first full round", [this] { return cause() == "every condition is good"; }));
+  EXPECT_EQ(bird("show protocols"), before) << "the times in it would have changed";
+  EXPECT_EQ(events("command").size(), commands);
+}
+
+TEST_F(Daemon, SigtermLeavesTheAnnouncement) {
+  start_everything();
+  monitor_->signal(SIGTERM);
+  ASSERT_TRUE(wait_for("it ended", [this] { return monitor_->poll().has_value(); }));
+  EXPECT_EQ(monitor_->poll(), 0);
+  EXPECT_TRUE(*state_file());
+  EXPECT_TRUE(in_bird());
+  EXPECT_FALSE(std::filesystem::exists(config_.monitor_socket()));
+  EXPECT_EQ(events("stop").size(), 1U);
+}
+
+TEST_F(Daemon, SomebodyElsesHandIsRepairedAndReported) {
+  start_everything();
+  bird("disable \"anypop_web_v4\"");
+  ASSERT_TRUE(wait_for("reported", [this] { return !events("drift").empty(); }));
+  ASSERT_TRUE(wait_for_level(true));
+  EXPECT_EQ(events("drift")[0].at("intended").as_string(), "announced");
+  EXPECT_EQ(events("drift")[0].at("found").as_string(), "only partly in BIRD's table");
+}
+
+TEST_F(Daemon, BirdMayComeLaterAndMayDie) {
+  start_dataplane();
+  start_monitor();
+  ASSERT_TRUE(wait_for("the state file is right without BIRD", [this] { return state_file().value_or(false); }));
+  start_bird();
+  EXPECT_TRUE(in_bird()) << "by its state file";
+  ASSERT_TRUE(wait_for("seen", [this] { return state().at("bird").at("reachable") == true; }));
+  bird_->signal(SIGKILL);
+  ASSERT_TRUE(wait_for("missed", [this] { return state().at("bird").at("reachable") == false; }));
+  stop_backends();
+  ASSERT_TRUE(wait_for("the state file is right without BIRD", [this] { return !state_file().value_or(true); }));
+  start_bird();
+  EXPECT_FALSE(in_bird());
+  EXPECT_EQ(events("drift").size(), 0U);
+}
+
+TEST_F(Daemon, TheSocketAnswersWhatItKnows) {
+  start_dataplane();
+  start_monitor();
+  ASSERT_TRUE(wait_for("it serves", [this] { return !state().empty(); }));
+  EXPECT_EQ(http_call(config_.monitor_socket(), {"GET", "/v1/nothing", ""}, 5s)->status, 404U);
+  EXPECT_EQ(http_call(config_.monitor_socket(), {"PUT", "/v1/state", ""}, 5s)->status, 405U);
+  monitor_->signal(SIGHUP);
+  EXPECT_EQ(http_call(config_.monitor_socket(), {"GET", "/v1/state", ""}, 5s)->status, 200U);
+}
+
+TEST_F(Daemon, AMissingFolderIsOneLineWithTheRemedy) {
+  std::filesystem::remove_all(folder_ / "run");
+  start_monitor();
+  ASSERT_TRUE(wait_for("it ended", [this] { return monitor_->poll().has_value(); }));
+  EXPECT_EQ(monitor_->poll(), 1);
+  const std::string path = (folder_ / "run").string();
+  const auto log = read_file(folder_ / "monitor.log");
+  EXPECT_EQ(*log, fmt::format("anypop-healthmon: run_dir: {} is not a folder; create it: install -d -m 0770 -g anypop "
+                              "{}\n",
+                              path, path));
+}
+
+}  // namespace
+}  // namespace anypop::healthmon
