@@ -32,11 +32,32 @@ class Bitmap {
 struct Walker {
   std::uint32_t position = 0;
   std::uint32_t skip = 0;
+  std::uint32_t two_skips = 0;
   std::uint32_t left = 0;         // slots still to take
   std::uint64_t credit = 0;       // towards its next turn
   std::uint64_t credit_step = 0;  // earned in each round
   std::uint16_t backend = 0;
 };
+
+// (a + b) modulo size, for both below size. Without a branch: it could not be predicted, and there are about
+// size × ln(size) of these.
+std::uint32_t sum_modulo(std::uint32_t a, std::uint32_t b, std::uint32_t size) { return std::min(a + b, a + b - size); }
+
+// Two tries at a time, because one position after the other is a chain of dependent steps.
+std::uint32_t next_free(const Bitmap& taken, Walker& walker, std::uint32_t size) {
+  std::uint32_t position = walker.position;
+  for (;;) {
+    if (!taken.test(position)) break;
+    const std::uint32_t second = sum_modulo(position, walker.skip, size);
+    position = sum_modulo(position, walker.two_skips, size);
+    if (!taken.test(second)) {
+      position = second;
+      break;
+    }
+  }
+  walker.position = position;
+  return position;
+}
 
 std::vector<std::size_t> by_name(std::span<const MaglevMember> members) {
   std::vector<std::size_t> order(members.size());
@@ -86,6 +107,7 @@ std::vector<std::uint16_t> build_maglev(std::span<const MaglevMember> members, s
     const MaglevSequence sequence = maglev_sequence(members[i].name, size);
     walkers.push_back({.position = sequence.offset,
                        .skip = sequence.skip,
+                       .two_skips = sum_modulo(sequence.skip, sequence.skip, size),
                        .left = shares[i],
                        .credit_step = std::uint64_t{members[i].weight} * members.size(),
                        .backend = members[i].backend});
@@ -97,12 +119,9 @@ std::vector<std::uint16_t> build_maglev(std::span<const MaglevMember> members, s
       walker.credit += walker.credit_step;
       for (; walker.credit >= credit_per_turn; walker.credit -= credit_per_turn) {
         if (walker.left == 0) continue;
-        while (taken.test(walker.position)) {
-          walker.position += walker.skip;
-          if (walker.position >= size) walker.position -= size;
-        }
-        taken.set(walker.position);
-        slots[walker.position] = walker.backend;
+        const std::uint32_t slot = next_free(taken, walker, size);
+        taken.set(slot);
+        slots[slot] = walker.backend;
         --walker.left;
         ++filled;
       }

@@ -1,27 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parse.h"
 
-#include <cstring>
-
 namespace anypop::l4lb {
 namespace {
 
-// Copies a header out of the packet when it lies before `end` (at most the frame's size) as a whole.
+using wire::View;
+
+// Does a header at `offset` lie before `end` (at most the frame's size) as a whole?
 template <class Header>
-bool read(std::span<const std::byte> frame, std::uint32_t offset, std::uint32_t end, Header& header) {
-  if (end < offset || end - offset < sizeof(Header)) return false;
-  std::memcpy(&header, frame.data() + offset, sizeof(Header));
-  return true;
+bool whole(std::uint32_t offset, std::uint32_t end) {
+  return offset <= end && end - offset >= sizeof(Header);
 }
 
 IpFinding fault(Verdict verdict) { return {.fault = verdict, .destination_known = true}; }
 
 template <class Header, class F>
 IpFinding parse_ports(std::span<const std::byte> frame, std::uint32_t offset, std::uint32_t end, Flow<F>& flow) {
-  Header header;
-  if (!read(frame, offset, end, header)) return fault(Verdict::kDropTruncated);
-  flow.source_port = header.source_port;
-  flow.destination_port = header.destination_port;
+  if (!whole<Header>(offset, end)) return fault(Verdict::kDropTruncated);
+  const View<Header> header(frame.data() + offset);
+  flow.source_port = header[&Header::source_port];
+  flow.destination_port = header[&Header::destination_port];
   return fault(Verdict::kForward);
 }
 
@@ -42,17 +40,18 @@ Verdict walk_extensions(std::span<const std::byte> frame, std::uint32_t& offset,
     if (!options && protocol != wire::IpProtocol::kFragment) return Verdict::kForward;
     if (headers == kMaxExtensions) return Verdict::kDropUnsupported;
     if (protocol == wire::IpProtocol::kFragment) {
-      wire::Ipv6Fragment fragment;
-      if (!read(frame, offset, end, fragment)) return Verdict::kDropTruncated;
-      if (!fragment.is_atomic()) return Verdict::kDropFragment;
-      protocol = fragment.next_header;
-      offset += sizeof(fragment);
+      if (!whole<wire::Ipv6Fragment>(offset, end)) return Verdict::kDropTruncated;
+      const View<wire::Ipv6Fragment> fragment(frame.data() + offset);
+      if (!fragment[&wire::Ipv6Fragment::offset_and_more].is_atomic()) return Verdict::kDropFragment;
+      protocol = fragment[&wire::Ipv6Fragment::next_header];
+      offset += sizeof(wire::Ipv6Fragment);
     } else {
-      wire::Ipv6Extension extension;
-      if (!read(frame, offset, end, extension)) return Verdict::kDropTruncated;
-      if (end - offset < extension.header_bytes()) return Verdict::kDropTruncated;
-      protocol = extension.next_header;
-      offset += extension.header_bytes();
+      if (!whole<wire::Ipv6Extension>(offset, end)) return Verdict::kDropTruncated;
+      const View<wire::Ipv6Extension> extension(frame.data() + offset);
+      const std::uint32_t header_bytes = extension[&wire::Ipv6Extension::length].header_bytes();
+      if (end - offset < header_bytes) return Verdict::kDropTruncated;
+      protocol = extension[&wire::Ipv6Extension::next_header];
+      offset += header_bytes;
     }
   }
 }
@@ -61,16 +60,15 @@ Verdict walk_extensions(std::span<const std::byte> frame, std::uint32_t& offset,
 
 Layer2 parse_ethernet(std::span<const std::byte> frame) {
   const auto end = static_cast<std::uint32_t>(frame.size());
-  wire::Ethernet ethernet;
-  if (!read(frame, 0, end, ethernet)) return {};
-  std::uint32_t offset = sizeof(ethernet);
-  auto type = static_cast<wire::EtherType>(ethernet.type.host());
+  if (!whole<wire::Ethernet>(0, end)) return {};
+  std::uint32_t offset = sizeof(wire::Ethernet);
+  auto type = static_cast<wire::EtherType>(View<wire::Ethernet>(frame.data())[&wire::Ethernet::type].host());
   for (unsigned tags = 0; tags < kMaxVlanTags; ++tags) {
     if (type != wire::EtherType::kVlan && type != wire::EtherType::kServiceVlan) break;
-    wire::VlanTag tag;
-    if (!read(frame, offset, end, tag)) return {};
-    offset += sizeof(tag);
-    type = static_cast<wire::EtherType>(tag.type.host());
+    if (!whole<wire::VlanTag>(offset, end)) return {};
+    const View<wire::VlanTag> tag(frame.data() + offset);
+    type = static_cast<wire::EtherType>(tag[&wire::VlanTag::type].host());
+    offset += sizeof(wire::VlanTag);
   }
   if (type == wire::EtherType::kIpv4) return {.next = Layer2::Next::kIpv4, .ip_offset = offset};
   if (type == wire::EtherType::kIpv6) return {.next = Layer2::Next::kIpv6, .ip_offset = offset};
@@ -80,30 +78,36 @@ Layer2 parse_ethernet(std::span<const std::byte> frame) {
 template <>
 IpFinding parse_ip<V4>(std::span<const std::byte> frame, std::uint32_t ip_offset, Flow<V4>& flow) {
   const auto available = static_cast<std::uint32_t>(frame.size()) - ip_offset;
-  wire::Ipv4 header;
-  if (!read(frame, ip_offset, ip_offset + available, header)) return {.fault = Verdict::kDropTruncated};
-  if (header.version() != 4) return {.fault = Verdict::kDropMalformed};
-  flow = {.source = header.source, .destination = header.destination, .protocol = header.protocol};
+  if (available < sizeof(wire::Ipv4)) return {.fault = Verdict::kDropTruncated};
+  const View<wire::Ipv4> header(frame.data() + ip_offset);
+  const wire::VersionAndIhl version_and_ihl = header[&wire::Ipv4::version_and_ihl];
+  if (version_and_ihl.version() != 4) return {.fault = Verdict::kDropMalformed};
+  flow = {.source = header[&wire::Ipv4::source],
+          .destination = header[&wire::Ipv4::destination],
+          .protocol = header[&wire::Ipv4::protocol]};
 
-  const std::uint32_t total_bytes = header.total_length.host();
-  if (header.header_bytes() < sizeof(header)) return fault(Verdict::kDropMalformed);
-  if (total_bytes < header.header_bytes()) return fault(Verdict::kDropMalformed);
+  const std::uint32_t header_bytes = version_and_ihl.header_bytes();
+  const std::uint32_t total_bytes = header[&wire::Ipv4::total_length].host();
+  if (header_bytes < sizeof(wire::Ipv4)) return fault(Verdict::kDropMalformed);
+  if (total_bytes < header_bytes) return fault(Verdict::kDropMalformed);
   if (total_bytes > available) return fault(Verdict::kDropTruncated);
-  if (header.is_fragment()) return fault(Verdict::kDropFragment);
-  return parse_transport(frame, ip_offset + header.header_bytes(), ip_offset + total_bytes, flow);
+  if (header[&wire::Ipv4::flags_and_offset].is_fragment()) return fault(Verdict::kDropFragment);
+  return parse_transport(frame, ip_offset + header_bytes, ip_offset + total_bytes, flow);
 }
 
 template <>
 IpFinding parse_ip<V6>(std::span<const std::byte> frame, std::uint32_t ip_offset, Flow<V6>& flow) {
   const auto available = static_cast<std::uint32_t>(frame.size()) - ip_offset;
-  wire::Ipv6 header;
-  if (!read(frame, ip_offset, ip_offset + available, header)) return {.fault = Verdict::kDropTruncated};
-  if (header.version() != 6) return {.fault = Verdict::kDropMalformed};
-  flow = {.source = header.source, .destination = header.destination, .protocol = header.next_header};
+  if (available < sizeof(wire::Ipv6)) return {.fault = Verdict::kDropTruncated};
+  const View<wire::Ipv6> header(frame.data() + ip_offset);
+  if (header[&wire::Ipv6::version_class_label].version() != 6) return {.fault = Verdict::kDropMalformed};
+  flow = {.source = header[&wire::Ipv6::source],
+          .destination = header[&wire::Ipv6::destination],
+          .protocol = header[&wire::Ipv6::next_header]};
 
-  const std::uint32_t total_bytes = std::uint32_t{sizeof(header)} + header.payload_length.host();
+  const std::uint32_t total_bytes = std::uint32_t{sizeof(wire::Ipv6)} + header[&wire::Ipv6::payload_length].host();
   if (total_bytes > available) return fault(Verdict::kDropTruncated);
-  std::uint32_t offset = ip_offset + std::uint32_t{sizeof(header)};
+  std::uint32_t offset = ip_offset + std::uint32_t{sizeof(wire::Ipv6)};
   const std::uint32_t end = ip_offset + total_bytes;
   const Verdict walked = walk_extensions(frame, offset, end, flow.protocol);
   if (walked != Verdict::kForward) return fault(walked);
