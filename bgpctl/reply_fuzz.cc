@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whatever comes out of the socket: the parser must not crash, must not depend on how the bytes are cut, and the
 // readers must take every reply.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

@@ -20,11 +20,12 @@ AnnouncementStanding standing(const AnnouncementConfig& announcement, const Bird
   result.configured = known == names.size();
   result.in_table = up == names.size();
   result.partly_in_table = up > 0 && up < names.size();
-  for (const auto& [name, session] : view.sessions) {
+  for (const auto& entry : view.sessions) {
+    const BirdSessionExport& session = entry.second;
     if (!session.established) continue;
     const bool any = std::any_of(announcement.prefixes.begin(), announcement.prefixes.end(),
                                  [&](const IpPrefix& prefix) { return session.prefixes.contains(prefix); });
-    (any ? result.exported_to : result.not_exported_to).push_back(name);
+    (any ? result.exported_to : result.not_exported_to).push_back(entry.first);
   }
   return result;
 }

@@ -1,0 +1,341 @@
+# SPDX-License-Identifier: Apache-2.0
+"""bgpctl against real BIRDs. What counts is what the router on the other side sees."""
+import http.server
+import json
+import os
+import signal
+import socketserver
+import statistics
+import subprocess
+import threading
+import time
+
+import pytest
+
+from lab import PREFIX4, PREFIX6, Lab, wait_for
+
+BOTH = [PREFIX4, PREFIX6]
+
+
+@pytest.fixture(scope="module")
+def shared_lab():
+    lab = Lab()
+    yield lab
+    lab.close()
+
+
+@pytest.fixture
+def lab(shared_lab):
+    """Announced, no hold, both BIRDs well."""
+    try:
+        shared_lab.bgpctl("release", "--all")
+        shared_lab.bgpctl("announce", "web")
+        shared_lab.wait_routes(BOTH)
+        yield shared_lab
+    finally:
+        if os.environ.get("ANYPOP_KEEP_LOGS"):
+            print("\n".join(shared_lab.pop.log()[-50:]))
+
+
+def withdraw(lab, **how):
+    return lab.bgpctl("withdraw", "web", "--reason", "test", **how)
+
+
+def test_nothing_is_announced_at_boot():
+    lab = Lab()
+    try:
+        assert lab.routes_at_router() == []
+        web = lab.status()["announcements"][0]
+        assert (web["state_file"], web["in_table"], web["exported_to"]) == ("withdrawn", False, [])
+        assert web["not_exported_to"] == ["router1"]
+    finally:
+        lab.close()
+
+
+def test_withdraw_and_back(lab):
+    done = withdraw(lab)
+    assert "exported to none of 1 established sessions" in done.stdout
+    lab.wait_routes([])
+    web = lab.status()["announcements"][0]
+    assert (web["intended"], web["intended_by"], web["state_file"]) == ("withdrawn", "hold", "withdrawn")
+    assert web["differences"] == []
+    done = lab.bgpctl("announce", "web")
+    assert "nothing checks 'web'" in done.stderr
+    lab.wait_routes(BOTH)
+    assert lab.bgpctl("hold").stdout == "no holds\n"
+    # Both are levels: again is the same.
+    lab.bgpctl("announce", "web")
+    withdraw(lab)
+    withdraw(lab)
+    lab.wait_routes([])
+
+
+def test_a_configure_storm_does_not_bring_it_back(lab):
+    withdraw(lab)
+    lab.wait_routes([])
+    before = lab.updates_at_router()
+    for _ in range(100):
+        answer = lab.pop.ask("configure")
+        assert "Reconfigur" in answer, answer
+    lab.pop.ask("configure soft")
+    # A round trip that would follow any update: the router asks for everything anew, and gets only the end of it.
+    lab.router.ask('reload in "pop1"')
+    wait_for("the answer to the refresh", lambda: any("Got END-OF-RR" in line or "Got BEGIN-OF-RR" in line
+                                                      for line in lab.router.log()))
+    assert lab.routes_at_router() == []
+    assert lab.updates_at_router() == before
+    assert not lab.status()["announcements"][0]["differences"]
+
+
+def test_a_broken_bird_conf_does_not_stop_a_withdrawal(lab):
+    good = lab.pop.conf.read_text()
+    try:
+        lab.pop.conf.write_text(good + "\nnonsense;\n")
+        assert "8002" in lab.pop.ask("configure")
+        withdraw(lab)
+        lab.wait_routes([])
+    finally:
+        lab.pop.conf.write_text(good)
+
+
+def test_a_killed_bird_comes_back_withdrawn(lab):
+    lab.pop.kill()
+    done = withdraw(lab, exit_code=1)
+    assert "no BIRD at" in done.stderr and "it comes back withdrawn" in done.stderr
+    lab.wait_routes([])
+    before = len(lab.router.log())
+    lab.pop.start()
+    lab.wait_session()
+    # The session's end-of-RIB is behind every route of the first exchange.
+    wait_for("end of RIB", lambda: any("Got END-OF-RIB" in line or "Got UPDATE" in line
+                                       for line in lab.router.log()[before:]))
+    assert lab.routes_at_router() == []
+    assert not any("> added" in line and "pop1.ipv" in line for line in lab.router.log()[before:])
+    lab.bgpctl("announce", "web")
+    lab.wait_routes(BOTH)
+
+
+def test_a_killed_bird_keeps_an_announcement(lab):
+    lab.pop.kill()
+    lab.wait_routes([])
+    lab.pop.start()
+    lab.wait_routes(BOTH)
+
+
+def test_a_hung_bird_is_reported_and_recovered(lab):
+    lab.pop.kill(signal.SIGSTOP)
+    try:
+        # Often enough to fill the queue of connections that BIRD does not accept.
+        for _ in range(10):
+            start = time.monotonic()
+            done = withdraw(lab, exit_code=1)
+            assert "hangs" in done.stderr
+            assert time.monotonic() - start < 5
+        assert lab.bgpctl("status", exit_code=1).stdout.count("BIRD does not answer") == 2
+    finally:
+        lab.pop.kill(signal.SIGCONT)
+    withdraw(lab)
+    lab.wait_routes([])
+
+
+def test_somebody_elses_hand_is_seen(lab):
+    lab.pop.ask('disable "anypop_web_v4"')
+    wait_for("flush", lambda: " up " not in lab.pop.ask('show protocols "anypop_web_v4"').replace("\n", " "))
+    assert lab.status()["announcements"][0]["differences"] == ["only some of its protocols are up in BIRD"]
+    lab.pop.ask('disable "anypop_web_v6"')
+    wait_for("both out", lambda: not lab.status()["announcements"][0]["partly_in_table"])
+    text = lab.bgpctl("status").stdout
+    assert "! the state file says announced, but BIRD has it not in the table" in text
+
+
+def test_a_hold_forbids_announcing_until_it_ends(lab):
+    withdraw(lab)
+    lab.bgpctl("hold", "web", "--kind", "withdraw", "--reason", "ticket 7", "--for", "1h")
+    assert "held withdrawn by" in lab.bgpctl("hold").stdout
+    assert lab.bgpctl("release", "web").stdout.startswith("web: released; the monitor is not running")
+    assert lab.routes_at_router() == []
+    assert lab.bgpctl("release", "web").stdout == "web: there was no hold\n"
+    lab.bgpctl("announce", "web", "--force", "--reason", "probe is wrong", "--for", "1s")
+    lab.wait_routes(BOTH)
+    wait_for("the hold to expire", lambda: lab.bgpctl("hold").stdout == "no holds\n")
+
+
+def test_everything_is_in_the_event_log(lab):
+    lab.bgpctl("withdraw", "web", "--reason", "logged", prefix=["env", "SUDO_USER=alice"])
+    hold = lab.events("hold")[-1]
+    assert (hold["by"], hold["kind"], hold["who"], hold["reason"]) == ("bgpctl", "withdraw", "alice", "logged")
+    command = lab.events("command")[-1]
+    assert command["ok"] and not command["announce"]
+    assert command["commands"] == ['disable "anypop_web_v4"', 'disable "anypop_web_v6"']
+    assert command["sent_unix_ns"] < command["replied_unix_ns"]
+    lab.bgpctl("release", "web")
+    assert lab.events("release")[-1]["announcement"] == "web"
+
+
+def test_the_log_may_be_missing_but_the_order_is_carried_out(lab):
+    lab.events_file.rename(lab.events_file.with_suffix(".old"))
+    lab.events_file.mkdir()
+    try:
+        assert "the event log does not hold this" in withdraw(lab).stderr
+        lab.wait_routes([])
+    finally:
+        lab.events_file.rmdir()
+
+
+def test_dry_run_touches_nothing(lab):
+    text = lab.bgpctl("withdraw", "--all", "--reason", "test", "--dry-run").stdout
+    assert 'disable "anypop_web_v4"' in text and "define ANYPOP_WEB_OFF = 1;" in text and "web.json" in text
+    assert 'enable "anypop_web_v6"' in lab.bgpctl("announce", "web", "--dry-run").stdout
+    assert lab.bgpctl("hold").stdout == "no holds\n"
+    assert lab.routes_at_router() == BOTH
+
+
+def test_bad_input_is_one_line(lab):
+    def refused(*arguments, exit_code, says, **how):
+        error = lab.bgpctl(*arguments, exit_code=exit_code, **how).stderr
+        assert says in error, error
+        return error
+
+    assert refused("withdraw", "nope", "--reason", "x", exit_code=2, says="expected one of").strip().endswith(": web")
+    refused("withdraw", "web", exit_code=2, says="found no --reason")
+    refused("withdraw", "--reason", "x", exit_code=2, says="expected a NAME or --all")
+    refused("withdraw", "web", "--reason", "x", "--for", "soon", exit_code=2, says="--for: found 'soon'")
+    refused("withdraw", "web", "--reason", "a\nb", exit_code=2, says="control characters")
+    refused("hold", "web", "--reason", "x", exit_code=2, says="--kind")
+    refused("hold", "web", "--kind", "sideways", "--reason", "x", exit_code=2, says="sideways")
+    refused("frobnicate", exit_code=2, says="frobnicate")
+    refused("announce", "web", "--reason", "x", exit_code=2, says="without --force")
+    assert lab.routes_at_router() == BOTH
+
+
+def test_not_permitted_names_the_group(lab):
+    nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    lab.pop.socket.chmod(0o660)
+    text = lab.bgpctl("status", exit_code=1, prefix=nobody).stdout
+    assert "not permitted" in text and "group" in text
+    # Without permission for anything, nothing changes and every step says so.
+    lab.bgpctl("withdraw", "web", "--reason", "x", exit_code=1, prefix=nobody)
+    assert lab.routes_at_router() == BOTH
+
+
+def test_a_bird_without_our_protocols_names_the_remedy(lab):
+    include = lab.folder / "anypop.conf"
+    good = include.read_text()
+    try:
+        include.write_text("")
+        lab.pop.ask("configure")
+        lab.wait_routes([])
+        assert "bgpctl render" in withdraw(lab, exit_code=1).stderr
+        assert "bgpctl render" in lab.bgpctl("status").stdout
+    finally:
+        include.write_text(good)
+        lab.pop.ask("configure")
+        wait_for("the protocols", lambda: "anypop_web_v4" in lab.pop.ask("show protocols"))
+
+
+def test_no_session_is_said(lab):
+    lab.router.kill()
+    try:
+        wait_for("the session to fall", lambda: "Established" not in lab.pop.ask('show protocols "router1"'))
+        assert "exported to none of 0 established sessions" in withdraw(lab).stdout
+        assert "no BGP session is established" in lab.bgpctl("announce", "web").stderr
+        assert "to nobody: no session is established" in lab.bgpctl("status").stdout
+    finally:
+        lab.router.start()
+        lab.wait_session()
+
+
+class Monitor(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """Answers GET /v1/state as the health monitor does."""
+    daemon_threads = True
+
+    def __init__(self, path):
+        self.path = path
+        path.unlink(missing_ok=True)
+        self.wish = {"name": "web", "announce": True, "cause": "all is well", "hold_down_remaining_ms": 0}
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def address_string(self):
+                return "unix"
+
+            def log_message(self, *_):
+                pass
+
+            def do_GET(self):
+                body = json.dumps({"pop": "ams", "announcements": [self.server.wish]}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        super().__init__(str(path), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.shutdown()
+        self.server_close()
+        self.path.unlink()
+
+
+def test_with_a_monitor_health_decides(lab):
+    withdraw(lab)
+    monitor = Monitor(lab.folder / "run" / "healthmon.sock")
+    try:
+        monitor.wish |= {"announce": False, "cause": "service web4: 0 of 2 backends healthy",
+                         "hold_down_remaining_ms": 42000}
+        done = lab.bgpctl("announce", "web", "--timeout", "1s", exit_code=1)
+        assert "service web4: 0 of 2 backends healthy" in done.stderr
+        assert lab.routes_at_router() == [], "bgpctl announced against the monitor"
+        assert lab.bgpctl("hold").stdout == "no holds\n"
+        text = lab.bgpctl("status").stdout
+        assert "withdrawn by the monitor: service web4: 0 of 2" in text and "hold-down for another 42 s" in text
+
+        # The monitor comes round while bgpctl waits, and sets BIRD itself.
+        def come_round():
+            lab.pop.ask('enable "anypop_web_v4"', 'enable "anypop_web_v6"')
+            monitor.wish |= {"announce": True, "hold_down_remaining_ms": 0}
+
+        timer = threading.Timer(0.3, come_round)
+        timer.start()
+        assert "announced: exported to 1 of 1" in lab.bgpctl("announce", "web").stdout
+        timer.join()
+        lab.bgpctl("hold", "web", "--kind", "announce", "--reason", "x")
+        assert lab.bgpctl("release", "web").stdout == "web: released; health decides again\n"
+    finally:
+        monitor.close()
+
+
+def test_an_operator_beats_a_monitor_that_announces_at_that_moment(lab):
+    """Other processes announce all the time while one withdraws: the withdrawal is the last word."""
+    for _ in range(5):
+        lab.bgpctl("announce", "web")
+        racers = [subprocess.Popen([os.environ["BGPCTL_RACER"], str(lab.config), "web", "700"], text=True,
+                                   stdout=subprocess.PIPE) for _ in range(2)]
+        for racer in racers:
+            assert racer.stdout.readline() == "announcing\n"
+        withdraw(lab)
+        counts = [racer.communicate(timeout=30)[0].split() for racer in racers]
+        assert all(int(done) > 0 and int(refused) > 0 for done, refused in counts), f"no race happened: {counts}"
+        web = lab.status()["announcements"][0]
+        assert (web["exported_to"], web["state_file"]) == ([], "withdrawn")
+        lab.wait_routes([])
+        lab.bgpctl("release", "web")
+
+
+def test_latency_of_a_withdrawal(lab):
+    """Command sent → the router's own log says removed. Reported, and bounded generously."""
+    took_ms = {PREFIX4: [], PREFIX6: []}
+    whole_ms = []
+    for _ in range(30):
+        lab.bgpctl("announce", "web")
+        lab.wait_routes(BOTH)
+        result = json.loads(lab.bgpctl("withdraw", "web", "--reason", "latency", "--json").stdout)
+        whole_ms.append(result["announcements"][0]["elapsed_ms"])
+        sent_ns = lab.events("command")[-1]["sent_unix_ns"]
+        for prefix, took in took_ms.items():
+            at_ns = wait_for("the removal", lambda p=prefix: lab.removal_ns_at_router(p, sent_ns))
+            took.append((at_ns - sent_ns) / 1e6)
+    for name, values in (*took_ms.items(), ("bgpctl, read-back included", whole_ms)):
+        print(f"withdraw, {name}: n={len(values)} min {min(values):.2f} median {statistics.median(values):.2f} "
+              f"max {max(values):.2f} ms")
+    assert statistics.median(took_ms[PREFIX4]) < 20

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// What bgpctl does to announcements. Every order works with the monitor dead, and as far as it can with BIRD dead.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/config.h"
+#include "bgpctl/holds.h"
+
+namespace anypop::bgpctl {
+
+struct Order {
+  std::vector<AnnouncementConfig> announcements;
+  std::string who;
+  std::string reason;
+  std::optional<std::int64_t> for_ms;  // length of the hold; nullopt: until released
+  std::chrono::milliseconds timeout{0};
+  bool dry_run = false;
+  bool json = false;
+};
+
+// Each carries the order out, prints what happened, and returns the exit code: 0, or 1 if anything is not as ordered.
+
+// Hold, state file and `disable`; then waits until BIRD exports it to nobody.
+int withdraw(const PopConfig& config, const Order& order);
+// Hold, state file and `enable`, whatever health says.
+int force_announce(const PopConfig& config, const Order& order);
+// Ends a withdraw hold and lets the monitor announce; announces by itself when there is no monitor.
+int announce(const PopConfig& config, const Order& order);
+// Ends any hold. Health decides again.
+int release(const PopConfig& config, const Order& order);
+int list_holds(const PopConfig& config, bool as_json);
+
+}  // namespace anypop::bgpctl

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything `bgpctl status` knows, gathered first and judged afterwards, so that the judging is pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include "base/config.h"
+#include "bgpctl/announcer.h"
+#include "bgpctl/bird_view.h"
+#include "bgpctl/holds.h"
+#include "monitor_state.h"
+
+namespace anypop::bgpctl {
+
+struct AnnouncementFacts {
+  AnnouncementConfig announcement;
+  absl::StatusOr<std::optional<Hold>> hold = std::nullopt;
+  std::optional<MonitorWish> wish;  // nullopt: the monitor does not tell
+  absl::StatusOr<bool> state_file = false;
+  std::optional<AnnouncementStanding> standing;  // nullopt: BIRD does not tell
+};
+
+struct PopFacts {
+  absl::StatusOr<BirdView> bird = absl::UnknownError("not asked");
+  absl::StatusOr<MonitorState> monitor = absl::UnknownError("not asked");
+  std::vector<AnnouncementFacts> announcements;
+};
+
+// Asks everybody. Bounded by the timeouts of the sockets.
+PopFacts gather_facts(const PopConfig& config, const std::vector<AnnouncementConfig>& announcements);
+
+// What should be: the hold's order, else the monitor's wish, else unknown.
+std::optional<bool> intended(const AnnouncementFacts& facts);
+
+// "announced" or "withdrawn".
+std::string_view level_name(bool announced);
+
+// Each contradiction between intended, state file, table and exports, as one sentence with its meaning or remedy.
+std::vector<std::string> differences(const AnnouncementFacts& facts);
+
+}  // namespace anypop::bgpctl

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "facts.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/text.h"
+#include "status.h"
+
+namespace anypop::bgpctl {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class Facts : public testing::Test {
+ protected:
+  void SetUp() override {
+    facts_.announcement.name = "web";
+    facts_.announcement.prefixes = {*IpPrefix::parse("198.51.100.0/24")};
+    facts_.wish = MonitorWish{true, "all is well", 0};
+    facts_.state_file = true;
+    facts_.standing = AnnouncementStanding{true, true, false, {"t1", "t2"}, {}};
+  }
+  AnnouncementFacts facts_;
+};
+
+TEST_F(Facts, AgreeingDifferInNothing) {
+  EXPECT_THAT(differences(facts_), IsEmpty());
+  facts_.wish.reset();
+  EXPECT_THAT(differences(facts_), IsEmpty()) << "without a monitor the rest still agrees";
+}
+
+TEST_F(Facts, AHoldOutranksTheMonitor) {
+  facts_.hold = Hold{HoldKind::kWithdraw, "r", "alice", 0, std::nullopt};
+  EXPECT_EQ(intended(facts_), false);
+  EXPECT_THAT(differences(facts_), ElementsAre(HasSubstr("the state file says announced"),
+                                               HasSubstr("intended withdrawn, but BIRD has it in the table")));
+  facts_.hold = std::nullopt;
+  EXPECT_EQ(intended(facts_), true);
+  facts_.wish.reset();
+  EXPECT_EQ(intended(facts_), std::nullopt);
+}
+
+TEST_F(Facts, EachContradictionIsSaid) {
+  facts_.standing->not_exported_to = {"t3"};
+  EXPECT_THAT(differences(facts_), ElementsAre(HasSubstr("not exported to t3")));
+
+  facts_.standing = AnnouncementStanding{true, false, true, {"t1"}, {}};
+  EXPECT_THAT(differences(facts_), ElementsAre(HasSubstr("only some")));
+
+  facts_.wish->announce = false;
+  facts_.state_file = false;
+  facts_.standing = AnnouncementStanding{true, false, false, {"t1"}, {}};
+  EXPECT_THAT(differences(facts_), ElementsAre(HasSubstr("another protocol of BIRD")));
+
+  facts_.standing = AnnouncementStanding{true, true, false, {"t1"}, {}};
+  facts_.wish.reset();
+  EXPECT_THAT(differences(facts_), ElementsAre(HasSubstr("the next `configure`")));
+
+  facts_.standing = AnnouncementStanding{};
+  EXPECT_THAT(differences(facts_), ElementsAre(HasSubstr("bgpctl render")));
+
+  facts_.standing.reset();
+  facts_.state_file = absl::NotFoundError("x");
+  EXPECT_THAT(differences(facts_), ElementsAre(HasSubstr("bgpctl init")));
+
+  facts_.hold = absl::InvalidArgumentError("web.json: nonsense");
+  EXPECT_THAT(differences(facts_), ElementsAre(HasSubstr("web.json: nonsense"), HasSubstr("bgpctl init")));
+}
+
+TEST_F(Facts, AreShownToPeopleWithoutControlCharacters) {
+  PopConfig config;
+  config.pop = "ams";
+  facts_.hold = Hold{HoldKind::kWithdraw, "\x1b[2Jboo", "alice", 0, 90'000};
+  PopFacts pop;
+  pop.bird = unavailable("no BIRD at /run/bird/bird.ctl");
+  pop.monitor = unavailable("nobody there");
+  pop.announcements = {facts_};
+  const std::string text = status_text(config, pop, 0);
+  EXPECT_THAT(text, HasSubstr("held withdrawn by alice: "));
+  EXPECT_THAT(text, HasSubstr("for another 1 min 30 s"));
+  EXPECT_THAT(text, HasSubstr("not running"));
+  EXPECT_EQ(text.find('\x1b'), std::string::npos);
+}
+
+}  // namespace
+}  // namespace anypop::bgpctl

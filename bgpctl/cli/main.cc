@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+// bgpctl: the operator's hand on the announcements. Parses the command line and hands over.
+#include <algorithm>
+#include <cstdio>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "actions.h"
+#include "base/text.h"
+#include "bgpctl/announcement.h"
+#include "bgpctl/event_log.h"
+#include "duration.h"
+#include "facts.h"
+#include "operator_name.h"
+#include "status.h"
+
+namespace anypop::bgpctl {
+namespace {
+
+constexpr int kFailed = 1;
+constexpr int kUsage = 2;
+constexpr std::size_t kReasonMaxBytes = 500;
+
+struct CommandLine {
+  std::string config{kDefaultConfigPath};
+  std::vector<std::string> names;
+  bool all = false;
+  bool force = false;
+  bool json = false;
+  bool dry_run = false;
+  std::string kind;
+  std::string reason;
+  std::string length;   // --for
+  std::string timeout;  // --timeout
+};
+
+int fail(int exit_code, std::string_view text) {
+  fmt::print(stderr, "bgpctl: {}\n", text);
+  return exit_code;
+}
+
+absl::StatusOr<std::vector<AnnouncementConfig>> find_named(const PopConfig& config, const CommandLine& line) {
+  if (line.all && !line.names.empty()) return invalid_argument("found --all and names, expected one of them");
+  if (line.all) return config.announcements;
+  if (line.names.empty()) return invalid_argument("found no announcement, expected a NAME or --all");
+  std::vector<AnnouncementConfig> found;
+  for (const std::string& name : line.names) {
+    const AnnouncementConfig* announcement = config.find_announcement(name);
+    if (announcement == nullptr) {
+      std::vector<std::string> known;
+      for (const AnnouncementConfig& a : config.announcements) known.push_back(a.name);
+      return invalid_argument("found announcement '{}', expected one of {}: {}", escaped(name), config.file.string(),
+                              fmt::join(known, ", "));
+    }
+    if (std::find(found.begin(), found.end(), *announcement) == found.end()) found.push_back(*announcement);
+  }
+  return found;
+}
+
+absl::Status read_length(const std::string& text, std::string_view option, std::optional<std::int64_t>& out) {
+  if (text.empty()) return absl::OkStatus();
+  const absl::StatusOr<std::int64_t> length = parse_duration_ms(text);
+  if (!length.ok()) return invalid_argument("{}: {}", option, message(length.status()));
+  out = *length;
+  return absl::OkStatus();
+}
+
+// `needs_reason`: a hold has to say why, for whoever finds it at night.
+absl::StatusOr<Order> read_order(const PopConfig& config, const CommandLine& line, bool needs_reason,
+                                 std::int64_t default_timeout_ms) {
+  Order order;
+  absl::StatusOr<std::vector<AnnouncementConfig>> announcements = find_named(config, line);
+  if (!announcements.ok()) return announcements.status();
+  order.announcements = *std::move(announcements);
+  if (needs_reason && line.reason.empty()) {
+    return invalid_argument("found no --reason, expected why, for whoever finds the hold: --reason \"ticket 42\"");
+  }
+  const bool control =
+      std::any_of(line.reason.begin(), line.reason.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; });
+  if (control || line.reason.size() > kReasonMaxBytes) {
+    return invalid_argument("found a --reason of {} bytes{}, expected one line of at most {}", line.reason.size(),
+                            control ? " with control characters" : "", kReasonMaxBytes);
+  }
+  std::optional<std::int64_t> timeout_ms;
+  if (absl::Status read = read_length(line.length, "--for", order.for_ms); !read.ok()) return read;
+  if (absl::Status read = read_length(line.timeout, "--timeout", timeout_ms); !read.ok()) return read;
+  order.timeout = std::chrono::milliseconds(timeout_ms.value_or(default_timeout_ms));
+  order.reason = line.reason;
+  order.who = operator_name();
+  order.dry_run = line.dry_run;
+  order.json = line.json;
+  return order;
+}
+
+int run_order(const PopConfig& config, const CommandLine& line, bool needs_reason, std::int64_t timeout_ms,
+              int (*action)(const PopConfig&, const Order&)) {
+  const absl::StatusOr<Order> order = read_order(config, line, needs_reason, timeout_ms);
+  return order.ok() ? action(config, *order) : fail(kUsage, message(order.status()));
+}
+
+int run_withdraw(const PopConfig& config, const CommandLine& line) {
+  return run_order(config, line, true, 5000, withdraw);
+}
+
+int run_announce(const PopConfig& config, const CommandLine& line) {
+  if (line.force) return run_order(config, line, true, 10'000, force_announce);
+  if (!line.reason.empty() || !line.length.empty()) {
+    return fail(kUsage, "found --reason or --for without --force, expected them only for a hold");
+  }
+  return run_order(config, line, false, 10'000, announce);
+}
+
+int run_hold(const PopConfig& config, const CommandLine& line) {
+  if (line.names.empty() && !line.all) {
+    if (line.kind.empty() && line.reason.empty()) return list_holds(config, line.json);
+    return fail(kUsage, "found no announcement, expected a NAME or --all");
+  }
+  if (line.kind.empty()) return fail(kUsage, "found no --kind, expected --kind withdraw or --kind announce");
+  const bool withdraws = line.kind == hold_kind_name(HoldKind::kWithdraw);
+  return run_order(config, line, true, 5000, withdraws ? withdraw : force_announce);
+}
+
+int run_release(const PopConfig& config, const CommandLine& line) { return run_order(config, line, false, 0, release); }
+
+int run_status(const PopConfig& config, const CommandLine& line) {
+  CommandLine wanted = line;
+  wanted.all = line.names.empty();
+  const auto announcements = find_named(config, wanted);
+  if (!announcements.ok()) return fail(kUsage, message(announcements.status()));
+  const PopFacts facts = gather_facts(config, *announcements);
+  if (line.json) {
+    fmt::print("{}\n", boost::json::serialize(status_json(config, facts)));
+  } else {
+    fmt::print("{}", status_text(config, facts, unix_now_ns() / 1'000'000));
+  }
+  return facts.bird.ok() ? 0 : kFailed;
+}
+
+int run_render(const PopConfig& config, const CommandLine&) {
+  fmt::print("{}", render_bird_config(config));
+  return 0;
+}
+
+int run_init(const PopConfig& config, const CommandLine& line) {
+  if (line.dry_run) {
+    for (const AnnouncementConfig& announcement : config.announcements) {
+      fmt::print("would write {} if it is missing: {}", state_file_path(config, announcement).string(),
+                 state_file_text(announcement, false));
+    }
+    return 0;
+  }
+  const absl::Status status = create_missing_state_files(config);
+  return status.ok() ? 0 : fail(kFailed, message(status));
+}
+
+using Command = int (*)(const PopConfig&, const CommandLine&);
+
+struct Cli {
+  CLI::App app{"bgpctl: look at and order this PoP's announcements, with or without the monitor"};
+  CommandLine line;
+  Command command = nullptr;
+
+  CLI::App* add(const char* name, const char* text, const char* examples, Command run) {
+    CLI::App* sub = app.add_subcommand(name, text);
+    sub->footer(std::string("Examples:\n") + examples);
+    sub->callback([this, run] { command = run; });
+    return sub;
+  }
+  void names(CLI::App* sub, bool with_all) {
+    sub->add_option("NAME", line.names, "announcements of pop.yaml");
+    if (with_all) sub->add_flag("--all", line.all, "every announcement");
+  }
+  void hold_options(CLI::App* sub) {
+    sub->add_option("--reason", line.reason, "why, for whoever finds the hold");
+    sub->add_option("--for", line.length, "the hold ends by itself: 90s, 30m, 2h, 1d; default: when released");
+  }
+  void order_options(CLI::App* sub) {
+    sub->add_option("--timeout", line.timeout, "how long to wait until BIRD is there: 2s, 1m");
+    sub->add_flag("--dry-run", line.dry_run, "print what would be written and sent");
+    sub->add_flag("--json", line.json, "one JSON object, for machines");
+  }
+};
+
+void add_commands(Cli& cli) {
+  CLI::App* sub = cli.add("status", "What is intended, in the state file, in BIRD's table, and exported to whom",
+                          "  bgpctl status\n  bgpctl status web --json\n", run_status);
+  cli.names(sub, false);
+  sub->add_flag("--json", cli.line.json, "one JSON object, for machines");
+
+  sub = cli.add("withdraw", "Take announcements out and keep them out, whatever health says",
+                "  bgpctl withdraw web --reason \"ticket 42\" --for 30m\n"
+                "  bgpctl withdraw --all --reason \"power work\" --dry-run\n",
+                run_withdraw);
+  cli.names(sub, true), cli.hold_options(sub), cli.order_options(sub);
+
+  sub = cli.add("announce", "The way back: end a withdraw hold and let the monitor announce",
+                "  bgpctl announce web\n  bgpctl announce web --force --reason \"probe is wrong\" --for 1h\n",
+                run_announce);
+  sub->add_flag("--force", cli.line.force, "keep it in whatever health says, by a hold");
+  cli.names(sub, true), cli.hold_options(sub), cli.order_options(sub);
+
+  sub = cli.add("hold", "List the holds, or place one",
+                "  bgpctl hold\n  bgpctl hold web --kind withdraw --reason \"ticket 42\" --for 2h\n", run_hold);
+  sub->add_option("--kind", cli.line.kind, "withdraw or announce")->check(CLI::IsMember({"withdraw", "announce"}));
+  cli.names(sub, true), cli.hold_options(sub), cli.order_options(sub);
+
+  sub = cli.add("release", "End holds; health decides again", "  bgpctl release web\n  bgpctl release --all\n",
+                run_release);
+  cli.names(sub, true);
+  sub->add_flag("--dry-run", cli.line.dry_run, "print what would be removed");
+  sub->add_flag("--json", cli.line.json, "one JSON object, for machines");
+
+  cli.add("render", "Print the text that bird.conf includes", "  bgpctl render > /etc/bird/anypop.conf\n", run_render);
+  sub = cli.add("init", "Create the state files that are missing, as withdrawn; before BIRD's first start after a boot",
+                "  bgpctl init && systemctl start bird\n", run_init);
+  sub->add_flag("--dry-run", cli.line.dry_run, "print what would be written");
+}
+
+int run(int argc, char** argv) {
+  Cli cli;
+  cli.app.set_version_flag("--version", "bgpctl " ANYPOP_VERSION);
+  cli.app.add_option("--config", cli.line.config, "pop.yaml")->capture_default_str();
+  cli.app.require_subcommand(0, 1);  // that one is missing is said below, after what is wrong with the others
+  cli.app.fallthrough();
+  add_commands(cli);
+  try {
+    cli.app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return cli.app.exit(error);  // --help, --version
+    return fail(kUsage, fmt::format("{}; `bgpctl --help` tells more", error.what()));
+  }
+  if (cli.command == nullptr) return fail(kUsage, "found no command, expected one of those that `bgpctl --help` lists");
+  const absl::StatusOr<PopConfig> config = load_config(cli.line.config);
+  if (!config.ok()) return fail(kFailed, message(config.status()));
+  return cli.command(*config, cli.line);
+}
+
+}  // namespace
+}  // namespace anypop::bgpctl
+
+int main(int argc, char** argv) { return anypop::bgpctl::run(argc, argv); }

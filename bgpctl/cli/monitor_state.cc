@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "monitor_state.h"
+
+#include <chrono>
+
+#include <boost/json/parse.hpp>
+
+#include "base/text.h"
+#include "dataplane_api/http_client.h"
+
+namespace anypop::bgpctl {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::chrono::milliseconds kMonitorTimeout{1000};
+
+}  // namespace
+
+absl::StatusOr<MonitorState> parse_monitor_state(std::string_view body) {
+  json::error_code error;
+  const json::value value = json::parse({body.data(), body.size()}, error);
+  const json::object* object = error ? nullptr : value.if_object();
+  const json::value* list = object == nullptr ? nullptr : object->if_contains("announcements");
+  if (list == nullptr || !list->is_array()) {
+    return invalid_argument("the monitor's answer has no list of announcements");
+  }
+  MonitorState state;
+  for (const json::value& item : list->as_array()) {
+    const json::object* entry = item.if_object();
+    const json::value* name = entry == nullptr ? nullptr : entry->if_contains("name");
+    const json::value* announce = entry == nullptr ? nullptr : entry->if_contains("announce");
+    if (name == nullptr || !name->is_string() || announce == nullptr || !announce->is_bool()) continue;
+    MonitorWish& wish = state[std::string(name->as_string())];
+    wish.announce = announce->as_bool();
+    if (const json::value* cause = entry->if_contains("cause"); cause != nullptr && cause->is_string()) {
+      wish.cause = std::string(cause->as_string());
+    }
+    if (const json::value* left = entry->if_contains("hold_down_remaining_ms"); left != nullptr && left->is_number()) {
+      wish.hold_down_remaining_ms = left->is_int64() ? left->as_int64() : 0;
+    }
+  }
+  return state;
+}
+
+absl::StatusOr<MonitorState> ask_monitor(const PopConfig& config) {
+  const auto answer = http_call(config.monitor_socket(), {"GET", "/v1/state", ""}, kMonitorTimeout);
+  if (!answer.ok()) return answer.status();
+  if (answer->status != 200) {
+    return internal_error("{}: found status {}, expected 200", config.monitor_socket().string(), answer->status);
+  }
+  return parse_monitor_state(answer->body);
+}
+
+}  // namespace anypop::bgpctl

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the health monitor wants, asked over its socket. Read leniently: a newer monitor may say more, an older one
+// less.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include <absl/status/statusor.h>
+
+#include "base/config.h"
+
+namespace anypop::bgpctl {
+
+struct MonitorWish {
+  bool announce = false;
+  std::string cause;
+  std::int64_t hold_down_remaining_ms = 0;
+};
+using MonitorState = std::map<std::string, MonitorWish>;  // by announcement
+
+absl::StatusOr<MonitorState> parse_monitor_state(std::string_view body);
+
+// Unavailable: the monitor does not run. Other errors: it may run, but does not tell.
+absl::StatusOr<MonitorState> ask_monitor(const PopConfig& config);
+
+}  // namespace anypop::bgpctl

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "monitor_state.h"
+
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace anypop::bgpctl {
+namespace {
+
+TEST(MonitorState, IsReadLeniently) {
+  const auto state = parse_monitor_state(
+      R"({"pop":"ams","new":1,"announcements":[)"
+      R"({"name":"web","announce":false,"cause":"no healthy backend","hold_down_remaining_ms":1500,"more":[]},)"
+      R"({"name":"dns","announce":true},{"name":7,"announce":true},{"name":"x"},"junk",)"
+      R"({"name":"old","announce":true,"cause":3,"hold_down_remaining_ms":1.5}]})");
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_EQ(state->size(), 3U);
+  EXPECT_FALSE(state->at("web").announce);
+  EXPECT_EQ(state->at("web").cause, "no healthy backend");
+  EXPECT_EQ(state->at("web").hold_down_remaining_ms, 1500);
+  EXPECT_TRUE(state->at("dns").announce);
+  EXPECT_EQ(state->at("old").hold_down_remaining_ms, 0);
+}
+
+TEST(MonitorState, WithoutAListIsAnError) {
+  for (const std::string body : {"", "[]", "{}", "{\"announcements\":{}}", "nonsense"}) {
+    EXPECT_FALSE(parse_monitor_state(body).ok()) << body;
+  }
+}
+
+}  // namespace
+}  // namespace anypop::bgpctl
