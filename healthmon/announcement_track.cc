@@ -84,8 +84,8 @@ void AnnouncementTrack::on_set(bool announce, const bgpctl::SetResult& result, c
     retry_at_ = now.steady + kRetry;
   }
   // A command repeated every second with the same outcome is one line.
-  if (recorded_error_ == error) return;
-  recorded_error_ = error;
+  if (recorded_ == std::pair(announce, error)) return;
+  recorded_.emplace(announce, error);
   actions.push_back(Record{{{"event", "command"},
                             {"announcement", announcement().name},
                             {"announce", announce},
@@ -116,7 +116,7 @@ void AnnouncementTrack::decide_level(const Facts& facts, Now now, Actions& actio
       decision_.hold_down_remaining > Milliseconds(0) ? now.steady + decision_.hold_down_remaining : SteadyTime::max();
   if (decision_.announce == before) return;
   confirmed_ = false;
-  recorded_error_.reset();
+  recorded_.reset();
   retry_at_ = now.steady;
   settle_until_ = now.steady;
   actions.push_back(Record{{{"event", "verdict"},
@@ -141,7 +141,7 @@ void AnnouncementTrack::reconcile_level(Now now, Actions& actions) {
   if (now.steady < retry_at_ || settling(now.steady)) return;
   if (confirmed_) {
     confirmed_ = false;
-    recorded_error_.reset();
+    recorded_.reset();
     actions.push_back(Record{{{"event", "drift"},
                               {"announcement", announcement().name},
                               {"intended", text(level_name(intended))},

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "healthmon/monitor_core.h"
 #include "healthmon/reconcile.h"
@@ -55,7 +56,7 @@ class AnnouncementTrack {
   bool last_sent_ = false;
   SteadyTime retry_at_;
   SteadyTime hold_down_until_ = SteadyTime::max();
-  std::optional<std::string> recorded_error_;  // of the last command written to the event log; nullopt: none yet
+  std::optional<std::pair<bool, std::string>> recorded_;  // level and error of the last command in the event log
   std::optional<std::string> problem_;
   SteadyTime problem_since_;
   bool problem_recorded_ = false;

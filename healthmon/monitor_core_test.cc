@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "healthmon/monitor_core.h"
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/text.h"
+#include "sim_models.h"
+
+namespace anypop::healthmon {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+PopConfig small_pop() {
+  PopConfig config;
+  config.services = {{.name = "web4", .backends = {{.name = "b1"}, {.name = "b2"}}, .probe = {.rise = 1, .fall = 2}}};
+  config.announcements = {
+      {.name = "web", .prefixes = {*IpPrefix::parse("198.51.100.0/24")}, .services = {"web4"}, .hold_down_ms = 500}};
+  return config;
+}
+
+// An action in a word: "set+", "set-", "look", "state", "health b1+ b2-"; records as "verdict", "drift: found"…
+std::string word(const Action& action) {
+  if (const auto* set = std::get_if<SetAnnouncement>(&action)) return set->announce ? "set+" : "set-";
+  if (std::holds_alternative<LookAtBird>(action)) return "look";
+  if (std::holds_alternative<ReadDataplaneState>(action)) return "state";
+  if (const auto* push = std::get_if<PushHealth>(&action)) {
+    std::string text = "health";
+    for (const auto& backend : push->update.backends) text += " " + backend.backend + (backend.healthy ? "+" : "-");
+    return text;
+  }
+  if (const auto* record = std::get_if<Record>(&action)) {
+    std::string text(record->event.at("event").as_string());
+    if (text == "drift") text += ": " + std::string(record->event.at("found").as_string());
+    if (text == "command") text += ": " + std::string(record->event.at("error").as_string());
+    return text;
+  }
+  return "note";
+}
+
+class MonitorCoreTest : public testing::Test {
+ protected:
+  using Words = std::vector<std::string>;
+
+  Now now() const { return {SteadyTime(1h) + std::chrono::milliseconds(ms), 1'800'000'000'000 + ms}; }
+  Words words(const Actions& actions) {
+    Words result;
+    for (const Action& action : actions) result.push_back(word(action));
+    return result;
+  }
+  Words probe(std::size_t backend, bool ok) {
+    return words(core.on_probe({0, backend}, {ok, ok ? "HTTP 200" : "connection refused"}, now()));
+  }
+  Words beat() { return words(core.on_heartbeat(dataplane.heartbeat(), now())); }
+  Words state() { return words(core.on_dataplane_state(dataplane.state(), now())); }
+  Words look() { return words(core.on_bird(bird.look(), bird.state_files(), now())); }
+  Words set(bool announce) {
+    const auto result = bird.set(0, announce, false);
+    return words(core.on_set({0, announce}, result, bird.files[0], now()));
+  }
+  Words holds(absl::StatusOr<std::optional<bgpctl::Hold>> hold) { return words(core.on_holds({hold}, now())); }
+
+  // Everything good, announced, read back, nothing pending.
+  void reach_announced() {
+    holds(std::nullopt);
+    core.on_time(now());
+    look();
+    beat();
+    state();
+    probe(0, true);
+    core.on_health_pushed(absl::OkStatus(), now());
+    EXPECT_THAT(probe(1, true), ElementsAre("backend", "note", "verdict", "set+", "health b1+ b2+"));
+    core.on_health_pushed(absl::OkStatus(), now());
+    (void)dataplane.take_health({.backends = {{"web4", "b1", true}, {"web4", "b2", true}}});
+    EXPECT_THAT(set(true), ElementsAre("command: ", "look"));
+    look();
+    beat();
+    state();
+    EXPECT_TRUE(core.decision(0).announce);
+  }
+
+  PopConfig config = small_pop();
+  int ms = 0;
+  sim::BirdModel bird{config};
+  sim::DataplaneModel dataplane{config};
+  MonitorCore core{config, bird.state_files(), now()};
+};
+
+TEST_F(MonitorCoreTest, AVerdictAndItsCommandAreOneStep) {
+  reach_announced();
+  probe(0, false);
+  EXPECT_THAT(probe(0, false), ElementsAre("backend", "health b1- b2+")) << "half is enough";
+  core.on_health_pushed(absl::OkStatus(), now());
+  EXPECT_THAT(probe(1, false), IsEmpty());
+  EXPECT_THAT(probe(1, false), ElementsAre("backend", "verdict", "set-", "health b1- b2-"));
+}
+
+TEST_F(MonitorCoreTest, AWithdrawalDoesNotWaitForACommandUnderWay) {
+  reach_announced();
+  bird.set_protocols(0, false);
+  ms = 1000;
+  beat();
+  core.on_time(now());
+  EXPECT_THAT(look(), ElementsAre("drift: not in BIRD's table", "set+"));
+  EXPECT_THAT(words(core.on_heartbeat(absl::UnavailableError("refused"), now())),
+              ElementsAre("dataplane", "verdict", "set-"));
+  EXPECT_THAT(set(true), testing::Not(testing::Contains(testing::StartsWith("set"))));
+  EXPECT_THAT(set(false), ElementsAre("command: ")) << "the look has been ordered already, and comes after it";
+  EXPECT_FALSE(bird.announces(0));
+  EXPECT_THAT(look(), IsEmpty());
+}
+
+TEST_F(MonitorCoreTest, ATableThatIsStillChangingIsLookedAtAgainFirst) {
+  reach_announced();
+  core.on_heartbeat(absl::UnavailableError("refused"), now());
+  set(false);
+  bird.set_protocols(0, true);  // still flushing
+  EXPECT_THAT(look(), IsEmpty());
+  EXPECT_EQ(core.next_wake(), now().steady + 100ms);
+  ms += 100;
+  EXPECT_THAT(words(core.on_time(now())), ElementsAre("look"));
+  EXPECT_THAT(look(), IsEmpty());
+  ms += 210;
+  EXPECT_THAT(words(core.on_time(now())), ElementsAre("set-", "look")) << "no drift: it never was in place";
+}
+
+TEST_F(MonitorCoreTest, AFailedCommandIsTriedAgainEverySecondAndSaidOnce) {
+  reach_announced();
+  core.on_heartbeat(absl::UnavailableError("refused"), now());
+  const bgpctl::SetResult failed{.status = absl::ResourceExhaustedError("disk full")};
+  EXPECT_THAT(words(core.on_set({0, false}, failed, true, now())), ElementsAre("command: disk full"));
+  EXPECT_EQ(core.next_wake(), now().steady + 1s);
+  for (int i = 0; i < 3; ++i) {
+    ms += 999;
+    EXPECT_THAT(words(core.on_time(now())), testing::Not(testing::Contains("set-")));
+    ms += 1;
+    EXPECT_THAT(words(core.on_time(now())), testing::Contains("set-"));
+    EXPECT_THAT(words(core.on_set({0, false}, failed, true, now())), IsEmpty());
+  }
+  ms += 1000;
+  core.on_time(now());
+  look();
+  EXPECT_THAT(set(false), ElementsAre("command: ", "look"));
+}
+
+TEST_F(MonitorCoreTest, ANewDataplaneIsToldEverythingAndAskedForItsNextHops) {
+  reach_announced();
+  dataplane.restart();
+  EXPECT_THAT(beat(), ElementsAre("state", "health b1+ b2+"));
+}
+
+TEST_F(MonitorCoreTest, ADataplaneThatThinksOtherwiseIsToldAgain) {
+  reach_announced();
+  (void)dataplane.take_health({.backends = {{"web4", "b2", false}}});
+  ms += 150;
+  EXPECT_THAT(beat(), ElementsAre("state")) << "its generation has changed";
+  EXPECT_THAT(state(), ElementsAre("health b1+ b2+"));
+  ms += 10;
+  EXPECT_THAT(words(core.on_health_pushed(absl::DeadlineExceededError("no answer in time"), now())),
+              ElementsAre("note"));
+  ms += 100;
+  EXPECT_THAT(words(core.on_time(now())), testing::Contains("health b1+ b2+"));
+}
+
+TEST_F(MonitorCoreTest, AHoldThatCannotBeReadLeavesTheOrderInForce) {
+  reach_announced();
+  const bgpctl::Hold order{.reason = "maintenance", .who = "alice"};
+  EXPECT_THAT(holds(order), ElementsAre("verdict", "set-"));
+  set(false);
+  EXPECT_THAT(holds(absl::InvalidArgumentError("web.json: found no JSON object")), ElementsAre("note"));
+  EXPECT_THAT(holds(absl::InvalidArgumentError("web.json: found no JSON object")), IsEmpty()) << "said once";
+  EXPECT_FALSE(core.decision(0).announce);
+  EXPECT_THAT(std::string(core.state_json(now()).at("announcements").at(0).at("hold_error").as_string()),
+              HasSubstr("web.json"));
+  EXPECT_THAT(holds(std::nullopt), testing::Contains("set+"));
+}
+
+TEST_F(MonitorCoreTest, AnUnreadableHoldAtStartAnnouncesNothing) {
+  holds(absl::InvalidArgumentError("web.json: found no JSON object"));
+  core.on_time(now());
+  look();
+  beat();
+  state();
+  probe(0, true);
+  EXPECT_THAT(probe(1, true), testing::Not(testing::Contains("set+")));
+  EXPECT_TRUE(core.first_round_done());
+  EXPECT_THAT(core.decision(0).cause, HasSubstr("the hold file cannot be read"));
+  EXPECT_THAT(holds(std::nullopt), testing::Contains("set+"));
+}
+
+TEST_F(MonitorCoreTest, AnExpiredHoldIsWrittenDown) {
+  reach_announced();
+  holds(bgpctl::Hold{.reason = "maintenance", .who = "alice", .expires_unix_ms = now().unix_ms + 10});
+  ms += 20;
+  EXPECT_THAT(holds(std::nullopt), ElementsAre("release", "verdict"));
+}
+
+TEST_F(MonitorCoreTest, ExportedToNobodyIsReportedOnceItLasts) {
+  reach_announced();
+  auto view = *bird.look();
+  view.sessions["transit1"].prefixes.clear();
+  Words said;
+  const auto hear = [&](const Words& heard) { said.insert(said.end(), heard.begin(), heard.end()); };
+  for (int i = 0; i < 10; ++i) {
+    ms += 1000;
+    hear(beat());
+    hear(words(core.on_time(now())));
+    hear(state());
+    hear(words(core.on_bird(view, bird.state_files(), now())));
+  }
+  std::erase_if(said, [](const std::string& text) { return text == "look" || text == "state"; });
+  EXPECT_THAT(said,
+              ElementsAre(HasSubstr("in BIRD's table but exported to nobody; check the export filter of transit1")));
+}
+
+TEST_F(MonitorCoreTest, ProbesAreFasterWhileAVerdictIsNear) {
+  EXPECT_EQ(core.probe_interval({0, 0}), 500ms);
+  probe(0, true);
+  EXPECT_EQ(core.probe_interval({0, 0}), 1000ms);
+  probe(0, false);
+  EXPECT_EQ(core.probe_interval({0, 0}), 500ms);
+  probe(0, false);
+  EXPECT_EQ(core.probe_interval({0, 0}), 1000ms);
+}
+
+TEST_F(MonitorCoreTest, SilenceOfTheDataplaneWithdrawsOnTime) {
+  reach_announced();
+  EXPECT_EQ(core.next_wake(), now().steady + 200ms);
+  ms += 200;
+  EXPECT_THAT(words(core.on_time(now())), ElementsAre("dataplane", "verdict", "set-"));
+}
+
+}  // namespace
+}  // namespace anypop::healthmon
