@@ -20,7 +20,7 @@ namespace {
 // DPDK writes from any of its threads, through a C stream: hence process-wide state.
 struct DpdkLog {
   std::mutex mutex;
-  std::string last_error;
+  std::string first_error;
   std::atomic<bool> pass_errors = false;
 };
 DpdkLog& dpdk_log() {
@@ -37,14 +37,14 @@ void take_line(std::string_view line) {
     return;
   }
   DpdkLog& log = dpdk_log();
-  // While something starts, a later error often only says that an earlier one happened: verbose shows all of them.
+  // While something starts, later errors mostly say that an earlier one happened. Verbose shows all of them.
   if (!log.pass_errors.load(std::memory_order_relaxed)) spdlog::debug("event=dpdk text=\"{}\"", escaped(line));
   if (log.pass_errors.load(std::memory_order_relaxed)) {
     spdlog::error("event=dpdk text=\"{}\"", escaped(line));
     return;
   }
   const std::lock_guard lock(log.mutex);
-  log.last_error = line;
+  if (log.first_error.empty()) log.first_error = line;
 }
 
 ssize_t write_cookie(void* /*cookie*/, const char* data, std::size_t size) {
@@ -64,8 +64,8 @@ void redirect_log() {
 std::string take_dpdk_error() {
   DpdkLog& log = dpdk_log();
   const std::lock_guard lock(log.mutex);
-  if (log.last_error.empty()) return {};
-  return fmt::format(" (DPDK: {})", std::exchange(log.last_error, {}));
+  if (log.first_error.empty()) return {};
+  return fmt::format(" (DPDK: {})", std::exchange(log.first_error, {}));
 }
 
 absl::StatusOr<std::unique_ptr<Eal>> Eal::start(const std::vector<std::string>& arguments) {

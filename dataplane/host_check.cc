@@ -74,6 +74,14 @@ absl::Status check_interface(const PopConfig& config, std::size_t index, const H
     return failed_precondition("{}: dataplane.ports[{}].af_xdp: no interface '{}' in this network namespace, found {}",
                                config.file.string(), index, escaped(wanted), fmt::join(names, ", "));
   }
+  if (absl::Status status = check_capabilities(config, index, facts); !status.ok()) return status;
+  const unsigned queues = config.dataplane.ports[index].queues;
+  if (queues > at->queues) {
+    return failed_precondition(
+        "{}: dataplane.ports[{}].queues: found {}, expected at most {}, the queues of '{}'; remedy: ethtool -L {} "
+        "combined {}, if the device can",
+        config.file.string(), index, queues, at->queues, wanted, wanted, queues);
+  }
   if (at->mtu_bytes > kAfXdpMtuMaxBytes) {
     return failed_precondition(
         "{}: dataplane.ports[{}].af_xdp: '{}' has an MTU of {}, expected at most {}; remedy: ip link set {} mtu 1500",
@@ -130,7 +138,6 @@ absl::Status check_host(const PopConfig& config, const HostFacts& facts) {
   for (std::size_t i = 0; i < config.dataplane.ports.size(); ++i) {
     if (config.dataplane.ports[i].kind != PortKind::kAfXdp) continue;
     if (absl::Status status = check_interface(config, i, facts); !status.ok()) return status;
-    if (absl::Status status = check_capabilities(config, i, facts); !status.ok()) return status;
   }
   if (absl::Status status = check_next_hops(config); !status.ok()) return status;
   if (absl::Status status = check_cores(config, facts); !status.ok()) return status;

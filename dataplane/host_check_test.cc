@@ -58,6 +58,13 @@ TEST(HostCheck, RefusesAnMtuThatDoesNotFitInAPage) {
                                                   HasSubstr("remedy: ip link set")));
 }
 
+TEST(HostCheck, RefusesMoreQueuesThanTheInterfaceHas) {
+  PopConfig config = good_config();
+  config.dataplane.ports[0].queues = 4;
+  EXPECT_THAT(problem(config, good_host()),
+              HasSubstr("dataplane.ports[0].queues: found 4, expected at most 1, the queues of 'eth0'"));
+}
+
 TEST(HostCheck, NamesTheMissingCapabilities) {
   HostFacts host = good_host();
   host.capabilities &= ~(std::uint64_t{1} << CAP_NET_ADMIN) & ~(std::uint64_t{1} << CAP_BPF);
@@ -101,7 +108,9 @@ TEST(HostCheck, RefusesMoreWorkersThanQueues) {
   config.dataplane.cores = {0, 1};
   EXPECT_THAT(problem(config, good_host()), HasSubstr("found 2 workers, expected at most 1"));
   config.dataplane.ports[0].queues = 2;
-  EXPECT_EQ(problem(config, good_host()), "");
+  HostFacts host = good_host();
+  host.interfaces[0].queues = 2;
+  EXPECT_EQ(problem(config, host), "");
 }
 
 TEST(HostCheck, AVdevNeedsTheMacOfEveryBackend) {

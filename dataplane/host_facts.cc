@@ -19,12 +19,23 @@ std::optional<std::uint64_t> read_number(const std::filesystem::path& path) {
   return parse_number<std::uint64_t>(line.substr(0, line.find_first_of(" \n")), 0, UINT64_MAX);
 }
 
+// The pairs among queues/rx-0, rx-1, … and tx-0, tx-1, …
+unsigned queue_pairs(const std::filesystem::path& interface) {
+  unsigned pairs = 0;
+  std::error_code error;
+  while (std::filesystem::exists(interface / fmt::format("queues/rx-{}", pairs), error) &&
+         std::filesystem::exists(interface / fmt::format("queues/tx-{}", pairs), error)) {
+    ++pairs;
+  }
+  return pairs;
+}
+
 std::vector<HostInterface> interfaces() {
   std::vector<HostInterface> found;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator("/sys/class/net", error)) {
     const auto mtu = read_number(entry.path() / "mtu");
-    if (mtu) found.push_back({entry.path().filename(), static_cast<unsigned>(*mtu)});
+    if (mtu) found.push_back({entry.path().filename(), static_cast<unsigned>(*mtu), queue_pairs(entry.path())});
   }
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   return found;

@@ -83,8 +83,9 @@ std::string Port::device_string() const {
 absl::Status Port::probe() {
   const std::string device = device_string();
   device_name_ = device.substr(0, device.find(','));
-  if (const int error = rte_dev_probe(device.c_str()); error != 0) {
-    return failed_precondition("DPDK cannot open '{}': {}", escaped(config().device), rte_strerror(-error));
+  // The number it returns says little: most drivers fail with -1.
+  if (rte_dev_probe(device.c_str()) != 0) {
+    return failed_precondition("found '{}', which DPDK cannot open", escaped(config().device));
   }
   if (rte_eth_dev_get_port_by_name(device_name_.c_str(), &id_) != 0) {
     return failed_precondition("found '{}', expected a DPDK Ethernet device such as net_pcap0", escaped(device_name_));

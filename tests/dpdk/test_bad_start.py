@@ -24,10 +24,12 @@ CASES = {
     "more workers than queues": (dict(port=NULL_PORT, cores=[0, 1]), "dataplane.cores: found 2 workers"),
     "no MAC for a vdev": (dict(port=NULL_PORT, services=without_mac()), "services[0].backends[0].mac: found none"),
     "too little memory": (dict(port=NULL_PORT, packet_buffers=1_000_000), "dataplane.memory_mb: found 64"),
-    "no such driver": (dict(port={"name": "x", "vdev": "net_nonsense0"}), "dataplane.ports[0].vdev: "),
+    "no such driver": (dict(port={"name": "x", "vdev": "net_nonsense0"}),
+                       "dataplane.ports[0].vdev: found 'net_nonsense0', which DPDK cannot open"),
     "no such capture": (dict(port={"name": "x", "vdev": "net_pcap0,rx_pcap=/nonexistent.pcap"}),
-                        "dataplane.ports[0].vdev: "),
-    "not an Ethernet device": (dict(port={"name": "x", "vdev": "crypto_null0"}), "dataplane.ports[0].vdev: "),
+                        "/nonexistent.pcap: No such file"),
+    "not an Ethernet device": (dict(port={"name": "x", "vdev": "crypto_null0"}),
+                               "dataplane.ports[0].vdev: found 'crypto_null0', expected a DPDK Ethernet device"),
 }
 
 
@@ -76,7 +78,7 @@ def test_a_socket_left_by_a_killed_process_is_replaced(tmp_path, start):
 def test_missing_capabilities(tmp_path, start):
     code, line = start(configuration(tmp_path, LOOPBACK, SERVICES),
                        prefix=("setpriv", "--bounding-set=-net_admin,-bpf")).complaint()
-    assert code == 1 and "dataplane.ports[0].af_xdp: " in line, line
+    assert code == 1 and "dataplane.ports[0].af_xdp: this process lacks CAP_NET_ADMIN, CAP_BPF" in line, line
 
 
 def test_usage_and_configuration_errors(tmp_path):

@@ -13,7 +13,7 @@ namespace anypop::dataplane {
 
 class Eal {
  public:
-  // rte_eal_init(). The calling thread becomes the control thread. The error ends in DPDK's last words.
+  // rte_eal_init(). The calling thread becomes the control thread. The error ends in DPDK's own words.
   static absl::StatusOr<std::unique_ptr<Eal>> start(const std::vector<std::string>& arguments);
   ~Eal();  // workers ended, ports closed
   Eal(const Eal&) = delete;
@@ -28,7 +28,7 @@ class Eal {
   std::vector<char*> argv_;
 };
 
-// DPDK's last error, for the end of a message: " (DPDK: …)", or empty. Forgets it.
+// DPDK's first error since the last call, for the end of a message: " (DPDK: …)", or empty.
 std::string take_dpdk_error();
 
 }  // namespace anypop::dataplane

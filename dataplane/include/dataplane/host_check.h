@@ -17,6 +17,7 @@ namespace anypop::dataplane {
 struct HostInterface {
   std::string name;
   unsigned mtu_bytes = 1500;
+  unsigned queues = 1;  // receive and transmit pairs
 };
 
 struct HostFacts {
