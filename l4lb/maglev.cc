@@ -33,9 +33,10 @@ struct Walker {
   std::uint32_t position = 0;
   std::uint32_t skip = 0;
   std::uint32_t two_skips = 0;
-  std::uint32_t left = 0;         // slots still to take
-  std::uint64_t credit = 0;       // towards its next turn
-  std::uint64_t credit_step = 0;  // earned in each round
+  std::uint32_t steps_per_slot = 0;  // the inverse of skip modulo size; 0: not computed yet
+  std::uint32_t left = 0;            // slots still to take
+  std::uint64_t credit = 0;          // towards its next turn
+  std::uint64_t credit_step = 0;     // earned in each round
   std::uint16_t backend = 0;
 };
 
@@ -58,6 +59,81 @@ std::uint32_t next_free(const Bitmap& taken, Walker& walker, std::uint32_t size)
   walker.position = position;
   return position;
 }
+
+// Whose turn it is. The paper lets every backend take one slot a round. Here a backend earns credit in proportion to
+// its weight and takes as many slots a round as it has whole credits, so a round costs one step per backend however
+// uneven the weights are, and it stops at its exact share.
+class Rounds {
+ public:
+  Rounds(std::vector<Walker>& walkers, std::uint64_t credit_per_turn)
+      : walkers_(walkers), credit_per_turn_(credit_per_turn) {
+    walkers_.front().credit = walkers_.front().credit_step;
+  }
+
+  // Precondition: somebody has a slot left to take.
+  Walker& next() {
+    for (;;) {
+      Walker& walker = walkers_[at_];
+      if (walker.credit >= credit_per_turn_ && walker.left > 0) {
+        walker.credit -= credit_per_turn_;
+        --walker.left;
+        return walker;
+      }
+      if (++at_ == walkers_.size()) at_ = 0;
+      walkers_[at_].credit += walkers_[at_].credit_step;
+    }
+  }
+
+ private:
+  std::vector<Walker>& walkers_;
+  std::uint64_t credit_per_turn_;
+  std::size_t at_ = 0;
+};
+
+// The last free slots are searched from the other side. Trying positions costs size / free of them a slot, half of all
+// the work for the last 256 slots; instead the step at which the walker would reach each free slot is computed.
+class LastSlots {
+ public:
+  static constexpr std::uint32_t kCount = 128;
+
+  LastSlots(const Bitmap& taken, std::uint32_t size) : size_(size) {
+    for (std::uint32_t slot = 0; slot < size; ++slot) {
+      if (!taken.test(slot)) free_.push_back(slot);
+    }
+  }
+
+  std::uint32_t take_next(Walker& walker) {
+    if (walker.steps_per_slot == 0) walker.steps_per_slot = inverse(walker.skip);
+    std::size_t nearest = 0;
+    std::uint64_t fewest = size_;
+    for (std::size_t i = 0; i < free_.size(); ++i) {
+      const std::uint64_t distance = sum_modulo(free_[i], size_ - walker.position, size_);
+      const std::uint64_t steps = distance * walker.steps_per_slot % size_;
+      if (steps < fewest) {
+        fewest = steps;
+        nearest = i;
+      }
+    }
+    walker.position = free_[nearest];
+    free_[nearest] = free_.back();
+    free_.pop_back();
+    return walker.position;
+  }
+
+ private:
+  // Modulo a prime: a^(size - 2), by Fermat.
+  std::uint32_t inverse(std::uint32_t a) const {
+    std::uint64_t result = 1;
+    std::uint64_t square = a;
+    for (std::uint32_t exponent = size_ - 2; exponent > 0; exponent >>= 1U, square = square * square % size_) {
+      if ((exponent & 1U) != 0) result = result * square % size_;
+    }
+    return static_cast<std::uint32_t>(result);
+  }
+
+  std::uint32_t size_;
+  std::vector<std::uint32_t> free_;
+};
 
 std::vector<std::size_t> by_name(std::span<const MaglevMember> members) {
   std::vector<std::size_t> order(members.size());
@@ -95,13 +171,9 @@ std::vector<std::uint32_t> maglev_shares(std::span<const MaglevMember> members, 
   return shares;
 }
 
-// The paper lets every backend take one slot a turn. Here a backend earns credit in proportion to its weight and takes
-// as many slots a round as it has whole credits, so a round costs one step per backend however uneven the weights are,
-// and it stops at its exact share.
 std::vector<std::uint16_t> build_maglev(std::span<const MaglevMember> members, std::uint32_t size) {
   assert(!members.empty() && members.size() <= size);
   const std::vector<std::uint32_t> shares = maglev_shares(members, size);
-  const std::uint64_t credit_per_turn = total_weight(members);
   std::vector<Walker> walkers;
   for (const std::size_t i : by_name(members)) {
     const MaglevSequence sequence = maglev_sequence(members[i].name, size);
@@ -114,18 +186,19 @@ std::vector<std::uint16_t> build_maglev(std::span<const MaglevMember> members, s
   }
   std::vector<std::uint16_t> slots(size);
   Bitmap taken(size);
-  for (std::uint32_t filled = 0; filled < size;) {
-    for (Walker& walker : walkers) {
-      walker.credit += walker.credit_step;
-      for (; walker.credit >= credit_per_turn; walker.credit -= credit_per_turn) {
-        if (walker.left == 0) continue;
-        const std::uint32_t slot = next_free(taken, walker, size);
-        taken.set(slot);
-        slots[slot] = walker.backend;
-        --walker.left;
-        ++filled;
-      }
-    }
+  std::uint32_t free = size;
+  const std::uint32_t last = std::min(size, LastSlots::kCount);
+  Rounds rounds(walkers, total_weight(members));
+  for (; free > last; --free) {
+    Walker& walker = rounds.next();
+    const std::uint32_t slot = next_free(taken, walker, size);
+    taken.set(slot);
+    slots[slot] = walker.backend;
+  }
+  LastSlots last_slots(taken, size);
+  for (; free > 0; --free) {
+    Walker& walker = rounds.next();
+    slots[last_slots.take_next(walker)] = walker.backend;
   }
   return slots;
 }
