@@ -18,6 +18,9 @@ from .topology import VIPS, Host, Topology
 
 PROGRAMS = ("anypop-dataplane", "anypop-healthmon", "bgpctl", "anypop-loadgen")
 HUGEPAGE_MB = 2
+# The kernel frees a killed dataplane's packet buffers, which its AF_XDP socket had pinned, a little after its death: the
+# next one must not fail for want of them.
+HUGEPAGES_SPARE = 16
 
 Progress = Callable[[str], None]
 
@@ -65,7 +68,7 @@ class Lab:
 
     def _bring_up(self, bin_dir: Path) -> None:
         balancers = self.topology.balancers()
-        pages = len(balancers) * configs.DATAPLANE_MEMORY_MB // HUGEPAGE_MB
+        pages = len(balancers) * (configs.DATAPLANE_MEMORY_MB // HUGEPAGE_MB + HUGEPAGES_SPARE)
         lab_state.STATE_DIR.mkdir(mode=0o755, exist_ok=True)
         lab_state.add_hugepages(self.state, pages)
         self.progress(f"machine: {pages} hugepages of {HUGEPAGE_MB} MB added")
