@@ -115,6 +115,7 @@ def _bgpd(topology: Topology, host: Host) -> str:
  no bgp ebgp-requires-policy
  no bgp default ipv4-unicast
  no bgp network import-check
+ bgp bestpath compare-routerid
  bgp graceful-restart-disable
  timers bgp 3 9
 """

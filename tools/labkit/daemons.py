@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import time
 from dataclasses import dataclass
@@ -81,16 +80,6 @@ def pid_of(init: int, daemon: str) -> int | None:
     except (FileNotFoundError, ValueError, OSError):
         return None
     return namespaces.outer_pid_of(init, inner)
-
-
-def kill(init: int, daemon: str, number: signal.Signals) -> int:
-    """Returns the instant just before the signal, CLOCK_REALTIME in nanoseconds."""
-    pid = pid_of(init, daemon)
-    if pid is None:
-        raise LabError(f"{daemon} does not run; start it first")
-    when = time.time_ns()
-    os.kill(pid, number)
-    return when
 
 
 def wait_gone(init: int, daemon: str, deadline_s: float = 10) -> None:

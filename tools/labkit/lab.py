@@ -122,12 +122,22 @@ class Lab:
             raise LabError(f"{host}: found daemon '{name}', expected one of {', '.join(found) or 'none'}")
         return found[name]
 
+    def pid(self, host: str, daemon: str) -> int:
+        """Of a running daemon, as this machine's root PID namespace knows it."""
+        pid = daemons.pid_of(self.init(host), daemon)
+        if pid is None:
+            raise LabError(f"{host}: {daemon} does not run; start it first")
+        return pid
+
     def start(self, host: str, daemon: str) -> None:
         daemons.start(self.init(host), self.topology.hosts[host], self.daemon(host, daemon))
 
     def kill(self, host: str, daemon: str, number: signal.Signals = signal.SIGKILL) -> int:
         """The instant of the signal, CLOCK_REALTIME in nanoseconds."""
-        return daemons.kill(self.init(host), daemon, number)
+        pid = self.pid(host, daemon)
+        when = time.time_ns()
+        os.kill(pid, number)
+        return when
 
     def restart(self, host: str, daemon: str) -> None:
         """SIGTERM, then start again, as `systemctl restart` would."""
@@ -234,8 +244,8 @@ class Lab:
 
     def _nearest_pops(self) -> dict[str, str]:
         nearest: dict[str, str] = {}
-        for pop in self.topology.pops.values():
-            nearest.setdefault(pop.transit, pop.name)
+        for pop in sorted(self.topology.pops.values(), key=lambda pop: pop.number):
+            nearest.setdefault(pop.transit, pop.name)  # at the same distance the lowest router ID wins
         return nearest
 
     @staticmethod

@@ -105,7 +105,8 @@ class Topology:
     # The PoP that the client's router prefers while everything works.
     @property
     def preferred(self) -> Pop:
-        return next(pop for pop in self.pops.values() if pop.transit == self.client_transit)
+        near = [pop for pop in self.pops.values() if pop.transit == self.client_transit]
+        return min(near, key=lambda pop: pop.number)  # at the same distance the lowest router ID wins
 
     def balancers(self, pop: Pop | None = None) -> list[Host]:
         return [h for h in self.hosts.values() if h.role == "balancer" and (pop is None or h.pop == pop)]
