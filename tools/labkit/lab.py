@@ -17,6 +17,7 @@ from .errors import LabError
 from .topology import VIPS, Host, Topology
 
 PROGRAMS = ("anypop-dataplane", "anypop-healthmon", "bgpctl", "anypop-loadgen")
+STALE_STATES = ("established", "time-wait", "fin-wait-1", "fin-wait-2", "last-ack", "close-wait", "closing")
 HUGEPAGE_MB = 2
 # The kernel frees a killed dataplane's packet buffers, which its AF_XDP socket had pinned, a little after its death: the
 # next one must not fail for want of them.
@@ -145,6 +146,13 @@ class Lab:
         daemons.wait_gone(self.init(host), daemon)
         self.start(host, daemon)
         self.wait_daemon(host, daemon)
+
+    def forget_connections(self) -> None:
+        """Closes the backends' connections of earlier runs. Anycast leaves halves of connections at the PoP that lost them, and
+        a later connection with the same ports, moved there, would meet them and hear nothing instead of a reset."""
+        states = [word for state in STALE_STATES for word in ("state", state)]
+        for backend in self.topology.backends():
+            self.run(backend.name, "ss", "-KtH", *states)
 
     def set_port(self, host: str, lan: str, up: bool) -> int:
         when = time.time_ns()

@@ -132,7 +132,7 @@ def draw_summary(summary: dict[str, Any], path: Path) -> None:
             axes.barh(row, median, height=0.55, color=POP_COLOURS[0], alpha=0.35)
             axes.plot(entry["outages_ms"], [row] * len(entry["outages_ms"]), "|", color=POP_COLOURS[0], markersize=11)
             most = max(entry["outages_ms"])
-            axes.annotate("no new request failed" if most == 0 else f"{median:.0f} ms", (most, row), xytext=(7, 0),
+            axes.annotate("no new request failed" if most == 0 else f"{median:.0f} ms, at most {most:.0f}", (most, row), xytext=(7, 0),
                           textcoords="offset points", va="center", fontsize=9)
         axes.set_yticks(range(len(names)), [summary[name]["sentence"] for name in names])
         axes.invert_yaxis()

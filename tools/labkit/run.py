@@ -21,6 +21,7 @@ def run_once(lab: Lab, scenario: Scenario, out: Path) -> dict[str, Any]:
     """Leaves the lab steady, or raises. Writes requests.jsonl, routes.jsonl, events.jsonl and result.json."""
     out.mkdir(parents=True, exist_ok=True)
     lab.wait_steady()
+    lab.forget_connections()
     events = observe.EventLog(lab, balancer(lab).name)
     with observe.route_watch(lab, out / "routes.jsonl") as routes, observe.load(lab, out / "requests.jsonl") as load:
         time.sleep(BEFORE_S)
