@@ -182,7 +182,7 @@ void Session::wait(const std::shared_ptr<Connection>& connection, Waiting what, 
   });
 }
 
-void Session::fail(absl::Status status) {
+void Session::fail(const absl::Status& status) {
   std::deque<Pending> failed = std::exchange(queue_, {});
   close();
   for (Pending& pending : failed) {

@@ -71,7 +71,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void on_reply(const std::shared_ptr<Connection>& connection, Reply reply);
   void on_lost(const std::shared_ptr<Connection>& connection, std::string_view why);
   void wait(const std::shared_ptr<Connection>& connection, Waiting what, std::chrono::milliseconds timeout);
-  void fail(absl::Status status);
+  void fail(const absl::Status& status);
   absl::Status connect_error(int error_number) const;
   absl::Status deadline_error() const;
 

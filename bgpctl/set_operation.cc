@@ -60,9 +60,9 @@ class SetLevel : public std::enable_shared_from_this<SetLevel> {
       retry_.async_wait([self = shared_from_this()](boost::system::error_code) { self->take_lock(); });
       return;
     }
+    if (!lock.ok() && request_.announced) return finish(lock.status());
     if (lock.ok()) lock_ = *std::move(lock);
     if (!request_.announced) return write_file();  // with or without the lock
-    if (!lock.ok()) return finish(lock.status());
     check_hold();
   }
 

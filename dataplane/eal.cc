@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <mutex>
 #include <string_view>
+#include <utility>
 
 #include <absl/strings/ascii.h>
 #include <rte_eal.h>

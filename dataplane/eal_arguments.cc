@@ -2,6 +2,7 @@
 #include "dataplane/eal_arguments.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -2,6 +2,7 @@
 #include "dataplane/neighbour_message.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include <libmnl/libmnl.h>

@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstring>
 #include <iterator>
+#include <optional>
+#include <utility>
 
 #include <net/if.h>
 #include <rte_dev.h>

@@ -52,7 +52,7 @@ TEST(Published, ReadersSeeWholeValuesAndOldOnesAreFreed) {
           seen[number].generation.store(first, std::memory_order_relaxed);
           seen[number].reads.fetch_add(1, std::memory_order_release);
           reader.quiescent();
-          if (++loops % 64 == number) {  // as a worker that found nothing to do
+          if (++loops % 4096 == number) {  // as a worker that found nothing to do
             reader.offline();
             std::this_thread::sleep_for(std::chrono::microseconds(100));
             reader.online();

@@ -66,8 +66,6 @@ void AnnouncementTrack::on_hold(const absl::StatusOr<std::optional<bgpctl::Hold>
 
 void AnnouncementTrack::on_found(const std::optional<bgpctl::AnnouncementStanding>& standing,
                                  const absl::StatusOr<bool>& state_file, Now now) {
-  // While a command is under way, what was found is about to change.
-  if (pending_ > 0) return;
   found_ = {.state_file = level_of(state_file), .standing = standing};
   unsettled_ = now.steady < settle_until_ && reconcile(decision_.announce, found_).set;
 }

@@ -193,7 +193,9 @@ bool Daemon::wait_for(const std::string& what, const std::function<bool()>& fact
 bool Daemon::wait_for_level(bool announced) {
   return wait_for(announced ? "announced" : "withdrawn", [&] {
     const auto file = state_file();
-    return file.ok() && *file == announced && in_bird() == announced;
+    if (!file.ok() || *file != announced || in_bird() != announced) return false;
+    const auto commands = events("command");  // written when the last answer has come
+    return !commands.empty() && commands.back().at("announce") == announced;
   });
 }
 
@@ -209,8 +211,11 @@ std::string Daemon::bird(const std::string& command) const {
   return output;
 }
 
-bool Daemon::in_bird() const {
-  return bird("show protocols \"anypop_web_v4\"").find("master4    up") != std::string::npos;
+std::optional<bool> Daemon::in_bird() const {
+  const std::string protocols = bird("show protocols");
+  const bool v4 = protocols.find("master4    up") != std::string::npos;
+  const bool v6 = protocols.find("master6    up") != std::string::npos;
+  return v4 == v6 ? std::optional(v4) : std::nullopt;
 }
 
 json::object Daemon::state() const {

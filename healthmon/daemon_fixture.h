@@ -59,10 +59,10 @@ class Daemon : public testing::Test {
 
   // Waits for a fact; a failure names it. Never longer than ten seconds.
   bool wait_for(const std::string& what, const std::function<bool()>& fact);
-  bool wait_for_level(bool announced);  // in the state file and in BIRD
+  bool wait_for_level(bool announced);  // in the state file, in BIRD and in the event log
   absl::StatusOr<bool> state_file() const;
   std::string bird(const std::string& command) const;  // birdc's output
-  bool in_bird() const;                                // the protocol is up
+  std::optional<bool> in_bird() const;                 // both protocols are up, or down; nullopt: one of them
   boost::json::object state() const;                   // GET /v1/state
   std::string cause() const;                           // of the announcement's level
   std::vector<boost::json::object> events(const std::string& name) const;

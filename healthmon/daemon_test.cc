@@ -22,7 +22,7 @@ using Clock = std::chrono::steady_clock;
 TEST_F(Daemon, AnnouncesAfterTheFirstFullRound) {
   start_bird();
   start_dataplane();
-  EXPECT_FALSE(in_bird());
+  EXPECT_EQ(in_bird(), false);
   start_monitor();
   ASSERT_TRUE(wait_for_level(true));
   EXPECT_EQ(cause(), "every condition is good");
@@ -54,7 +54,7 @@ TEST_F(Daemon, AllBackendsDeadWithdrawsAndTheirReturnAnnouncesAfterTheHoldDown) 
 
   start_backends();
   ASSERT_TRUE(wait_for("hold-down", [this] { return cause().starts_with("hold-down: healthy for "); }));
-  EXPECT_FALSE(in_bird());
+  EXPECT_EQ(in_bird(), false);
   ASSERT_TRUE(wait_for_level(true));
   const auto verdicts = events("verdict");
   ASSERT_EQ(verdicts.size(), 3U);
@@ -69,7 +69,7 @@ TEST_F(Daemon, OneOfTwoBackendsDeadIsToldToTheDataplaneOnly) {
     dataplane_thread_->run([&] { told = dataplane_->backend({0, 0}).healthy && !dataplane_->backend({0, 1}).healthy; });
     return told;
   }));
-  EXPECT_TRUE(in_bird());
+  EXPECT_EQ(in_bird(), true);
   EXPECT_EQ(events("verdict").size(), 1U);
 }
 
@@ -144,7 +144,7 @@ TEST_F(Daemon, SigtermLeavesTheAnnouncement) {
   ASSERT_TRUE(wait_for("it ended", [this] { return monitor_->poll().has_value(); }));
   EXPECT_EQ(monitor_->poll(), 0);
   EXPECT_TRUE(*state_file());
-  EXPECT_TRUE(in_bird());
+  EXPECT_EQ(in_bird(), true);
   EXPECT_FALSE(std::filesystem::exists(config_.monitor_socket()));
   EXPECT_EQ(events("stop").size(), 1U);
 }
@@ -163,14 +163,14 @@ TEST_F(Daemon, BirdMayComeLaterAndMayDie) {
   start_monitor();
   ASSERT_TRUE(wait_for("the state file is right without BIRD", [this] { return state_file().value_or(false); }));
   start_bird();
-  EXPECT_TRUE(in_bird()) << "by its state file";
+  EXPECT_EQ(in_bird(), true) << "by its state file";
   ASSERT_TRUE(wait_for("seen", [this] { return state().at("bird").at("reachable") == true; }));
   bird_->signal(SIGKILL);
   ASSERT_TRUE(wait_for("missed", [this] { return state().at("bird").at("reachable") == false; }));
   stop_backends();
   ASSERT_TRUE(wait_for("the state file is right without BIRD", [this] { return !state_file().value_or(true); }));
   start_bird();
-  EXPECT_FALSE(in_bird());
+  EXPECT_EQ(in_bird(), false);
   EXPECT_EQ(events("drift").size(), 0U);
 }
 

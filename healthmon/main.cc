@@ -9,6 +9,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 
 #include "base/text.h"
 #include "healthmon/monitor.h"
@@ -26,10 +27,19 @@ void log_to_stderr() {
   spdlog::set_default_logger(std::move(logger));
 }
 
+// Each probe under way is a descriptor, and Debian's soft limit is 1024.
+void allow_many_descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int run(const std::string& config_path) {
   auto config = anypop::load_config(config_path);
   if (!config.ok()) return fail(config.status());
   log_to_stderr();
+  allow_many_descriptors();
   boost::asio::io_context io(1);
   boost::asio::signal_set signals(io, SIGTERM, SIGINT);
   signals.async_wait([&](boost::system::error_code, int) { io.stop(); });

@@ -120,7 +120,9 @@ class Oracle {
     intended_[i] = decision.announce;
     if (!decision.announce) {
       EXPECT_FALSE(held(i, bgpctl::HoldKind::kAnnounce) && core.first_round_done()) << "withdrawn against a hold";
-      if (before && last_sent[i].value_or(true)) {
+      if (!before) return;
+      EXPECT_NE(last_sent[i], std::optional(true)) << "an announcement under way was not overtaken: " << decision.cause;
+      if (!last_sent[i]) {
         // Nothing under way withdraws it, so it must be withdrawn already as far as the monitor knows.
         EXPECT_FALSE(core.state_json({now, 0}).at("announcements").at(i).at("state_file") == true)
             << "a verdict without its command in the same step: " << decision.cause;

@@ -9,6 +9,7 @@
 
 #include "l4lb/pipeline.h"
 #include "l4lb_testing/packet_builder.h"
+#include "l4lb_testing/packets.h"
 #include "l4lb_testing/reference_engine.h"
 
 namespace anypop::l4lb {
@@ -163,10 +164,7 @@ void compare_burst(Random& random, const std::vector<ServiceConfig>& services, c
   std::vector<Frame> inputs(1 + random.below(kBurstMax));
   for (Frame& input : inputs) input = random_frame(random, services);
   std::vector<Frame> frames = inputs;
-  std::vector<Packet> packets;
-  for (Frame& frame : frames) {
-    packets.push_back({.data = frame.data(), .length_bytes = static_cast<std::uint32_t>(frame.size())});
-  }
+  std::vector<Packet> packets = l4lb_testing::packets_of(frames);
   process_burst(snapshot, packets, counters);
   for (std::size_t i = 0; i < packets.size(); ++i) {
     const ReferenceEngine::Outcome outcome = reference.process(inputs[i]);

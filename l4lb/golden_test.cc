@@ -13,6 +13,7 @@
 #include "flow.h"
 #include "golden_rows.h"
 #include "l4lb/pipeline.h"
+#include "l4lb_testing/packets.h"
 
 namespace anypop::l4lb {
 namespace {
@@ -39,12 +40,16 @@ TYPED_TEST(Golden, EachRowAlone) {
   for (const GoldenRow& row : this->rows_) {
     SCOPED_TRACE(row.name);
     Frame frame = exact(row.input);
-    Packet packet{.data = frame.data(), .length_bytes = static_cast<std::uint32_t>(frame.size())};
+    // Workers reuse their packets: what the last one left behind must not show through.
+    Packet packet{
+        .data = frame.data(), .length_bytes = static_cast<std::uint32_t>(frame.size()), .service = 3, .backend = 4};
     Counters counters(this->services_);
     process_burst(*this->snapshot_, {&packet, 1}, counters);
 
     EXPECT_EQ(verdict_name(packet.verdict), verdict_name(row.verdict));
     EXPECT_EQ(packet.service, row.service ? this->kFirst + *row.service : kNone);
+    const bool chosen = row.verdict == Verdict::kForward || row.verdict == Verdict::kDropNextHopUnresolved;
+    EXPECT_EQ(packet.backend, chosen ? 0 : kNone);
     EXPECT_EQ(frame, row.output.value_or(row.input)) << hex(frame) << "\nexpected\n"
                                                      << hex(row.output.value_or(row.input));
     for (const VerdictInfo& info : kVerdicts) {
@@ -93,12 +98,9 @@ TEST(GoldenBursts, RowsMixedInBurstsOfAnySize) {
   for (const std::size_t burst :
        {std::size_t{1}, std::size_t{2}, std::size_t{7}, kBurstMax, kBurstMax + 1, rows.size()}) {
     SCOPED_TRACE(burst);
-    std::vector<Frame> frames;
-    std::vector<Packet> packets;
-    for (const GoldenRow& row : rows) frames.push_back(exact(row.input));
-    for (Frame& frame : frames) {
-      packets.push_back({.data = frame.data(), .length_bytes = static_cast<std::uint32_t>(frame.size())});
-    }
+    std::vector<Frame> frames(rows.size());
+    std::ranges::transform(rows, frames.begin(), [](const GoldenRow& row) { return exact(row.input); });
+    std::vector<Packet> packets = l4lb_testing::packets_of(frames);
     Counters counters(services);
     for (std::size_t at = 0; at < packets.size(); at += burst) {
       process_burst(*snapshot, std::span(packets).subspan(at, std::min(burst, packets.size() - at)), counters);

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <vector>
 
 namespace anypop::l4lb {
@@ -15,7 +17,9 @@ struct MaglevMember {
   std::string name;
   unsigned weight = 1;
   std::uint16_t backend = 0;  // what the slots will say
-  friend auto operator<=>(const MaglevMember&, const MaglevMember&) = default;
+  friend bool operator<(const MaglevMember& a, const MaglevMember& b) {
+    return std::tie(a.name, a.weight, a.backend) < std::tie(b.name, b.weight, b.backend);
+  }
 };
 
 // Slots that each member gets, in the order of `members`: in proportion to the weights, rounded to whole slots so that

@@ -11,6 +11,7 @@
 
 #include "golden_rows.h"
 #include "l4lb/pipeline.h"
+#include "l4lb_testing/packets.h"
 #include "l4lb_testing/reference_engine.h"
 
 namespace {
@@ -56,10 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   const std::vector<Frame> inputs = split_burst({data, size});
   std::vector<Frame> frames = inputs;  // copies are exactly as large as their contents
-  std::vector<l4lb::Packet> packets;
-  for (Frame& frame : frames) {
-    packets.push_back({.data = frame.data(), .length_bytes = static_cast<std::uint32_t>(frame.size())});
-  }
+  std::vector<l4lb::Packet> packets = anypop::l4lb_testing::packets_of(frames);
   l4lb::process_burst(*snapshot, packets, counters);
 
   for (std::size_t i = 0; i < packets.size(); ++i) {

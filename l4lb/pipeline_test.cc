@@ -12,6 +12,7 @@
 #include "allocation_count.h"
 #include "flow.h"
 #include "golden_rows.h"
+#include "l4lb_testing/packets.h"
 
 namespace anypop::l4lb {
 namespace {
@@ -85,11 +86,9 @@ TYPED_TEST(Pipeline, ADeadBackendsFlowsMoveAndFewOthers) {
 
 TYPED_TEST(Pipeline, AllocatesNothing) {
   const auto snapshot = SnapshotBuilder(this->services_, kGoldenKey).build(this->input_);
-  std::vector<GoldenRow> rows = golden_rows(TypeParam::kFamily);
-  std::vector<Packet> packets;
-  for (GoldenRow& row : rows) {
-    packets.push_back({.data = row.input.data(), .length_bytes = static_cast<std::uint32_t>(row.input.size())});
-  }
+  std::vector<Frame> frames;
+  for (const GoldenRow& row : golden_rows(TypeParam::kFamily)) frames.push_back(row.input);
+  std::vector<Packet> packets = l4lb_testing::packets_of(frames);
   const std::size_t before = allocations();
   process_burst(*snapshot, packets, this->counters_);
   EXPECT_EQ(allocations(), before);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include "maglev.h"
@@ -15,7 +16,9 @@ namespace {
 struct TableKey {
   std::uint32_t size = 0;
   std::vector<MaglevMember> members;
-  friend auto operator<=>(const TableKey&, const TableKey&) = default;
+  friend bool operator<(const TableKey& a, const TableKey& b) {
+    return std::tie(a.size, a.members) < std::tie(b.size, b.members);
+  }
 };
 
 using Tables = std::map<TableKey, std::shared_ptr<const MaglevTable>>;

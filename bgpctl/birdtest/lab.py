@@ -29,6 +29,9 @@ PREFIX6 = "2001:db8:53::/48"
 
 _libc = ctypes.CDLL(None)
 
+# A runner that gives up sends SIGTERM: that, too, has to run the clean-up.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+
 
 def die_with_parent():
     PR_SET_PDEATHSIG = 1

@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <thread>
 
-#include <absl/cleanup/cleanup.h>
 #include <boost/json/serialize.hpp>
 
 #include "base/text.h"
@@ -67,17 +66,25 @@ bool place(const PopConfig& config, const Order& order, HoldKind kind, const std
   return placed.ok();
 }
 
+bool is_on_disk(const PopConfig& config, const AnnouncementConfig& announcement, bool announced) {
+  const absl::StatusOr<bool> found = read_state_file(config, announcement);
+  return found.ok() && *found == announced;
+}
+
 // Sets the level and reports errors; an order that another process delays is given again until the deadline.
-bool set(Bird& bird, const AnnouncementConfig& announcement, bool announced, Clock::time_point end, Report& report) {
+bool set(const PopConfig& config, Bird& bird, const AnnouncementConfig& announcement, bool announced,
+         Clock::time_point end, Report& report) {
   SetResult result = bird.set(announcement, announced);
   while (absl::IsAborted(result.status) && Clock::now() < end) result = bird.set(announcement, announced);
   report.log_command(announcement.name, announced, result);
   if (result.status.ok()) return true;
-  const bool unreachable = absl::IsUnavailable(result.status) || absl::IsDeadlineExceeded(result.status);
-  report.bad(announcement.name,
-             unreachable ? fmt::format("{}; the state file is written: when BIRD comes back, it comes back {}",
-                                       message(result.status), level_name(announced))
-                         : std::string(message(result.status)));
+  std::string text(message(result.status));
+  const bool hangs = absl::IsDeadlineExceeded(result.status);
+  if ((hangs || absl::IsUnavailable(result.status)) && is_on_disk(config, announcement, announced)) {
+    text += fmt::format("; the state file is written: when BIRD comes back, it comes back {}", level_name(announced));
+  }
+  if (hangs && !announced) text += "; until then the routers keep the route";
+  report.bad(announcement.name, text);
   return false;
 }
 
@@ -120,7 +127,7 @@ void report_withdrawn(const AnnouncementConfig& announcement, const ReadBack& ba
   } else if (is_out(at)) {
     const std::size_t sessions = at.not_exported_to.size();
     report.good(name,
-                fmt::format("withdrawn: exported to none of {} established sessions after {:.1f} ms", sessions,
+                fmt::format("withdrawn and held: exported to none of {} established sessions after {:.1f} ms", sessions,
                             report.elapsed_ms()),
                 standing_json(at));
   } else if (at.exported_to.empty()) {
@@ -163,12 +170,16 @@ int hold_at(const PopConfig& config, const Order& order, HoldKind kind) {
   Report report(config, order.json);
   Bird bird(config);
   const auto end = Clock::now() + order.timeout;
-  std::vector<AnnouncementConfig> taken;
+  // All holds before the first command: a BIRD that hangs must not keep the monitor from learning the others.
+  std::vector<AnnouncementConfig> wanted;
   for (const AnnouncementConfig& announcement : order.announcements) {
     const bool held = place(config, order, kind, announcement.name, report);
     // A withdrawal goes on without its hold; an announcement against health does not.
-    if (!held && announced) continue;
-    if (set(bird, announcement, announced, end, report)) taken.push_back(announcement);
+    if (held || !announced) wanted.push_back(announcement);
+  }
+  std::vector<AnnouncementConfig> taken;
+  for (const AnnouncementConfig& announcement : wanted) {
+    if (set(config, bird, announcement, announced, end, report)) taken.push_back(announcement);
   }
   for (const AnnouncementConfig& announcement : taken) {
     const ReadBack back = read_back(bird, announcement, announced, end);
@@ -196,9 +207,9 @@ bool end_hold(const PopConfig& config, const Order& order, std::optional<HoldKin
   return true;
 }
 
-void announce_without_monitor(const PopConfig&, Bird& bird, const AnnouncementConfig& announcement,
+void announce_without_monitor(const PopConfig& config, Bird& bird, const AnnouncementConfig& announcement,
                               Clock::time_point end, Report& report) {
-  if (!set(bird, announcement, true, end, report)) return;
+  if (!set(config, bird, announcement, true, end, report)) return;
   report_announced(announcement, read_back(bird, announcement, true, end), report);
   report.warn(
       fmt::format("the monitor is not running: nothing checks '{}' and nothing will withdraw it", announcement.name));
@@ -214,7 +225,9 @@ void wait_for_monitor(const PopConfig& config, Bird& bird, const AnnouncementCon
     state = ask_monitor(config);
   }
   if (wants()) return report_announced(announcement, read_back(bird, announcement, true, end), report);
-  if (!state.ok()) return report.bad(name, fmt::format("the monitor does not answer: {}", message(state.status())));
+  if (!state.ok())
+    return report.bad(name, fmt::format("the monitor runs, but does not answer: {}; --force announces without it",
+                                        message(state.status())));
   if (!state->contains(name)) return report.bad(name, "the monitor does not know it; restart it with this pop.yaml");
   const MonitorWish& wish = state->at(name);
   report.bad(name,

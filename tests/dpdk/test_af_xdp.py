@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A balancer on a kernel interface: VIP packets to the dataplane, everything else to the kernel, nothing left behind."""
+"""A balancer on a kernel interface: VIP packets to the dataplane, the rest to the kernel, nothing left behind."""
 import collections
 import signal
 
@@ -94,7 +94,8 @@ def test_lost_neighbour_messages_are_made_up_for(tmp_path, network, balancer):
     dataplane = balancer()
     dataplane.process.send_signal(signal.SIGSTOP)
     # More changes than the socket's buffer holds; the one that matters comes last and is lost.
-    changes = [f"neigh replace 10.1.0.{100 + n % 100} lladdr 02:00:00:00:{n // 100:02x}:00 dev eth0" for n in range(4000)]
+    changes = [f"neigh replace 10.1.0.{100 + n % 100} lladdr 02:00:00:00:{n // 100:02x}:00 dev eth0"
+               for n in range(4000)]
     batch = tmp_path / "changes"
     batch.write_text("\n".join([*changes, "neigh replace 10.1.0.11 lladdr 02:00:00:00:00:99 dev eth0"]) + "\n")
     network.ip("lb", "-batch", str(batch))

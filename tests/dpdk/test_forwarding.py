@@ -30,8 +30,8 @@ def ethernet():
 def flow(number):
     """One packet of each service, of the same client."""
     v4, v6 = IP(src=f"203.0.113.{number + 1}", dst=VIP4), IPv6(src=f"2001:db8:c::{number + 1:x}", dst=VIP6)
-    return [ethernet() / v4 / TCP(sport=1024 + number, dport=80), ethernet() / v4 / UDP(sport=1024 + number, dport=53) / b"q",
-            ethernet() / v6 / TCP(sport=1024 + number, dport=80), ethernet() / v6 / UDP(sport=1024 + number, dport=53) / b"q"]
+    tcp, udp = TCP(sport=1024 + number, dport=80), UDP(sport=1024 + number, dport=53) / b"q"
+    return [ethernet() / v4 / tcp, ethernet() / v4 / udp, ethernet() / v6 / tcp, ethernet() / v6 / udp]
 
 
 def pcap_port(folder, packets, receive_options=""):
@@ -118,6 +118,13 @@ def test_health_moves_traffic_by_the_time_it_is_answered(tmp_path, start):
     wait_for("b1 is back", lambda: dataplane.backend_packets("web4")["b1"] > frozen["b1"])
 
 
+def test_dropped_packets_give_their_buffers_back(tmp_path, start):
+    dataplane = endless(tmp_path, start, packet_buffers=4096)
+    for s in SERVICES:
+        dataplane.put_health(*((s["name"], b["name"], False) for b in s["backends"]))
+    wait_for("many times the buffers were dropped", lambda: dataplane.verdicts()["drop_no_backend"] > 10 * 4096)
+
+
 def test_bad_requests_are_answered_and_change_nothing(tmp_path, start):
     dataplane = endless(tmp_path, start)
     for status, method, path, body, problem in [
@@ -151,6 +158,26 @@ def test_workers_on_named_cores_share_the_queues_and_beat(tmp_path, start):
     assert len(before) == 2
     wait_for("idle workers beat", lambda: all(now > then for now, then in zip(loops(), before)))
     assert dataplane.stop() == 0
+
+
+def test_a_packet_leaves_by_the_port_it_came_in_on(tmp_path, start):
+    sent = {"east": [flow(number)[0] for number in range(10)], "west": [flow(number)[2] for number in range(20)]}
+    ports = []
+    for number, (name, packets) in enumerate(sent.items()):
+        (tmp_path / name).mkdir()
+        ports.append(pcap_port(tmp_path / name, packets) | {"name": name})
+        ports[-1]["vdev"] = ports[-1]["vdev"].replace("net_pcap0", f"net_pcap{number}")
+    config = configuration(tmp_path, ports[0], SERVICES, packet_buffers=4096)
+    config["dataplane"]["ports"] = ports
+    dataplane = start(config).ready()
+    wait_for("both ports were read", lambda: dataplane.verdicts()["forward"] == 30)
+    macs = {port["name"]: port["mac"] for port in dataplane.get("/v1/state")["ports"]}
+    assert dataplane.stop() == 0
+    assert len(set(macs.values())) == 2
+    for name, packets in sent.items():
+        out = rdpcap(str(tmp_path / name / "out.pcap"))
+        assert [bytes(p)[12:] for p in out] == [bytes(p)[12:] for p in packets]
+        assert {p.src for p in out} == {macs[name]}
 
 
 def test_busy_polling_forwards_and_stops(tmp_path, start):

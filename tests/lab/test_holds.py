@@ -37,7 +37,7 @@ def test_hold_survives_restarts_of_everything(lab, tmp_path):
         time.sleep(1.5)
         assert [line for line in routes.lines() if "unix_ns" in line] == [], "announced in spite of the hold"
         bgpctl(lab, "release", "web")
-        lab.wait_route(lab.topology.client_transit, lab.topology.preferred.name)
+        lab.wait_route(lab.topology.client_transit, {lab.topology.preferred.name})
     lab.wait_steady()
 
 

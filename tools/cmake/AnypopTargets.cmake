@@ -3,11 +3,14 @@
 #   A library with its own include root, so that a header of a library that is not linked cannot be found. Each public
 #   header is compiled alone by the target all_verify_interface_header_sets.
 # anypop_program(NAME SOURCES ... DEPENDS ...)
-# anypop_test(NAME SOURCES ... DEPENDS ... [LABEL unit])    one GoogleTest binary; each case is one ctest entry
+# anypop_test(NAME SOURCES ... DEPENDS ... [LABEL unit] [TSAN])
+#   One GoogleTest binary; each case is one ctest entry. TSAN: threads share what it tests, so it also runs under
+#   ThreadSanitizer (target tsan_tests, label unit-tsan).
 # anypop_benchmark(NAME SOURCES ... DEPENDS ...)            Google Benchmark
 # anypop_fuzzer(NAME SOURCES x_fuzz.cc DEPENDS ... [CORPUS dir])
 #   With ANYPOP_FUZZ a libFuzzer binary NAME; in every build NAME_replay, which runs the corpus as an ordinary test.
 include(GoogleTest)
+add_custom_target(tsan_tests)
 
 function(anypop_library name)
   cmake_parse_arguments(arg "" "" "SOURCES;HEADERS;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
@@ -32,11 +35,15 @@ function(anypop_program name)
 endfunction()
 
 function(anypop_test name)
-  cmake_parse_arguments(arg "" "LABEL" "SOURCES;DEPENDS" ${ARGN})
+  cmake_parse_arguments(arg "TSAN" "LABEL" "SOURCES;DEPENDS" ${ARGN})
   if(NOT arg_LABEL)
     set(arg_LABEL unit)
   endif()
   add_executable(${name} ${arg_SOURCES})
+  if(arg_TSAN)
+    string(APPEND arg_LABEL "-tsan")
+    add_dependencies(tsan_tests ${name})
+  endif()
   target_link_libraries(${name} PRIVATE anypop_flags ${arg_DEPENDS} GTest::gmock_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/test-bin")
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${name}."

@@ -16,7 +16,7 @@ namespace anypop::dataplane {
 // The heartbeat goes on while idle: no sleep is longer.
 inline constexpr std::chrono::milliseconds kSleepMax{10};
 // Without a descriptor to wait for, a packet may have to wait for the end of a nap, and waking up is what idling costs:
-// about 20 us of a virtual machine's core each time, 4 % at this length.
+// on a virtual machine 2.4 % of a core at this length, 8.6 % at 200 us.
 inline constexpr std::chrono::microseconds kNapMin{25};
 inline constexpr std::chrono::microseconds kNapMax{500};
 // Empty polls before the first sleep. A poll costs well below a microsecond, a sleep and a wake-up tens of them.

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "base/config.h"
+#include "commands.h"
+
+int main(int argc, char** argv) {
+  CLI::App app{"anypop: questions about this PoP. The announcements are bgpctl's."};
+  app.set_version_flag("--version", ANYPOP_VERSION);
+  app.require_subcommand(1);
+  app.footer(
+      "Examples:\n  anypop check-config pop.yaml\n  anypop status\n  anypop status --json | jq .monitor.announcements");
+
+  int exit_code = 0;
+  std::string config_file{anypop::kDefaultConfigPath};
+
+  CLI::App* check = app.add_subcommand("check-config", "Check a configuration; the answer is one line");
+  check->add_option("FILE", config_file, "the configuration")->capture_default_str();
+  check->callback([&] { exit_code = anypop::cli::check_config(config_file); });
+
+  bool as_json = false;
+  CLI::App* status = app.add_subcommand("status", "What is announced, who serves it, where packets went");
+  status->add_option("--config", config_file, "the configuration")->capture_default_str();
+  status->add_flag("--json", as_json, "everything the daemons said, as one JSON object");
+  status->footer("Exit code: 0 if both daemons answer and every announcement is announced, else 1.");
+  status->callback([&] { exit_code = anypop::cli::status(config_file, as_json); });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : 2;
+  }
+  return exit_code;
+}
