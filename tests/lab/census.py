@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from labkit import namespaces
-from labkit.state import HUGEPAGES
+from labkit.state import hugepages
 
 
 def census():
@@ -24,7 +24,7 @@ def census():
         "namespaces": sorted(namespaces_seen),
         "mounts": Path("/proc/self/mounts").read_text().splitlines(),
         "links": sorted(link["ifname"] for link in links),
-        "hugepages": int(HUGEPAGES.read_text()),
+        "hugepages": hugepages(),
         "files": sorted(str(p) for folder in ("/run", "/dev/shm", "/dev/hugepages", "/etc/anypop", "/var/lib/anypop",
                                               "/var/log") for p in Path(folder).rglob("*")),
     }

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import socket
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from .errors import LabError
 
 STATE_DIR = Path("/run/anypop-lab")
 STATE_FILE = STATE_DIR / "state.json"
-HUGEPAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
+HUGEPAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
 
 
 @dataclass
@@ -75,27 +76,40 @@ def machine_lock():
         lock.close()
 
 
+def hugepages() -> int:
+    """What the machine is set to. The kernel's nr_hugepages also counts surplus pages: taken back while still in use."""
+    return int((HUGEPAGES / "nr_hugepages").read_text()) - _surplus()
+
+
+def _surplus() -> int:
+    return int((HUGEPAGES / "surplus_hugepages").read_text())
+
+
 def add_hugepages(state: State, count: int) -> None:
-    """Recorded before it is done: a lab that is killed in between gives back what it did not take, never less."""
-    before = int(HUGEPAGES.read_text())
+    """Recorded before it is done, so that a lab that is killed in between gives them back."""
+    before = hugepages()
     state.hugepages_added = count
     state.save()
-    HUGEPAGES.write_text(str(before + count))
-    got = int(HUGEPAGES.read_text()) - before
+    (HUGEPAGES / "nr_hugepages").write_text(str(before + count))
+    got = max(hugepages() - before, 0)
     if got < count:
-        give_back_hugepages(state, max(got, 0))
+        state.hugepages_added = got
+        give_back_hugepages(state)
         raise LabError(
-            f"hugepages: got {max(got, 0)} of {count} pages of 2 MB; memory is short or fragmented: free some and try again"
+            f"hugepages: got {got} of {count} pages of 2 MB; memory is short or fragmented: free some and try again"
         )
 
 
-def give_back_hugepages(state: State, count: int | None = None) -> None:
-    count = state.hugepages_added if count is None else count
-    if count:
-        HUGEPAGES.write_text(str(max(int(HUGEPAGES.read_text()) - count, 0)))
+def give_back_hugepages(state: State, deadline_s: float = 5) -> None:
+    """Returns when they are free: the kernel lets go of a dead dataplane's packet buffers a little late."""
+    if state.hugepages_added:
+        surplus = _surplus()
+        (HUGEPAGES / "nr_hugepages").write_text(str(max(hugepages() - state.hugepages_added, 0)))
+        end = time.monotonic() + deadline_s
+        while _surplus() > surplus and time.monotonic() < end:
+            time.sleep(0.01)
     state.hugepages_added = 0
-    if STATE_DIR.exists():
-        state.save()
+    state.save()
 
 
 def require_root() -> None:
