@@ -31,7 +31,7 @@ def census():
 
 
 def left_behind(before, after):
-    """What is there now and was not before, readable; empty if the machine is as it was. What others removed is not ours."""
+    """What is there now and was not before, readable; empty if nothing is. What others removed is not ours."""
     found = {}
     for key, value in after.items():
         new = [item for item in value if item not in before[key]] if isinstance(value, list) else []

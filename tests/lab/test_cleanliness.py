@@ -84,8 +84,8 @@ def test_outer_init_killed(build, nothing_left):
 
 
 def test_run_interrupted_takes_its_lab_down(build, nothing_left, tmp_path):
-    process = subprocess.Popen([ROOT / "tools/lab", "run", "baseline", "--runs", "100", "--build", build, "--out", tmp_path],
-                               stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    command = [ROOT / "tools/lab", "run", "baseline", "--runs", "100", "--build", build, "--out", tmp_path]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     read_until(process, "baseline 1/100")
     time.sleep(0.5)  # into the middle of a run
     process.send_signal(signal.SIGINT)
