@@ -34,7 +34,7 @@ def nothing_left():
     yield before
     try:
         # The kernel takes namespaces and hugepages apart a little after the last process.
-        facts.wait_for("the machine is as before", lambda: not left_behind(before, census()), 10)
+        facts.wait_for("the machine is as before", lambda: not left_behind(before, census()), 30)
     except Exception:
         lab_command("down")
         pytest.fail(f"left behind: {left_behind(before, census())}")
