@@ -30,6 +30,7 @@ def census():
         "links": sorted(link["ifname"] for link in links),
         "hugepages": hugepages(),
         "files": sorted(str(path) for folder in FOLDERS for path in Path(folder).rglob("*")),
+        "run": sorted(os.listdir("/run")),
     }
 
 

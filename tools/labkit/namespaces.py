@@ -19,8 +19,9 @@ from .errors import LabError
 MARKER = "ANYPOP_LAB"  # in the environment of every process of the lab: the host's name, or "fabric"
 BIN_DIR = "/run/lab/bin"  # the build's programs, as seen in every host
 
+# -n: mount's own notes in /run/mount would be made in the machine's /run.
 FABRIC_SETUP = """
-mount -t tmpfs -o mode=0755 lab /run
+mount -n -t tmpfs -o mode=0755 lab /run
 mkdir -p /run/lab/bin
 mount --bind "$LAB_BIN" /run/lab/bin
 mount -t sysfs lab /sys
