@@ -8,12 +8,16 @@ from pathlib import Path
 from labkit import namespaces
 from labkit.state import hugepages
 
+# Where the lab or one of its daemons would write, were it not private.
+FOLDERS = ("/run/anypop-lab", "/run/anypop", "/run/bird", "/run/frr", "/run/lab", "/run/netns", "/dev/hugepages",
+           "/etc/anypop", "/etc/bird", "/etc/frr", "/etc/nginx", "/var/lib/anypop", "/var/log/lab", "/var/tmp")
+
 
 def census():
     namespaces_seen = set()
     for entry in os.listdir("/proc"):
         if entry.isdigit():
-            for kind in ("net", "pid", "mnt", "uts"):
+            for kind in ("net", "pid"):  # services of the machine come and go with mount namespaces of their own
                 try:
                     namespaces_seen.add(os.readlink(f"/proc/{entry}/ns/{kind}"))
                 except OSError:
@@ -25,13 +29,13 @@ def census():
         "mounts": Path("/proc/self/mounts").read_text().splitlines(),
         "links": sorted(link["ifname"] for link in links),
         "hugepages": hugepages(),
-        "files": sorted(str(p) for folder in ("/run", "/dev/shm", "/dev/hugepages", "/etc/anypop", "/var/lib/anypop",
-                                              "/var/log") for p in Path(folder).rglob("*")),
+        "files": sorted(str(path) for folder in FOLDERS for path in Path(folder).rglob("*")),
+        "run": sorted(os.listdir("/run")),
     }
 
 
 def left_behind(before, after):
-    """What is there now and was not before, readable; empty if the machine is as it was. What others removed is not ours."""
+    """What is there now and was not before, readable; empty if nothing is. What others removed is not ours."""
     found = {}
     for key, value in after.items():
         new = [item for item in value if item not in before[key]] if isinstance(value, list) else []

@@ -34,7 +34,7 @@ def nothing_left():
     yield before
     try:
         # The kernel takes namespaces and hugepages apart a little after the last process.
-        facts.wait_for("the machine is as before", lambda: not left_behind(before, census()), 10)
+        facts.wait_for("the machine is as before", lambda: not left_behind(before, census()), 30)
     except Exception:
         lab_command("down")
         pytest.fail(f"left behind: {left_behind(before, census())}")
@@ -84,8 +84,8 @@ def test_outer_init_killed(build, nothing_left):
 
 
 def test_run_interrupted_takes_its_lab_down(build, nothing_left, tmp_path):
-    process = subprocess.Popen([ROOT / "tools/lab", "run", "baseline", "--runs", "100", "--build", build, "--out", tmp_path],
-                               stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    command = [ROOT / "tools/lab", "run", "baseline", "--runs", "100", "--build", build, "--out", tmp_path]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     read_until(process, "baseline 1/100")
     time.sleep(0.5)  # into the middle of a run
     process.send_signal(signal.SIGINT)

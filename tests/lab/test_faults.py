@@ -9,7 +9,7 @@ from labkit.topology import VIPS
 
 
 def assert_moved_and_back(run, outage_ms):
-    """The fault moved every client to the other PoP in time, the repair brought them back, and in between all was well."""
+    """The fault moved every client to the other PoP in time, and the repair brought them back at no cost."""
     assert run.steps_ms["route"] is not None, "the client's router kept its route"
     assert run.steps_ms["answer"] is not None, "the other PoP did not answer"
     assert run.fault["outage_ms"] < outage_ms

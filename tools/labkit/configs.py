@@ -51,7 +51,11 @@ router id {router_id};
 timeformat protocol iso long us;
 protocol device {{ }}
 protocol bfd {{
-  interface "*" {{ interval {BFD_INTERVAL_MS} ms; idle tx interval {BFD_INTERVAL_MS} ms; multiplier {BFD_MULTIPLIER}; }};
+  interface "*" {{
+    interval {BFD_INTERVAL_MS} ms;
+    idle tx interval {BFD_INTERVAL_MS} ms;
+    multiplier {BFD_MULTIPLIER};
+  }};
 }}
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The daemons of each host: what is run, and the hand that starts, stops and kills them. The lab is their supervisor."""
+"""The daemons of each host: what is run, and the hand that starts and stops them. The lab is their supervisor."""
 from __future__ import annotations
 
 import os

@@ -41,8 +41,8 @@ def _dump_routing(lab: Lab, host, own: Path) -> None:
         words = ("show status", "show protocols all", "show bfd sessions", "show route all")
         _attempt(own / "bird.txt", lambda: "\n".join(f"> {w}\n{facts.bird(init, w)}\n" for w in words))
     elif host.role == "transit":
-        words = ("show bgp summary", "show bfd peers", "show bgp ipv4 unicast", "show bgp ipv6 unicast", "show ip route",
-                 "show ipv6 route", "show bgp neighbors")
+        words = ("show bgp summary", "show bfd peers", "show bgp ipv4 unicast", "show bgp ipv6 unicast",
+                 "show ip route", "show ipv6 route", "show bgp neighbors")
         _attempt(own / "frr.txt", lambda: "\n".join(f"> {w}\n{facts.vtysh(init, w)}\n" for w in words))
 
 

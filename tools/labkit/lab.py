@@ -19,8 +19,8 @@ from .topology import VIPS, Host, Topology
 PROGRAMS = ("anypop-dataplane", "anypop-healthmon", "bgpctl", "anypop-loadgen")
 STALE_STATES = ("established", "time-wait", "fin-wait-1", "fin-wait-2", "last-ack", "close-wait", "closing")
 HUGEPAGE_MB = 2
-# The kernel frees a killed dataplane's packet buffers, which its AF_XDP socket had pinned, a little after its death: the
-# next one must not fail for want of them.
+# The kernel frees a killed dataplane's packet buffers, which its AF_XDP socket had pinned, a little after its death:
+# the next one must not fail for want of them.
 HUGEPAGES_SPARE = 16
 
 Progress = Callable[[str], None]
@@ -148,8 +148,8 @@ class Lab:
         self.wait_daemon(host, daemon)
 
     def forget_connections(self) -> None:
-        """Closes the backends' connections of earlier runs. Anycast leaves halves of connections at the PoP that lost them, and
-        a later connection with the same ports, moved there, would meet them and hear nothing instead of a reset."""
+        """Closes the backends' connections of earlier runs. Anycast leaves halves of connections at the PoP that lost
+        them, and a later connection with the same ports, moved there, would hear nothing instead of a reset."""
         states = [word for state in STALE_STATES for word in ("state", state)]
         for backend in self.topology.backends():
             self.run(backend.name, "ss", "-KtH", *states)
@@ -239,7 +239,8 @@ class Lab:
         for host in [*self.topology.transit_hosts(), *self.topology.balancers()]:
             facts.wait_for(f"{host.name}: BGP sessions established",
                            lambda h=host: not self._or_raise(self.session_down(h)), deadline_s)
-            facts.wait_for(f"{host.name}: BFD sessions up", lambda h=host: not self._or_raise(self.bfd_down(h)), deadline_s)
+            facts.wait_for(f"{host.name}: BFD sessions up",
+                           lambda h=host: not self._or_raise(self.bfd_down(h)), deadline_s)
             say(f"{host.name}: {len(self.topology.sessions(host))} BGP sessions established, BFD up")
         for balancer in self.topology.balancers():
             facts.wait_for(f"{balancer.name}: every backend healthy and resolved",

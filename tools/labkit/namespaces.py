@@ -19,8 +19,9 @@ from .errors import LabError
 MARKER = "ANYPOP_LAB"  # in the environment of every process of the lab: the host's name, or "fabric"
 BIN_DIR = "/run/lab/bin"  # the build's programs, as seen in every host
 
+# -n: mount's own notes in /run/mount would be made in the machine's /run.
 FABRIC_SETUP = """
-mount -t tmpfs -o mode=0755 lab /run
+mount -n -t tmpfs -o mode=0755 lab /run
 mkdir -p /run/lab/bin
 mount --bind "$LAB_BIN" /run/lab/bin
 mount -t sysfs lab /sys
@@ -34,7 +35,9 @@ HOST_SETUP = """
 hostname "$ANYPOP_LAB"
 mkdir -p /run/lab/hosts
 mount -t tmpfs -o mode=0755 lab /run/lab/hosts
-mkdir -p /run/lab/hosts/run/lab/bin /run/lab/hosts/etc /run/lab/hosts/etc.work /run/lab/hosts/var /run/lab/hosts/var.work
+cd /run/lab/hosts
+mkdir -p run/lab/bin etc etc.work var var.work
+cd /
 mount --bind /run/lab/bin /run/lab/hosts/run/lab/bin
 mount -t overlay -o lowerdir=/etc,upperdir=/run/lab/hosts/etc,workdir=/run/lab/hosts/etc.work lab /etc
 mount -t overlay -o lowerdir=/var,upperdir=/run/lab/hosts/var,workdir=/run/lab/hosts/var.work lab /var

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drawings of a run and of many, as SVG and PNG. Colours are Okabe and Ito's, which colour-blind people can tell apart."""
+"""Drawings of a run and of many, as SVG and PNG. The colours are Okabe and Ito's, for colour-blind readers too."""
 from __future__ import annotations
 
 import json
@@ -25,7 +25,8 @@ STEP_LABELS = {"fault": "fault", "backend": "last backend out", "verdict": "verd
                "route": "route changed", "answer": "first answer elsewhere"}
 STYLE = {
     "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none",
-    "svg.hashsalt": "anypop", "figure.facecolor": "white", "axes.grid": True, "grid.color": "#E6E6E6", "grid.linewidth": 0.6,
+    "svg.hashsalt": "anypop", "figure.facecolor": "white", "axes.grid": True, "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.6,
 }
 
 
@@ -117,8 +118,9 @@ def _mark_steps(axes, steps: dict[str, float]) -> None:
         begin, end = (at - width, at) if right else (at, at + width)
         row = next((i for i, taken in enumerate(rows) if taken < begin - 0.01), len(rows))
         rows[row:row + 1] = [end]
-        axes.annotate(text, (when_ms / 1000, 1), xycoords=("data", "axes fraction"), xytext=(-2 if right else 2, 4 + 12 * row),
-                      textcoords="offset points", fontsize=9, annotation_clip=False, ha="right" if right else "left")
+        axes.annotate(text, (when_ms / 1000, 1), xycoords=("data", "axes fraction"), textcoords="offset points",
+                      xytext=(-2 if right else 2, 4 + 12 * row), ha="right" if right else "left", fontsize=9,
+                      annotation_clip=False)
 
 
 def draw_summary(summary: dict[str, Any], path: Path) -> None:
@@ -132,8 +134,8 @@ def draw_summary(summary: dict[str, Any], path: Path) -> None:
             axes.barh(row, median, height=0.55, color=POP_COLOURS[0], alpha=0.35)
             axes.plot(entry["outages_ms"], [row] * len(entry["outages_ms"]), "|", color=POP_COLOURS[0], markersize=11)
             most = max(entry["outages_ms"])
-            axes.annotate("no new request failed" if most == 0 else f"{median:.0f} ms, at most {most:.0f}", (most, row), xytext=(7, 0),
-                          textcoords="offset points", va="center", fontsize=9)
+            text = "no new request failed" if most == 0 else f"{median:.0f} ms, at most {most:.0f}"
+            axes.annotate(text, (most, row), xytext=(7, 0), textcoords="offset points", va="center", fontsize=9)
         axes.set_yticks(range(len(names)), [summary[name]["sentence"] for name in names])
         axes.invert_yaxis()
         axes.margins(x=0.12)
@@ -141,7 +143,8 @@ def draw_summary(summary: dict[str, Any], path: Path) -> None:
         axes.grid(axis="y", visible=False)
         axes.set_xlabel("outage as new requests saw it, ms (bar: median; strokes: each run)")
         runs = max(entry["runs"] for entry in summary.values())
-        axes.set_title(f"Outage by fault, {runs} run{'s' if runs != 1 else ''} each", loc="left", fontsize=13, fontweight="bold")
+        title = f"Outage by fault, {runs} run{'s' if runs != 1 else ''} each"
+        axes.set_title(title, loc="left", fontsize=13, fontweight="bold")
         figure.tight_layout()
         _save(figure, path)
 

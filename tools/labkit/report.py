@@ -55,14 +55,15 @@ def run_table(found: dict[str, Any]) -> str:
         lines.append(f"    {'outage for new requests':24} {part['outage_ms']:9.1f} ms")
         for kind in ("new", "long"):
             count = part[kind]
-            lines.append(f"    {kind + ' requests':24} {count['total']:6d}, failed {count['failed']}, moved {count['moved']}")
+            what = f"failed {count['failed']}, moved {count['moved']}"
+            lines.append(f"    {kind + ' requests':24} {count['total']:6d}, {what}")
     by = ", ".join(f"{name} {count}" for name, count in sorted({**found["by_pop"], **found["by_backend"]}.items()))
     lines.append(f"  answers by {by or 'nobody'}")
     return "\n".join(lines)
 
 
-HEADINGS = ("scenario", "runs", "verdict", "command", "route", "answer", "outage", "p95", "max", "new failed", "long failed",
-            "moved", "back")
+HEADINGS = ("scenario", "runs", "verdict", "command", "route", "answer", "outage", "p95", "max", "new failed",
+            "long failed", "moved", "back")
 
 
 def summary_rows(found: dict[str, Any]) -> list[list[str]]:
@@ -87,8 +88,8 @@ def summary_table(found: dict[str, Any]) -> str:
     lines = ["  ".join(cell.ljust(width) if column == 0 else cell.rjust(width)
                        for column, (cell, width) in enumerate(zip(row, widths))) for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
-    lines.append("Medians, in ms after the fault. outage: as new requests saw it. failed, moved: requests (moved: new+long,"
-                 " open when the route changed).\nback: first answer from home, ms after the repair began.")
+    lines.append("Medians, in ms after the fault. outage: as new requests saw it. failed, moved: requests (moved:"
+                 " new+long, open\nwhen the route changed). back: first answer from home, ms after the repair began.")
     return "\n".join(lines)
 
 

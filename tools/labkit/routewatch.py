@@ -3,8 +3,8 @@
 
     python3 routewatch.py SECONDS v4=198.51.100.0/24 v6=2001:db8:53::/48
 
-One JSON object a line: {"unix_ns", "family": "v4"|"v6", "action": "add"|"del", "interfaces": [...]}; first {"ready": true}.
-The time is taken before anything is parsed. rtnetlink(7).
+One JSON object a line: {"unix_ns", "family": "v4"|"v6", "action": "add"|"del", "interfaces": [...]}; the first is
+{"ready": true}. The time is taken before anything is parsed. rtnetlink(7).
 """
 import ipaddress
 import json

@@ -77,7 +77,7 @@ def machine_lock():
 
 
 def hugepages() -> int:
-    """What the machine is set to. The kernel's nr_hugepages also counts surplus pages: taken back while still in use."""
+    """What the machine is set to. The kernel's nr_hugepages also counts surplus ones: taken back while in use."""
     return int((HUGEPAGES / "nr_hugepages").read_text()) - _surplus()
 
 

@@ -23,7 +23,8 @@ def report(lab: Lab) -> dict[str, Any]:
             entry["sessions"] = len(lab.topology.sessions(host))
             entry["sessions_down"] = _asked(lambda h=host: lab.session_down(h))
         if host.role == "transit":
-            entry["routes"] = {family: _asked(lambda h=host, f=family: facts.route(lab.init(h.name), f)) for family in VIPS}
+            entry["routes"] = {family: _asked(lambda h=host, f=family: facts.route(lab.init(h.name), f))
+                               for family in VIPS}
         if host.role == "balancer":
             entry["gaps"] = _asked(lambda h=host: lab.forwarding_gaps(h))
         hosts[host.name] = entry
@@ -40,7 +41,8 @@ def _asked(question) -> Any:
 
 
 def _host_good(entry: dict[str, Any]) -> bool:
-    return all(s == "up" for s in entry["daemons"].values()) and not entry.get("sessions_down") and not entry.get("gaps")
+    missing = entry.get("sessions_down") or entry.get("gaps")
+    return not missing and all(state == "up" for state in entry["daemons"].values())
 
 
 def text(found: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ The steps, each the first of its kind after the fault (or after the repair, on t
   answer     a good answer from another PoP (from the home PoP); of both families the later
 
 A request is failed, or moved, or good. Moved: its connection was open when the router changed the route, and the other
-PoP, which does not know the connection, reset it; anycast does that to every connection, however well a PoP is taken out.
+PoP, which does not know the connection, reset it; anycast does that to every connection, however a PoP is taken out.
 """
 from __future__ import annotations
 
@@ -84,7 +84,8 @@ def result(seen: Observations) -> dict[str, Any]:
         "by_backend": dict(Counter(r["backend"] for r in seen.requests if not r["error"])),
         "errors": dict(Counter(r["error"] for r in seen.requests if r["error"])),
         "late_start_max_ms": max(
-            ((r["start_unix_ns"] - r["scheduled_unix_ns"]) / 1e6 for r in seen.requests if r["kind"] == "new"), default=0),
+            ((r["start_unix_ns"] - r["scheduled_unix_ns"]) / 1e6 for r in seen.requests if r["kind"] == "new"),
+            default=0),
     }
 
 

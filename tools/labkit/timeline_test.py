@@ -84,8 +84,9 @@ def test_steps_take_the_later_family():
     done = found(
         [request(300, pop="fra", target="v4"), request(310, pop="fra", target="v6")],
         [change(250, "t1t2", "v4"), change(252, "t1t2", "v6")],
-        [event(-5, "verdict", announce=False), event(200, "backend", healthy=False), event(230, "backend", healthy=False),
-         event(231, "verdict", announce=False), event(232, "command", announce=False, sent_unix_ns=FAULT + 233 * MS)],
+        [event(-5, "verdict", announce=False), event(200, "backend", healthy=False),
+         event(230, "backend", healthy=False), event(231, "verdict", announce=False),
+         event(232, "command", announce=False, sent_unix_ns=FAULT + 233 * MS)],
     )["fault"]["steps_ms"]
     assert done == {"backend": 230.0, "verdict": 231.0, "command": 233.0, "route": 252.0, "answer": 311.0}
 

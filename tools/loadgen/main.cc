@@ -29,8 +29,8 @@ Examples:
   anypop-loadgen --target v4=198.51.100.1:80 --rate 0 --long 10 --long-interval-ms 100 --output requests.jsonl
 
 One JSON object a line for each request: kind (new|long), target, connection, scheduled_unix_ns, start_unix_ns,
-end_unix_ns, latency_us (from scheduled), pop, backend, error ("" if good). SIGINT or SIGTERM ends the plan early; what is
-under way is waited for and written out.)";
+end_unix_ns, latency_us (from scheduled), pop, backend, error ("" if good). SIGINT or SIGTERM ends the plan early; what
+is under way is waited for and written out.)";
 
 struct Arguments {
   std::vector<std::string> targets;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The faults. A scenario is a fault, the fact that tells when its effect is there, and the repair; run.py does the rest."""
+"""The faults. A scenario is a fault, how one sees that its effect is there, and the repair; run.py does the rest."""
 from .scenario import Scenario
 from . import backends, baseline, operator, processes, uplink
 

@@ -29,11 +29,9 @@ def _kill_all(lab: Lab) -> int:
 
 def _one_out(lab: Lab) -> None:
     name, where = _names(lab)[0], balancer(lab)
-    facts.wait_for(
-        f"{where.name}: {name} out of every service",
-        lambda: all(f"{service} unhealthy" in lab.forwarding_gaps(where) for service in (f"web4/{name}", f"web6/{name}")),
-        interval_s=0.01,
-    )
+    gaps = {f"web4/{name} unhealthy", f"web6/{name} unhealthy"}
+    facts.wait_for(f"{where.name}: {name} out of every service",
+                   lambda: gaps <= set(lab.forwarding_gaps(where)), interval_s=0.01)
 
 
 def _start_one(lab: Lab) -> None:

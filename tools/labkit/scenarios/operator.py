@@ -20,6 +20,7 @@ def bgpctl(lab: Lab, *words: str) -> int:
 
 
 SCENARIOS = [
-    Scenario("withdraw", "An operator withdraws a PoP", lambda lab: bgpctl(lab, "withdraw", "web", "--reason", "maintenance"),
-             traffic_moved, lambda lab: bgpctl(lab, "announce", "web")),
+    Scenario("withdraw", "An operator withdraws a PoP",
+             lambda lab: bgpctl(lab, "withdraw", "web", "--reason", "maintenance"), traffic_moved,
+             lambda lab: bgpctl(lab, "announce", "web")),
 ]
