@@ -4,6 +4,7 @@
 #include <chrono>
 #include <csignal>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -26,6 +27,9 @@
 
 namespace anypop::dataplane {
 namespace {
+
+constexpr std::chrono::milliseconds kHugepagePatience{2000};
+constexpr std::chrono::milliseconds kHugepagePoll{10};
 
 std::vector<IpAddress> all_vips(const PopConfig& config) {
   std::vector<IpAddress> vips;
@@ -97,6 +101,12 @@ class App::Impl {
       if (error) return internal_error("cannot wait for signal {}: {}", signal, error.message());
     }
     host_ = look_at_host();
+    // The kernel frees what a killed dataplane had pinned for AF_XDP a little after that has gone.
+    const auto patience_ends = std::chrono::steady_clock::now() + kHugepagePatience;
+    while (hugepages_may_come_free(config_, host_) && std::chrono::steady_clock::now() < patience_ends) {
+      std::this_thread::sleep_for(kHugepagePoll);
+      host_ = look_at_host();
+    }
     if (absl::Status status = check_host(config_, host_); !status.ok()) return status;
     return check_run_dir(config_);
   }

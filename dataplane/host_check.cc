@@ -134,6 +134,12 @@ absl::Status check_memory(const PopConfig& config, const HostFacts& facts) {
 
 }  // namespace
 
+bool hugepages_may_come_free(const PopConfig& config, const HostFacts& facts) {
+  const std::uint64_t wanted = config.dataplane.memory_mb * kMegabyte;
+  return config.dataplane.hugepages && facts.hugepages_free_bytes < wanted &&
+         facts.hugepages_total * facts.hugepage_bytes >= wanted;
+}
+
 absl::Status check_host(const PopConfig& config, const HostFacts& facts) {
   for (std::size_t i = 0; i < config.dataplane.ports.size(); ++i) {
     if (config.dataplane.ports[i].kind != PortKind::kAfXdp) continue;

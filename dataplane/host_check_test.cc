@@ -81,6 +81,17 @@ TEST(HostCheck, TellsHowManyHugepagesAreMissing) {
             "vm.nr_hugepages=128, or dataplane.hugepages: false");
 }
 
+TEST(HostCheck, HugepagesComeFreeOnlyWhereThereAreEnough) {
+  HostFacts host = good_host();
+  EXPECT_FALSE(hugepages_may_come_free(good_config(), host)) << "they are free already";
+  host.hugepages_free_bytes = 108U << 20U;
+  host.hugepage_bytes = 2U << 20U;
+  host.hugepages_total = 64;
+  EXPECT_TRUE(hugepages_may_come_free(good_config(), host));
+  host.hugepages_total = 63;
+  EXPECT_FALSE(hugepages_may_come_free(good_config(), host)) << "waiting cannot help";
+}
+
 TEST(HostCheck, PlainMemoryNeedsNoHugepages) {
   HostFacts host = good_host();
   host.hugepages_free_bytes = 0;

@@ -19,9 +19,6 @@ from .topology import VIPS, Host, Topology
 PROGRAMS = ("anypop-dataplane", "anypop-healthmon", "bgpctl", "anypop-loadgen")
 STALE_STATES = ("established", "time-wait", "fin-wait-1", "fin-wait-2", "last-ack", "close-wait", "closing")
 HUGEPAGE_MB = 2
-# The kernel frees a killed dataplane's packet buffers, which its AF_XDP socket had pinned, a little after its death:
-# the next one must not fail for want of them.
-HUGEPAGES_SPARE = 16
 
 Progress = Callable[[str], None]
 
@@ -69,7 +66,7 @@ class Lab:
 
     def _bring_up(self, bin_dir: Path) -> None:
         balancers = self.topology.balancers()
-        pages = len(balancers) * (configs.DATAPLANE_MEMORY_MB // HUGEPAGE_MB + HUGEPAGES_SPARE)
+        pages = len(balancers) * configs.DATAPLANE_MEMORY_MB // HUGEPAGE_MB
         lab_state.STATE_DIR.mkdir(mode=0o755, exist_ok=True)
         lab_state.add_hugepages(self.state, pages)
         self.progress(f"machine: {pages} hugepages of {HUGEPAGE_MB} MB added")

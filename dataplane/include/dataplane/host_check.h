@@ -34,6 +34,9 @@ HostFacts look_at_host();
 // FailedPrecondition or PermissionDenied: "FILE: key: found, expected, remedy" for the first thing that is missing.
 absl::Status check_host(const PopConfig& config, const HostFacts& facts);
 
+// Too few hugepages are free, but there are enough: whoever has them may be a process that is just dying.
+bool hugepages_may_come_free(const PopConfig& config, const HostFacts& facts);
+
 // run_dir exists, is a folder, and may be written to by this process. Touches the file system.
 absl::Status check_run_dir(const PopConfig& config);
 
