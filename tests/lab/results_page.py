@@ -13,23 +13,24 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 PAGE = """# Failover, measured
 
-Written by `sudo tests/lab/record {runs}`; do not edit. {runs} runs of each fault on {machine}; load average {load} before the runs. Two PoPs, the
-routers, the client and its load share these cores, and packets go over veth: the figures show the shape and the order of magnitude, not a
-NIC's.
+Written by `sudo tests/lab/record {runs}`; do not edit. {runs} runs of each fault on {machine}; load average {load}
+before the runs. Two PoPs, the routers, the client and its load share these cores, and packets go over veth: the figures
+show the shape and the order of magnitude, not a NIC's.
 
-The monitor probes each backend every 100 ms (timeout 90 ms, fall 3, rise 2) and asks the dataplane for its heartbeat every 50 ms (timeout 200 ms).
-The client opens 200 connections a second, to the IPv4 and the IPv6 VIP in turn, whether or not answers come, and keeps 10 long-lived ones. A
-request that has no answer after 500 ms has failed.
+The monitor probes each backend every 100 ms (timeout 90 ms, fall 3, rise 2) and asks the dataplane for its heartbeat
+every 50 ms (timeout 200 ms). The client opens 200 connections a second, to the IPv4 and the IPv6 VIP in turn, whether
+or not answers come, and keeps 10 long-lived ones. A request that has no answer after 500 ms has failed.
 
 ![Outage by fault](results/summary.png)
 
 {table}
 
-Milliseconds after the fault, medians: **verdict** the monitor decides; **command** goes to BIRD; **route** the later of the IPv4 and IPv6 routes
-changes in the kernel of router t1; **answer** the first from the other PoP. **outage**: from the start of the first new request that failed to
-the start of the first after which none fails; its median, 95th percentile and maximum. **new failed**, **long failed**: requests, medians.
-**moved**: connections that were open when the route changed and were reset by the other PoP, new + long-lived; anycast does that to every
-connection. **back**: first answer from home, after the repair began.
+Milliseconds after the fault, medians: **verdict** the monitor decides; **command** goes to BIRD; **route** the later of
+the IPv4 and IPv6 routes changes in the kernel of router t1; **answer** the first from the other PoP. **outage**: from
+the start of the first new request that failed to the start of the first after which none fails; its median, 95th
+percentile and maximum. **new failed**, **long failed**: requests, medians. **moved**: connections that were open when
+the route changed and were reset by the other PoP, new + long-lived; anycast does that to every connection. **back**:
+first answer from home, after the repair began.
 
 ## What was promised
 
@@ -57,8 +58,10 @@ def promises(summary: dict) -> str:
     route = summary["withdraw"]["fault"]["steps_ms"]["route"]
     command = summary["withdraw"]["fault"]["steps_ms"]["command"]
     rows = [
-        ("all backends of a PoP die", "outage under 500 ms", f"at most {worst(summary, 'all-backends-die', 'outage_ms'):.0f} ms"),
-        ("the dataplane is killed", "outage under 300 ms", f"at most {worst(summary, 'dataplane-kill', 'outage_ms'):.0f} ms"),
+        ("all backends of a PoP die", "outage under 500 ms",
+         f"at most {worst(summary, 'all-backends-die', 'outage_ms'):.0f} ms"),
+        ("the dataplane is killed", "outage under 300 ms",
+         f"at most {worst(summary, 'dataplane-kill', 'outage_ms'):.0f} ms"),
         ("one backend dies", "no failure after 400 ms", f"none after {worst(summary, 'backend-dies', 'outage_ms'):.0f} ms"),
         ("`bgpctl withdraw`", "no new request fails", f"at most {worst(summary, 'withdraw', 'new_failed'):.0f} failed"),
         ("`bgpctl withdraw`", "the router's route gone within 20 ms",
