@@ -35,6 +35,12 @@ int main(int argc, char** argv) {
   options.add_option("--config", config_path, "the PoP's configuration")->capture_default_str();
   options.add_flag("--verbose", verbose, "log DPDK's own messages too");
   options.set_version_flag("--version", ANYPOP_VERSION);
+  options.footer(
+      "Stays in the foreground; logs to standard error. SIGTERM detaches it from its ports and ends it.\n"
+      "Examples:\n"
+      "  anypop-dataplane\n"
+      "  anypop-dataplane --config ./pop.yaml --verbose\n"
+      "  curl --unix-socket /run/anypop/dataplane.sock http://anypop/v1/stats");
   try {
     options.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -192,9 +192,9 @@ TEST_F(Daemon, AMissingFolderIsOneLineWithTheRemedy) {
   EXPECT_EQ(monitor_->poll(), 1);
   const std::string path = (folder_ / "run").string();
   const auto log = read_file(folder_ / "monitor.log");
-  EXPECT_EQ(*log, fmt::format("anypop-healthmon: run_dir: {} is not a folder; create it: install -d -m 0770 -g anypop "
-                              "{}\n",
-                              path, path));
+  EXPECT_EQ(*log, fmt::format("anypop-healthmon: {}: run_dir: {} is not a folder; create it: install -d -m 0770 -g "
+                              "anypop {}\n",
+                              (folder_ / "pop.yaml").string(), path, path));
 }
 
 }  // namespace

@@ -58,6 +58,13 @@ int main(int argc, char** argv) {
   std::string config_path(anypop::kDefaultConfigPath);
   app.add_option("--config", config_path, "The PoP's configuration")->capture_default_str();
   app.set_version_flag("--version", ANYPOP_VERSION);
+  app.footer(
+      "Stays in the foreground; logs to standard error. It must run as a user of group bird. When it ends, the\n"
+      "announcements stay as they are.\n"
+      "Examples:\n"
+      "  anypop-healthmon\n"
+      "  anypop-healthmon --config ./pop.yaml\n"
+      "  curl --unix-socket /run/anypop/healthmon.sock http://anypop/v1/state");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

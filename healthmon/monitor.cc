@@ -39,11 +39,11 @@ StateFiles read_state_files(const PopConfig& config) {
   return files;
 }
 
-absl::Status check_folder(const char* key, const std::filesystem::path& folder) {
+absl::Status check_folder(const PopConfig& config, const char* key, const std::filesystem::path& folder) {
   std::error_code error;
   if (std::filesystem::is_directory(folder, error)) return absl::OkStatus();
-  return failed_precondition("{}: {} is not a folder; create it: install -d -m 0770 -g anypop {}", key, folder.string(),
-                             folder.string());
+  return failed_precondition("{}: {}: {} is not a folder; create it: install -d -m 0770 -g anypop {}",
+                             config.file.string(), key, folder.string(), folder.string());
 }
 
 absl::Status make_folder(const std::filesystem::path& folder) {
@@ -55,8 +55,8 @@ absl::Status make_folder(const std::filesystem::path& folder) {
 }
 
 absl::Status prepare_folders(const PopConfig& config) {
-  if (absl::Status status = check_folder("run_dir", config.run_dir); !status.ok()) return status;
-  if (absl::Status status = check_folder("state_dir", config.state_dir); !status.ok()) return status;
+  if (absl::Status status = check_folder(config, "run_dir", config.run_dir); !status.ok()) return status;
+  if (absl::Status status = check_folder(config, "state_dir", config.state_dir); !status.ok()) return status;
   return make_folder(config.holds_dir());
 }
 

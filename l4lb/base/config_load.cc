@@ -192,7 +192,7 @@ absl::StatusOr<PopConfig> load_config(const std::filesystem::path& path) {
   const auto text = read_file(path);
   if (!text.ok()) {
     return absl::Status(text.status().code(),
-                        fmt::format("{}; expected a configuration (see pop.example.yaml)", message(text.status())));
+                        fmt::format("{}; expected the PoP's configuration", message(text.status())));
   }
   return parse_config(*text, path);
 }
