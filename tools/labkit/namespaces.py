@@ -158,16 +158,31 @@ def outer_pid_of(host_init: int, inner_pid: int) -> int | None:
 def kill_everything(deadline_s: float = 20) -> None:
     """Kills the outer init, and with it everything; returns when the kernel has taken all of it apart."""
     end = time.monotonic() + deadline_s
-    while marked := marked_processes():
+    dying: dict[tuple[int, int], str] = {}
+    while True:
         # Again and again: an interrupted `up` may have one on its way that was not there at the first look.
+        marked = marked_processes()
         for pid in [pid for pid, host in marked.items() if host == "fabric"]:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+        # A process that ends has no environment any more, and so no mark, while its namespaces are taken apart.
+        dying |= {(pid, started): host for pid, host in marked.items() if (started := _start_time(pid))}
+        dying = {key: host for key, host in dying.items() if _start_time(key[0]) == key[1]}
+        if not marked and not dying:
+            return
         if time.monotonic() > end:
-            raise LabError(f"processes of the lab are still there: {marked}; end them by hand")
+            raise LabError(f"processes of the lab are still there: {marked or dying}; end them by hand")
         time.sleep(0.01)
+
+
+def _start_time(pid: int) -> int:
+    """In clock ticks after the boot; with it a pid means one process for ever. 0: there is none."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
 
 
 def _comm(pid: int) -> str:
