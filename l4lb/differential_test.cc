@@ -50,6 +50,13 @@ std::string random_address(Random& random, Family family) {
 }
 std::uint16_t random_port(Random& random) { return random.of<std::uint16_t>({0, 53, 80, 443, 65535}); }
 
+TunnelConfig random_tunnel(Random& random) {
+  return {.sources = {*IpPrefix::parse(random.of<std::string>({"172.16.0.0/16", "172.16.0.2/31", "172.16.7.1/32"})),
+                      *IpPrefix::parse(random.of<std::string>({"2001:db8:f::/64", "2001:db8:f::2/127", "::/0"}))},
+          .mtu_bytes = random.of<unsigned>({0, 120, 1500}),
+          .gue_zero_checksum = random.one_in(2)};
+}
+
 std::vector<ServiceConfig> random_services(Random& random) {
   std::vector<ServiceConfig> services;
   std::vector<std::string> endpoints;
@@ -64,8 +71,12 @@ std::vector<ServiceConfig> random_services(Random& random) {
         fmt::format("{} {} {}", service.vip.to_string(), protocol_name(service.protocol), service.port);
     if (std::ranges::find(endpoints, endpoint) != endpoints.end()) continue;
     endpoints.push_back(endpoint);
+    service.forwarding = static_cast<Forwarding>(random.below(4));
+    service.tunnel = random_tunnel(random);
     for (std::uint64_t j = 0, backends = 1 + random.below(7); j < backends; ++j) {
+      const bool v4 = random.one_in(2);
       service.backends.push_back({.name = fmt::format("b{}", random.below(1000) * 10 + j),
+                                  .address = *IpAddress::parse(fmt::format("{}{}", v4 ? "10.1.0." : "2001:db8:a::", j)),
                                   .weight = static_cast<unsigned>(1 + (random.one_in(2) ? 0 : random.below(1000)))});
     }
     services.push_back(service);
@@ -74,7 +85,8 @@ std::vector<ServiceConfig> random_services(Random& random) {
 }
 
 SnapshotInput random_input(Random& random, const std::vector<ServiceConfig>& services) {
-  SnapshotInput input{.source_mac = *MacAddress::parse("02:00:00:00:ff:01")};
+  SnapshotInput input{.source_mac = *MacAddress::parse("02:00:00:00:ff:01"),
+                      .mtu_bytes = random.of<unsigned>({300, 600, 1500})};
   for (const ServiceConfig& service : services) {
     input.backends.emplace_back();
     const std::uint64_t sick = 1 + random.below(4);
@@ -108,7 +120,7 @@ Target random_target(Random& random, const std::vector<ServiceConfig>& services)
 void add_transport(Random& random, const Target& target, PacketBuilder& builder) {
   const auto source = static_cast<std::uint16_t>(random.below(65536));
   switch (random.below(8)) {
-    case 0: builder.icmp(static_cast<std::uint8_t>(random.below(256))); break;
+    case 0: builder.icmp({.type = static_cast<std::uint8_t>(random.below(256))}); break;
     default:
       if (target.protocol == Protocol::kTcp) builder.tcp({.source = source, .destination = target.port});
       if (target.protocol == Protocol::kUdp) builder.udp({.source = source, .destination = target.port});
@@ -129,13 +141,22 @@ void add_extensions(Random& random, PacketBuilder& builder) {
   }
 }
 
+// Senders whom no ICMP error may answer, and some that look like them.
+std::vector<std::string> void_sources(Family family) {
+  if (family == Family::kV4)
+    return {"0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "223.255.255.255", "1.0.0.0"};
+  return {"::", "::1", "::2", "ff02::1", "fe80::1"};
+}
+
 Frame random_frame(Random& random, const std::vector<ServiceConfig>& services) {
-  PacketBuilder builder = eth();
+  PacketBuilder builder = eth({.destination = random.one_in(10) ? "03:00:00:00:00:01" : "02:00:00:00:00:01"});
   while (random.one_in(3)) builder.vlan(7, random.one_in(2) ? 0x8100 : 0x88a8);
   const Target target = random_target(random, services);
-  const std::string source = target.family == Family::kV4 ? fmt::format("192.0.2.{}", random.below(256))
-                                                          : fmt::format("2001:db8:c::{:x}", random.below(65536));
+  std::string source = target.family == Family::kV4 ? fmt::format("192.0.2.{}", random.below(256))
+                                                    : fmt::format("2001:db8:c::{:x}", random.below(65536));
+  if (random.one_in(10)) source = random.of<std::string>(void_sources(target.family));
   IpFields fields{.source = source, .destination = target.address};
+  fields.traffic_class = static_cast<std::uint8_t>(random.below(256));
   fields.option_bytes = random.one_in(4) ? static_cast<std::uint8_t>(random.below(11) * 4) : 0;
   fields.fragment_offset = random.one_in(20) ? 1 : 0;
   fields.more_fragments = random.one_in(20);
@@ -144,7 +165,7 @@ Frame random_frame(Random& random, const std::vector<ServiceConfig>& services) {
   builder.ip(fields);
   if (target.family == Family::kV6 && random.one_in(3)) add_extensions(random, builder);
   add_transport(random, target, builder);
-  builder.payload(random.below(40));
+  builder.payload(random.below(random.one_in(3) ? 700 : 40));
   if (random.one_in(4)) builder.pad_to(60 + random.below(40));
   if (random.one_in(8)) builder.cut_to(random.below(120));
   Frame frame = builder.build();
@@ -160,20 +181,21 @@ struct Expected {
 };
 
 void compare_burst(Random& random, const std::vector<ServiceConfig>& services, const ReferenceEngine& reference,
-                   const Snapshot& snapshot, Counters& counters, Expected& expected) {
+                   const Snapshot& snapshot, WorkerState& state, Counters& counters, Expected& expected) {
   std::vector<Frame> inputs(1 + random.below(kBurstMax));
   for (Frame& input : inputs) input = random_frame(random, services);
-  std::vector<Frame> frames = inputs;
-  std::vector<Packet> packets = l4lb_testing::packets_of(frames);
-  process_burst(snapshot, packets, counters);
-  for (std::size_t i = 0; i < packets.size(); ++i) {
+  l4lb_testing::Burst burst(inputs);
+  process_burst(snapshot, burst.packets(), 0, state, counters);
+  for (std::size_t i = 0; i < burst.size(); ++i) {
     const ReferenceEngine::Outcome outcome = reference.process(inputs[i]);
-    ASSERT_EQ(verdict_name(packets[i].verdict), verdict_name(outcome.verdict)) << hex(inputs[i]);
-    ASSERT_EQ(packets[i].service, outcome.service.value_or(kNone)) << hex(inputs[i]);
-    ASSERT_EQ(packets[i].backend, outcome.backend.value_or(kNone)) << hex(inputs[i]);
-    ASSERT_EQ(frames[i], outcome.frame) << hex(frames[i]) << "\nexpected\n" << hex(outcome.frame);
+    ASSERT_EQ(verdict_name(burst[i].verdict), verdict_name(outcome.verdict)) << hex(inputs[i]);
+    ASSERT_EQ(burst[i].service, outcome.service.value_or(kNone)) << hex(inputs[i]);
+    ASSERT_EQ(burst[i].backend, outcome.backend.value_or(kNone)) << hex(inputs[i]);
+    ASSERT_EQ(burst.frame(i), outcome.frame) << hex(burst.frame(i)) << "\nexpected\n" << hex(outcome.frame);
     ++expected.verdicts[static_cast<std::size_t>(outcome.verdict)];
-    if (outcome.verdict == Verdict::kForward) expected.bytes[*outcome.service][*outcome.backend] += inputs[i].size();
+    if (outcome.verdict == Verdict::kForward) {
+      expected.bytes[*outcome.service][*outcome.backend] += outcome.frame.size();
+    }
   }
 }
 
@@ -186,6 +208,7 @@ TEST(Differential, EngineAndReferenceAgreeOnRandomPackets) {
     for (std::uint8_t& byte : key) byte = static_cast<std::uint8_t>(random.below(256));
     SnapshotBuilder builder(services, key);
     ReferenceEngine reference(services, key);
+    WorkerState state{EngineConfig{.too_big_per_second = 1'000'000}};
     Counters counters(services);
     Expected expected;
     for (const ServiceConfig& service : services) expected.bytes.emplace_back(service.backends.size());
@@ -194,7 +217,7 @@ TEST(Differential, EngineAndReferenceAgreeOnRandomPackets) {
       reference.update(input);
       const auto snapshot = builder.build(input);
       for (int burst = 0; burst < 10; ++burst) {
-        ASSERT_NO_FATAL_FAILURE(compare_burst(random, services, reference, *snapshot, counters, expected));
+        ASSERT_NO_FATAL_FAILURE(compare_burst(random, services, reference, *snapshot, state, counters, expected));
       }
     }
     for (std::size_t i = 0; i < kVerdictCount; ++i) {
@@ -210,7 +233,9 @@ TEST(Differential, EngineAndReferenceAgreeOnRandomPackets) {
   for (const VerdictInfo& info : kVerdicts) {
     const std::uint64_t times = seen[static_cast<std::size_t>(info.verdict)];
     std::cout << fmt::format("{:>26} {}\n", info.name, times);
-    EXPECT_GT(times, 100) << info.name << " was hardly tried";
+    // These depend on more than the packet; the reference engine knows nothing of them.
+    if (info.verdict == Verdict::kDropReplyLimit || info.verdict == Verdict::kDropNoHeadroom) continue;
+    EXPECT_GT(times, 50) << info.name << " was hardly tried";
   }
 }
 

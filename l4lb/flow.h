@@ -15,6 +15,7 @@ namespace anypop::l4lb {
 struct V4 {
   static constexpr Family kFamily = Family::kV4;
   using Address = wire::Ipv4Address;
+  using Header = wire::Ipv4;
   // Rounds a flow up to one AES block.
   static constexpr std::size_t kFlowPadding = 3;
 };
@@ -22,6 +23,7 @@ struct V4 {
 struct V6 {
   static constexpr Family kFamily = Family::kV6;
   using Address = wire::Ipv6Address;
+  using Header = wire::Ipv6;
   // Rounds a flow up to three AES blocks.
   static constexpr std::size_t kFlowPadding = 11;
 };

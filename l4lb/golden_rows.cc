@@ -38,6 +38,23 @@ ServiceConfig service(const std::string& name, Family family, Protocol protocol,
   return config;
 }
 
+ServiceConfig tunnel_service(GoldenService which, const std::string& suffix, Family family) {
+  ServiceConfig made = service("tunnel" + std::to_string(which) + "-" + suffix, family, Protocol::kTcp,
+                               static_cast<std::uint16_t>(4000 + which - kIpip4), {1});
+  const bool outer_v6 = which == kIpip6 || which == kGre6 || which == kGue6 || which == kGue6Zero;
+  made.backends[0].address = *IpAddress::parse(outer_v6 ? "2001:db8:9::1" : "10.9.0.1");
+  made.forwarding = which == kGre4 || which == kGre6                         ? Forwarding::kGre
+                    : which == kGue4 || which == kGue6 || which == kGue6Zero ? Forwarding::kGue
+                                                                             : Forwarding::kIpip;
+  const bool spread = which == kIpip4 || which == kIpip6;
+  made.tunnel.sources = {*IpPrefix::parse(spread ? "172.16.0.0/16" : "172.31.0.7/32"),
+                         *IpPrefix::parse(spread ? "2001:db8:f::/64" : "2001:db8:e::7/128")};
+  made.tunnel.gue_zero_checksum = which == kGue6Zero;
+  if (which == kGue6Zero) made.tunnel.gue_port = 16080;
+  if (which == kSmallMtu) made.tunnel.mtu_bytes = 1400;
+  return made;
+}
+
 BackendState reachable(const std::string& mac) { return {.healthy = true, .next_hop_mac = *MacAddress::parse(mac)}; }
 
 constexpr std::uint16_t kSyn = 0x02;
@@ -78,8 +95,8 @@ std::vector<GoldenRow> common_rows(Family family) {
       {"service's port, other protocol", eth().ip(vip).udp({.destination = 80}), Verdict::kDropNoService},
       {"no healthy backend", eth().ip(vip).tcp({.destination = 81}), Verdict::kDropNoBackend, kDead},
       {"next hop unresolved", eth().ip(vip).tcp({.destination = 82}), Verdict::kDropNextHopUnresolved, kUnresolved},
-      {"icmp to the VIP", eth().ip(vip).icmp(8).payload(56), Verdict::kDropUnsupported},
-      {"icmp to a neighbour", eth().ip(backend).icmp(8).payload(56), Verdict::kPassNotVip},
+      {"icmp to the VIP", eth().ip(vip).icmp({.type = 8}).payload(56), Verdict::kDropUnsupported},
+      {"icmp to a neighbour", eth().ip(backend).icmp({.type = 8}).payload(56), Verdict::kPassNotVip},
       {"GRE to the VIP", eth().ip({.destination = a.vip, .protocol = 47}).payload(40), Verdict::kDropUnsupported},
       {"tcp header cut", eth().ip(vip).tcp().cut_last(1), Verdict::kDropTruncated},
       {"tcp header cut, length adjusted", eth().ip({.destination = a.vip, .protocol = 6}).payload(19),
@@ -186,6 +203,8 @@ std::vector<GoldenRow> v6_rows() {
 
 }  // namespace
 
+EngineConfig golden_engine() { return {.too_big_per_second = 1'000'000}; }
+
 std::vector<ServiceConfig> golden_services() {
   std::vector<ServiceConfig> services;
   for (const Family family : {Family::kV4, Family::kV6}) {
@@ -197,6 +216,9 @@ std::vector<ServiceConfig> golden_services() {
     services.push_back(service("unresolved" + suffix, family, Protocol::kTcp, 82, {1}));
     services.push_back(service("other" + suffix, family, Protocol::kTcp, 80, {1}));
     services.back().vip = *IpAddress::parse(addresses(family).other_vip);
+    for (unsigned which = kIpip4; which < kGoldenServices; ++which) {
+      services.push_back(tunnel_service(static_cast<GoldenService>(which), suffix, family));
+    }
   }
   return services;
 }
@@ -212,14 +234,16 @@ SnapshotInput golden_input() {
         {BackendState{.healthy = false, .next_hop_mac = *MacAddress::parse(kWebMac)}, BackendState{.healthy = false}});
     input.backends.push_back({BackendState{.healthy = true}});
     input.backends.push_back({reachable(kWebMac)});
+    for (unsigned which = kIpip4; which < kGoldenServices; ++which) input.backends.push_back({reachable(kTunnelMac)});
   }
   return input;
 }
 
 std::vector<GoldenRow> golden_rows(Family family) {
   std::vector<GoldenRow> rows = common_rows(family);
-  std::vector<GoldenRow> own = family == Family::kV4 ? v4_rows() : v6_rows();
-  rows.insert(rows.end(), std::make_move_iterator(own.begin()), std::make_move_iterator(own.end()));
+  for (std::vector<GoldenRow> more : {family == Family::kV4 ? v4_rows() : v6_rows(), golden_tunnel_rows(family)}) {
+    rows.insert(rows.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  }
   return rows;
 }
 

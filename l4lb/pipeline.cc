@@ -6,7 +6,7 @@
 //   service   → service of each flow; the others leave             (small table)
 //   hash      → keyed hash, Maglev slot                            prefetch: the slot
 //   decide    → backend, verdict
-//   rewrite   → MAC addresses
+//   rewrite   → outer header, MAC addresses; or an ICMP error to the sender
 //   count
 //
 // A packet leaves its lane as soon as it has a verdict; parse has none of them enter that is not a whole flow. The
@@ -22,6 +22,7 @@
 #include <cstring>
 
 #include "parse.h"
+#include "reply.h"
 #include "snapshot_layout.h"
 
 namespace anypop::l4lb {
@@ -41,6 +42,16 @@ struct Lane {
   std::array<std::uint16_t, kBurstMax> service;
   std::array<std::uint64_t, kBurstMax> hash;
   std::array<const std::uint16_t*, kBurstMax> slot;
+  // Those that go into a tunnel, by their place in the lane.
+  std::size_t tunneled_count = 0;
+  std::array<std::uint8_t, kBurstMax> tunneled;
+  std::array<std::uint32_t, kBurstMax> backend;  // in Snapshot::backends
+};
+
+// Whose burst this is, and when.
+struct Worker {
+  std::uint32_t now_ms;
+  WorkerState& state;
 };
 
 template <class F>
@@ -71,6 +82,7 @@ void parse(const Snapshot& snapshot, std::span<Packet> packets, Lane<V4>& v4, La
     packet.service = kNone;
     packet.backend = kNone;
     const Layer2 layer2 = parse_ethernet({packet.data, packet.length_bytes});
+    packet.ip_offset = static_cast<std::uint8_t>(layer2.ip_offset);
     switch (layer2.next) {
       case Layer2::Next::kIpv4: parse_into(snapshot, packet, i, layer2.ip_offset, v4); break;
       case Layer2::Next::kIpv6: parse_into(snapshot, packet, i, layer2.ip_offset, v6); break;
@@ -112,40 +124,74 @@ void find_slots(const Snapshot& snapshot, Lane<F>& lane) {
   }
 }
 
+// Into its backend's tunnel, or, when it does not fit, back to its sender with an ICMP error.
 template <class F>
-void decide_and_rewrite(const Snapshot& snapshot, std::span<Packet> packets, const Lane<F>& lane) {
+Verdict into_tunnel(const Tunnel& tunnel, std::uint32_t entropy, Worker& worker, Packet& packet) {
+  const Verdict verdict = encapsulate<F>(tunnel, entropy, packet.ip_offset, packet);
+  if (verdict != Verdict::kDropTooBig) return verdict;
+  return reply_too_big<F>(packet.ip_offset, tunnel.inner_max_bytes, worker.now_ms, worker.state.too_big, packet);
+}
+
+void set_macs(const BackendEntry& backend, Packet& packet) {
+  std::memcpy(packet.data, backend.macs.data(), backend.macs.size());
+}
+
+template <class F>
+void decide_and_rewrite(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& lane) {
   for (std::size_t i = 0; i < lane.count; ++i) {
     Packet& packet = packets[lane.packet[i]];
-    const BackendEntry& backend = snapshot.backends[snapshot.services[lane.service[i]].first_backend + *lane.slot[i]];
+    const std::uint32_t index = snapshot.services[lane.service[i]].first_backend + *lane.slot[i];
+    const BackendEntry& backend = snapshot.backends[index];
     packet.backend = backend.backend;
     packet.verdict = backend.verdict;
-    if (packet.verdict == Verdict::kForward) std::memcpy(packet.data, backend.macs.data(), backend.macs.size());
+    if (packet.verdict != Verdict::kForward) continue;
+    if (backend.tunneled) {
+      lane.backend[lane.tunneled_count] = index;
+      lane.tunneled[lane.tunneled_count++] = static_cast<std::uint8_t>(i);
+    } else {
+      set_macs(backend, packet);
+    }
+  }
+}
+
+// A loop of its own, so that l2 does not pay for the calls.
+template <class F>
+void encapsulate_tunneled(const Snapshot& snapshot, std::span<Packet> packets, const Lane<F>& lane, Worker& worker) {
+  for (std::size_t i = 0; i < lane.tunneled_count; ++i) {
+    const std::size_t at = lane.tunneled[i];
+    Packet& packet = packets[lane.packet[at]];
+    const auto entropy = static_cast<std::uint32_t>(lane.hash[at]);
+    packet.verdict = into_tunnel<F>(snapshot.tunnels[lane.backend[i]], entropy, worker, packet);
+    if (packet.verdict == Verdict::kForward) set_macs(snapshot.backends[lane.backend[i]], packet);
   }
 }
 
 template <class F>
-void process_lane(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& lane) {
+void process_lane(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& lane, Worker& worker) {
   if (lane.count == 0) return;
   find_services(snapshot, packets, lane);
   find_slots(snapshot, lane);
   decide_and_rewrite(snapshot, packets, lane);
+  encapsulate_tunneled(snapshot, packets, lane, worker);
 }
 
-void process_at_most_a_burst(const Snapshot& snapshot, std::span<Packet> packets, Counters& counters) {
+void process_at_most_a_burst(const Snapshot& snapshot, std::span<Packet> packets, Worker& worker, Counters& counters) {
   Lane<V4> v4;
   Lane<V6> v6;
   parse(snapshot, packets, v4, v6);
-  process_lane(snapshot, packets, v4);
-  process_lane(snapshot, packets, v6);
+  process_lane(snapshot, packets, v4, worker);
+  process_lane(snapshot, packets, v6, worker);
   counters.count(packets);
 }
 
 }  // namespace
 
-void process_burst(const Snapshot& snapshot, std::span<Packet> packets, Counters& counters) {
+void process_burst(const Snapshot& snapshot, std::span<Packet> packets, std::uint32_t now_ms, WorkerState& state,
+                   Counters& counters) {
+  Worker worker{.now_ms = now_ms, .state = state};
   while (!packets.empty()) {
     const std::size_t now = std::min(packets.size(), kBurstMax);
-    process_at_most_a_burst(snapshot, packets.first(now), counters);
+    process_at_most_a_burst(snapshot, packets.first(now), worker, counters);
     packets = packets.subspan(now);
   }
 }

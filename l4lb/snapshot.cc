@@ -44,9 +44,10 @@ ServiceTable<F> make_service_table(const std::vector<ServiceConfig>& services) {
   return ServiceTable<F>(items);
 }
 
-BackendEntry make_backend(std::size_t index, const BackendState& state, const MacAddress& source_mac) {
+BackendEntry make_backend(std::size_t index, bool tunneled, const BackendState& state, const MacAddress& source_mac) {
   BackendEntry entry;
   entry.backend = static_cast<std::uint16_t>(index);
+  entry.tunneled = tunneled;
   if (!state.next_hop_mac) return entry;
   entry.verdict = Verdict::kForward;
   std::ranges::copy(state.next_hop_mac->bytes(), entry.macs.begin());
@@ -106,6 +107,7 @@ std::shared_ptr<const Snapshot> SnapshotBuilder::build(const SnapshotInput& inpu
                                                   .services_v6 = impl_->services_v6,
                                                   .services = {},
                                                   .backends = {},
+                                                  .tunnels = {},
                                                   .generation = input.generation,
                                                   .tables = {}});
   for (std::size_t i = 0; i < impl_->services.size(); ++i) {
@@ -117,8 +119,12 @@ std::shared_ptr<const Snapshot> SnapshotBuilder::build(const SnapshotInput& inpu
     }
     snapshot->services.push_back(entry);
     snapshot->tables.push_back(std::move(table));
+    const ServiceConfig& service = impl_->services[i];
+    const bool tunneled = service.forwarding != Forwarding::kL2;
     for (std::size_t j = 0; j < input.backends[i].size(); ++j) {
-      snapshot->backends.push_back(make_backend(j, input.backends[i][j], input.source_mac));
+      snapshot->backends.push_back(make_backend(j, tunneled, input.backends[i][j], input.source_mac));
+      snapshot->tunnels.push_back(tunneled ? make_tunnel(service, service.backends[j].address, input.mtu_bytes)
+                                           : Tunnel{});
     }
   }
   impl_->tables = std::move(used);

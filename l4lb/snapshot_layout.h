@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a Snapshot is made of: three small arrays that workers read in this order, one cache line in each.
-//   service table → ServiceEntry → its Maglev slot → BackendEntry
+// What a Snapshot is made of: small arrays that workers read in this order, one cache line in each.
+//   service table → ServiceEntry → its Maglev slot → BackendEntry → Tunnel
 #pragma once
 
 #include <array>
@@ -12,6 +12,7 @@
 #include "l4lb/snapshot.h"
 #include "l4lb/verdict.h"
 #include "service_table.h"
+#include "tunnel.h"
 
 namespace anypop::l4lb {
 
@@ -32,6 +33,7 @@ struct BackendEntry {
   std::array<std::uint8_t, 12> macs{};  // destination and source, as a frame starts
   std::uint16_t backend = 0;            // within its service
   Verdict verdict = Verdict::kDropNextHopUnresolved;
+  bool tunneled = false;
 };
 static_assert(sizeof(BackendEntry) == 16);
 
@@ -48,6 +50,7 @@ class Snapshot {
   ServiceTable<V6> services_v6;
   std::vector<ServiceEntry> services;  // in the order of the configuration
   std::vector<BackendEntry> backends;  // service by service
+  std::vector<Tunnel> tunnels;         // one for each of `backends`; of shape kDirect where none is needed
   std::uint64_t generation = 0;
   std::vector<std::shared_ptr<const MaglevTable>> tables;  // by service; keeps ServiceEntry::slots alive
 };

@@ -10,6 +10,9 @@ std::string_view protocol_name(Protocol protocol) { return protocol == Protocol:
 std::string_view forwarding_name(Forwarding forwarding) {
   switch (forwarding) {
     case Forwarding::kL2: return "l2";
+    case Forwarding::kIpip: return "ipip";
+    case Forwarding::kGre: return "gre";
+    case Forwarding::kGue: return "gue";
   }
   return "unknown";
 }

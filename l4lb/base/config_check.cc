@@ -54,10 +54,29 @@ void check_backends(const ServiceConfig& service, std::size_t index, const Confi
                  fmt::format("found {}, which is backend '{}' already, expected unique addresses",
                              backend.address.to_string(), at->second));
     }
-    if (backend.address.family() != service.vip.family()) {
+    if (service.forwarding == Forwarding::kL2 && backend.address.family() != service.vip.family()) {
       errors.add(mark, place + "address",
                  fmt::format("found {}, expected an {} address like the VIP {} (l2 forwarding keeps the family)",
                              backend.address.to_string(), family_name(service.vip.family()), service.vip.to_string()));
+    }
+  }
+}
+
+// One prefix for each family that a backend has, and no more.
+void check_tunnel(const ServiceConfig& service, std::size_t index, const ConfigMarks& marks, ConfigErrors& errors) {
+  const YAML::Mark& mark = marks.services[index].mark;
+  const std::string key = indexed("services", index, "tunnel_source");
+  for (const Family family : {Family::kV4, Family::kV6}) {
+    const auto of_family = [&](const auto& thing) { return thing.family() == family; };
+    const auto sources = std::count_if(service.tunnel.sources.begin(), service.tunnel.sources.end(), of_family);
+    const auto backend = std::find_if(service.backends.begin(), service.backends.end(),
+                                      [&](const BackendConfig& b) { return of_family(b.address); });
+    if (sources > 1) {
+      errors.add(mark, key, fmt::format("found {} {} prefixes, expected at most one", sources, family_name(family)));
+    } else if (sources == 0 && backend != service.backends.end()) {
+      errors.add(mark, key,
+                 fmt::format("found no {} prefix, expected one: the tunnel to backend '{}' at {} needs a source",
+                             family_name(family), backend->name, backend->address.to_string()));
     }
   }
 }
@@ -94,6 +113,7 @@ void check_services(PopConfig& config, const ConfigMarks& marks, ConfigErrors& e
                              service.probe.interval_ms * service.probe.fall));
     }
     check_backends(service, i, marks, errors);
+    if (service.forwarding != Forwarding::kL2) check_tunnel(service, i, marks, errors);
   }
 }
 

@@ -52,6 +52,31 @@ void read_backend(YamlMap& map, BackendConfig& backend) {
   if (map.has("mac")) map.value("mac", parse_into(backend.mac.emplace()));
 }
 
+// A bare address stands for the prefix that holds nothing else.
+absl::Status parse_source(const std::string& found, IpPrefix& out) {
+  const auto address = IpAddress::parse(found);
+  return parse_into(out)(address.ok() ? fmt::format("{}/{}", found, address->bytes().size() * 8) : found);
+}
+
+void read_forwarding(YamlMap& map, ServiceConfig& service) {
+  std::size_t forwarding = 0;
+  map.choice("forwarding", {"l2", "ipip", "gre", "gue"}, forwarding);
+  service.forwarding = static_cast<Forwarding>(forwarding);
+  map.values("tunnel_source",
+             [&](const std::string& found) { return parse_source(found, service.tunnel.sources.emplace_back()); });
+  map.number("tunnel_mtu", service.tunnel.mtu_bytes, 1332U, 65535U);
+  map.number<std::uint16_t>("gue_port", service.tunnel.gue_port, 1, 65535);
+  map.flag("gue_zero_checksum", service.tunnel.gue_zero_checksum);
+  for (const char* key : {"tunnel_source", "tunnel_mtu", "gue_port", "gue_zero_checksum"}) {
+    const bool of_gue = std::string_view(key).starts_with("gue");
+    const bool fits = of_gue ? service.forwarding == Forwarding::kGue : service.forwarding != Forwarding::kL2;
+    if (!fits && map.has(key)) {
+      map.error(key, fmt::format("found it with forwarding: {}, expected it only with {}",
+                                 forwarding_name(service.forwarding), of_gue ? "gue" : "ipip, gre or gue"));
+    }
+  }
+}
+
 void read_service(YamlMap& map, ServiceConfig& service, ConfigMarks::Service& marks) {
   marks.mark = map.mark();
   map.name("name", service.name);
@@ -60,8 +85,7 @@ void read_service(YamlMap& map, ServiceConfig& service, ConfigMarks::Service& ma
   map.choice("protocol", {"tcp", "udp"}, protocol, true);
   service.protocol = protocol == 0 ? Protocol::kTcp : Protocol::kUdp;
   map.number<std::uint16_t>("port", service.port, 1, 65535, true);
-  std::size_t forwarding = 0;
-  map.choice("forwarding", {"l2"}, forwarding);
+  read_forwarding(map, service);
   map.number("table_size", service.table_size, 2U, 16'777'213U);
   map.list(
       "backends",
@@ -132,6 +156,7 @@ void read_dataplane(YamlMap& map, DataplaneConfig& dataplane, ConfigMarks& marks
   map.flag("hugepages", dataplane.hugepages);
   map.number("memory_mb", dataplane.memory_mb, 32U, 1'048'576U);
   map.number("packet_buffers", dataplane.packet_buffers, 1024U, 16'777'216U);
+  map.number("too_big_per_second", dataplane.engine.too_big_per_second, 0U, 1'000'000U);
   map.value(
       "hash_key", [&](const std::string& found) { return parse_hash_key(found, dataplane.hash_key); }, true);
 }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "reference_tunnel.h"
+
 namespace anypop::l4lb_testing {
 
 using l4lb::Verdict;
@@ -17,8 +19,6 @@ struct ReferenceEngine::Flow {
 };
 
 namespace {
-
-using Bytes = std::vector<std::uint8_t>;
 
 unsigned u16(const Bytes& bytes, std::size_t at) { return bytes.at(at) * 256U + bytes.at(at + 1); }
 Bytes part(const Bytes& bytes, std::size_t at, std::size_t count) {
@@ -100,6 +100,7 @@ ReferenceEngine::Outcome ReferenceEngine::process_ip(const Bytes& packet, bool v
   if (!is_vip(flow.destination)) return stop(Verdict::kPassNotVip);
 
   Bytes payload;
+  Place place{.ip_at = frame.size() - packet.size(), .ip_bytes = v4 ? u16(packet, 2) : 40U + u16(packet, 4)};
   if (v4) {
     const std::size_t header = packet[0] % 16U * 4U;
     const std::size_t total = u16(packet, 2);
@@ -119,10 +120,10 @@ ReferenceEngine::Outcome ReferenceEngine::process_ip(const Bytes& packet, bool v
   if (payload.size() < (flow.protocol == 6 ? 20 : 8)) return stop(Verdict::kDropTruncated);
   flow.source_port = u16(payload, 0);
   flow.destination_port = u16(payload, 2);
-  return forward(flow, std::move(frame));
+  return forward(flow, place, std::move(frame));
 }
 
-ReferenceEngine::Outcome ReferenceEngine::forward(const Flow& flow, Frame frame) const {
+ReferenceEngine::Outcome ReferenceEngine::forward(const Flow& flow, const Place& place, Frame frame) const {
   Outcome outcome{.verdict = Verdict::kDropNoService, .frame = std::move(frame)};
   for (std::size_t i = 0; i < services_.size(); ++i) {
     if (std::ranges::equal(services_[i].vip.bytes(), flow.destination) && services_[i].port == flow.destination_port &&
@@ -141,12 +142,30 @@ ReferenceEngine::Outcome ReferenceEngine::forward(const Flow& flow, Frame frame)
   const l4lb::BackendState& state = input_.backends[*outcome.service][*outcome.backend];
   outcome.verdict = Verdict::kDropNextHopUnresolved;
   if (!state.next_hop_mac) return outcome;
+  send(place, hash, outcome);
+  return outcome;
+}
+
+void ReferenceEngine::send(const Place& place, std::uint64_t hash, Outcome& outcome) const {
+  const ServiceConfig& service = services_[*outcome.service];
   outcome.verdict = Verdict::kForward;
+  if (service.forwarding != Forwarding::kL2) {
+    const Frame ethernet(outcome.frame.begin(), outcome.frame.begin() + static_cast<std::ptrdiff_t>(place.ip_at));
+    Bytes inner;
+    for (std::size_t i = 0; i < place.ip_bytes; ++i) {
+      inner.push_back(std::to_integer<std::uint8_t>(outcome.frame.at(place.ip_at + i)));
+    }
+    const TunnelResult result =
+        reference_tunnel(service, service.backends[*outcome.backend].address, input_.mtu_bytes, hash, ethernet, inner);
+    outcome.verdict = result.verdict;
+    outcome.frame = result.verdict == Verdict::kDropTooBig ? outcome.frame : result.frame;
+    if (result.verdict != Verdict::kForward) return;
+  }
+  const l4lb::BackendState& state = input_.backends[*outcome.service][*outcome.backend];
   for (std::size_t i = 0; i < 6; ++i) {
     outcome.frame[i] = static_cast<std::byte>(state.next_hop_mac->bytes()[i]);
     outcome.frame[6 + i] = static_cast<std::byte>(input_.source_mac.bytes()[i]);
   }
-  return outcome;
 }
 
 }  // namespace anypop::l4lb_testing

@@ -25,6 +25,7 @@ struct BackendState {
 struct SnapshotInput {
   std::vector<std::vector<BackendState>> backends;  // [service][backend], in the order of the configuration
   MacAddress source_mac;                            // of the port that sends to the backends
+  std::uint32_t mtu_bytes = 1500;                   // of that port: the largest IP packet it takes
   std::uint64_t generation = 0;
 };
 

@@ -11,6 +11,7 @@ namespace anypop::l4lb {
 
 enum class Verdict : std::uint8_t {
   kForward,                // rewritten for a backend; send it
+  kReplyTooBig,            // turned into an ICMP error for its sender; send it
   kPassNotVip,             // for no VIP of ours: the kernel's, where the port can hand it over
   kDropTruncated,          // ends before its headers do
   kDropMalformed,          // a header contradicts itself (version, header length, total length)
@@ -19,6 +20,9 @@ enum class Verdict : std::uint8_t {
   kDropNoService,          // for a VIP, but no service has that protocol and port
   kDropNoBackend,          // no backend of the service is healthy
   kDropNextHopUnresolved,  // the backend's MAC is not known
+  kDropTooBig,             // for the tunnel, and no ICMP error may answer it
+  kDropReplyLimit,         // an answer was due, but there have been too many of late
+  kDropNoHeadroom,         // the caller left no room for what belongs before it
 };
 
 struct VerdictInfo {
@@ -30,6 +34,7 @@ struct VerdictInfo {
 // In the order of the enumeration.
 inline constexpr std::array kVerdicts = {
     VerdictInfo{Verdict::kForward, "forward", "sent to a backend"},
+    VerdictInfo{Verdict::kReplyTooBig, "reply_too_big", "too big for the tunnel, its sender is told by ICMP"},
     VerdictInfo{Verdict::kPassNotVip, "pass_not_vip", "not for a VIP, left to the kernel"},
     VerdictInfo{Verdict::kDropTruncated, "drop_truncated", "ends before its headers do"},
     VerdictInfo{Verdict::kDropMalformed, "drop_malformed", "a header contradicts itself"},
@@ -38,8 +43,14 @@ inline constexpr std::array kVerdicts = {
     VerdictInfo{Verdict::kDropNoService, "drop_no_service", "for a VIP, but no service has that protocol and port"},
     VerdictInfo{Verdict::kDropNoBackend, "drop_no_backend", "no backend of the service is healthy"},
     VerdictInfo{Verdict::kDropNextHopUnresolved, "drop_next_hop_unresolved", "the backend's MAC is not known"},
+    VerdictInfo{Verdict::kDropTooBig, "drop_too_big", "too big for the tunnel, and no ICMP error may answer it"},
+    VerdictInfo{Verdict::kDropReplyLimit, "drop_reply_limit", "an ICMP answer was due, but over the rate limit"},
+    VerdictInfo{Verdict::kDropNoHeadroom, "drop_no_headroom", "no room before the frame for the outer header"},
 };
 inline constexpr std::size_t kVerdictCount = kVerdicts.size();
+
+// Does the frame leave by the port that it came in by? The others are freed, or handed to the kernel.
+constexpr bool leaves(Verdict verdict) { return verdict == Verdict::kForward || verdict == Verdict::kReplyTooBig; }
 
 constexpr std::string_view verdict_name(Verdict verdict) { return kVerdicts[static_cast<std::size_t>(verdict)].name; }
 

@@ -33,6 +33,15 @@ struct ReferenceMember {
 };
 std::vector<std::uint16_t> reference_maglev(std::vector<ReferenceMember> members, std::uint32_t size);
 
+// What of an outer header varies with the flow, from the flow's hash.
+struct OuterVariation {
+  std::uint64_t source = 0;  // added to the first address of the prefix
+  unsigned udp_port = 0;
+  unsigned flow_label = 0;
+};
+OuterVariation outer_variation(std::uint64_t hash, const IpPrefix& sources);
+
+// Rates are not limited here.
 class ReferenceEngine {
  public:
   ReferenceEngine(std::vector<ServiceConfig> services, const Key& key);
@@ -51,9 +60,15 @@ class ReferenceEngine {
  private:
   using Bytes = std::vector<std::uint8_t>;
   struct Flow;
+  // Where the IP packet lies in the frame.
+  struct Place {
+    std::size_t ip_at = 0;
+    std::size_t ip_bytes = 0;
+  };
 
   Outcome process_ip(const Bytes& packet, bool v4, Frame frame) const;
-  Outcome forward(const Flow& flow, Frame frame) const;
+  Outcome forward(const Flow& flow, const Place& place, Frame frame) const;
+  void send(const Place& place, std::uint64_t hash, Outcome& outcome) const;
   bool is_vip(const Bytes& address) const;
 
   std::vector<ServiceConfig> services_;
