@@ -84,6 +84,15 @@ std::vector<ServiceConfig> random_services(Random& random) {
   return services;
 }
 
+EngineConfig random_engine(Random& random) {
+  // Limits that are never reached, and a table so large that no bucket overflows: the reference engine knows of
+  // neither.
+  EngineConfig config{.fragment_records = 1U << 18U, .echo_per_second = 1'000'000, .too_big_per_second = 1'000'000};
+  config.answer_echo = static_cast<AnswerEcho>(random.below(3));
+  config.fragments = random.one_in(4) ? FragmentPolicy::kDrop : FragmentPolicy::kFollow;
+  return config;
+}
+
 SnapshotInput random_input(Random& random, const std::vector<ServiceConfig>& services) {
   SnapshotInput input{.source_mac = *MacAddress::parse("02:00:00:00:ff:01"),
                       .mtu_bytes = random.of<unsigned>({300, 600, 1500})};
@@ -117,14 +126,37 @@ Target random_target(Random& random, const std::vector<ServiceConfig>& services)
           random_port(random)};
 }
 
+// The start of a packet that may have been sent by the VIP.
+Frame random_quoted(Random& random, const Target& target) {
+  const bool v4 = target.family == Family::kV4;
+  IpFields fields{.source = target.address, .destination = v4 ? "192.0.2.10" : "2001:db8:c::10"};
+  fields.more_fragments = random.one_in(8);
+  fields.fragment_offset = random.one_in(8) ? 1 : 0;
+  fields.option_bytes = random.one_in(4) ? 8 : 0;
+  PacketBuilder quoted = eth().ip(fields);
+  if (!v4 && random.one_in(4)) quoted.hop_by_hop();
+  if (!v4 && random.one_in(4)) quoted.fragment({.offset = static_cast<std::uint16_t>(random.below(2)), .more = true});
+  if (target.protocol == Protocol::kTcp) quoted.tcp({.source = target.port});
+  if (target.protocol == Protocol::kUdp) quoted.udp({.source = target.port});
+  const Frame frame = quoted.payload(random.below(200));
+  const std::size_t bytes = random.one_in(3) ? random.below(frame.size() - 14) : frame.size() - 14;
+  return {frame.begin() + 14, frame.begin() + 14 + static_cast<std::ptrdiff_t>(bytes)};
+}
+
+void add_icmp(Random& random, const Target& target, PacketBuilder& builder) {
+  const bool v4 = target.family == Family::kV4;
+  std::uint8_t type = static_cast<std::uint8_t>(random.below(256));
+  if (random.one_in(2)) type = v4 ? 3 : 2;
+  if (random.one_in(3)) type = v4 ? 8 : 128;
+  builder.icmp({.type = type, .code = static_cast<std::uint8_t>(random.below(3))});
+  if (!random.one_in(4)) builder.raw(random_quoted(random, target));
+}
+
 void add_transport(Random& random, const Target& target, PacketBuilder& builder) {
   const auto source = static_cast<std::uint16_t>(random.below(65536));
-  switch (random.below(8)) {
-    case 0: builder.icmp({.type = static_cast<std::uint8_t>(random.below(256))}); break;
-    default:
-      if (target.protocol == Protocol::kTcp) builder.tcp({.source = source, .destination = target.port});
-      if (target.protocol == Protocol::kUdp) builder.udp({.source = source, .destination = target.port});
-  }
+  if (random.one_in(5)) return add_icmp(random, target, builder);
+  if (target.protocol == Protocol::kTcp) builder.tcp({.source = source, .destination = target.port});
+  if (target.protocol == Protocol::kUdp) builder.udp({.source = source, .destination = target.port});
 }
 
 void add_extensions(Random& random, PacketBuilder& builder) {
@@ -134,7 +166,9 @@ void add_extensions(Random& random, PacketBuilder& builder) {
       case 0: builder.hop_by_hop(bytes); break;
       case 1: builder.routing(bytes); break;
       case 2:
-        builder.fragment({.offset = static_cast<std::uint16_t>(random.one_in(2)), .more = random.one_in(4)});
+        builder.fragment({.offset = static_cast<std::uint16_t>(random.one_in(2)),
+                          .more = random.one_in(2),
+                          .identification = static_cast<std::uint32_t>(random.below(4) << 16U)});
         break;
       default: builder.destination_options(bytes); break;
     }
@@ -152,14 +186,16 @@ Frame random_frame(Random& random, const std::vector<ServiceConfig>& services) {
   PacketBuilder builder = eth({.destination = random.one_in(10) ? "03:00:00:00:00:01" : "02:00:00:00:00:01"});
   while (random.one_in(3)) builder.vlan(7, random.one_in(2) ? 0x8100 : 0x88a8);
   const Target target = random_target(random, services);
-  std::string source = target.family == Family::kV4 ? fmt::format("192.0.2.{}", random.below(256))
-                                                    : fmt::format("2001:db8:c::{:x}", random.below(65536));
+  std::string source = target.family == Family::kV4 ? fmt::format("192.0.2.{}", random.below(4))
+                                                    : fmt::format("2001:db8:c::{:x}", random.below(4));
   if (random.one_in(10)) source = random.of<std::string>(void_sources(target.family));
   IpFields fields{.source = source, .destination = target.address};
   fields.traffic_class = static_cast<std::uint8_t>(random.below(256));
   fields.option_bytes = random.one_in(4) ? static_cast<std::uint8_t>(random.below(11) * 4) : 0;
-  fields.fragment_offset = random.one_in(20) ? 1 : 0;
-  fields.more_fragments = random.one_in(20);
+  // Few clients and identifications, so that fragments meet.
+  fields.identification = static_cast<std::uint16_t>(random.below(4));
+  fields.fragment_offset = random.one_in(8) ? 1 : 0;
+  fields.more_fragments = random.one_in(8);
   if (random.one_in(20)) fields.length = static_cast<std::uint16_t>(random.below(80));
   if (random.one_in(20)) fields.ihl = static_cast<std::uint8_t>(random.below(16));
   builder.ip(fields);
@@ -180,14 +216,15 @@ struct Expected {
   std::vector<std::vector<std::uint64_t>> bytes;  // [service][backend]
 };
 
-void compare_burst(Random& random, const std::vector<ServiceConfig>& services, const ReferenceEngine& reference,
-                   const Snapshot& snapshot, WorkerState& state, Counters& counters, Expected& expected) {
+void compare_burst(Random& random, const std::vector<ServiceConfig>& services, ReferenceEngine& reference,
+                   const Snapshot& snapshot, std::uint32_t now_ms, WorkerState& state, Counters& counters,
+                   Expected& expected) {
   std::vector<Frame> inputs(1 + random.below(kBurstMax));
   for (Frame& input : inputs) input = random_frame(random, services);
   l4lb_testing::Burst burst(inputs);
-  process_burst(snapshot, burst.packets(), 0, state, counters);
+  process_burst(snapshot, burst.packets(), now_ms, state, counters);
   for (std::size_t i = 0; i < burst.size(); ++i) {
-    const ReferenceEngine::Outcome outcome = reference.process(inputs[i]);
+    const ReferenceEngine::Outcome outcome = reference.process(inputs[i], now_ms);
     ASSERT_EQ(verdict_name(burst[i].verdict), verdict_name(outcome.verdict)) << hex(inputs[i]);
     ASSERT_EQ(burst[i].service, outcome.service.value_or(kNone)) << hex(inputs[i]);
     ASSERT_EQ(burst[i].backend, outcome.backend.value_or(kNone)) << hex(inputs[i]);
@@ -206,9 +243,12 @@ TEST(Differential, EngineAndReferenceAgreeOnRandomPackets) {
     const std::vector<ServiceConfig> services = random_services(random);
     std::array<std::uint8_t, 16> key{};
     for (std::uint8_t& byte : key) byte = static_cast<std::uint8_t>(random.below(256));
-    SnapshotBuilder builder(services, key);
-    ReferenceEngine reference(services, key);
-    WorkerState state{EngineConfig{.too_big_per_second = 1'000'000}};
+    const EngineConfig engine = random_engine(random);
+    SnapshotBuilder builder(services, key, engine);
+    ReferenceEngine reference(services, key, engine);
+    WorkerState state(engine);
+    auto now_ms = static_cast<std::uint32_t>(random.below(std::uint64_t{1} << 32U));
+    reference.process({}, now_ms);
     Counters counters(services);
     Expected expected;
     for (const ServiceConfig& service : services) expected.bytes.emplace_back(service.backends.size());
@@ -217,7 +257,9 @@ TEST(Differential, EngineAndReferenceAgreeOnRandomPackets) {
       reference.update(input);
       const auto snapshot = builder.build(input);
       for (int burst = 0; burst < 10; ++burst) {
-        ASSERT_NO_FATAL_FAILURE(compare_burst(random, services, reference, *snapshot, state, counters, expected));
+        ASSERT_NO_FATAL_FAILURE(
+            compare_burst(random, services, reference, *snapshot, now_ms, state, counters, expected));
+        now_ms += static_cast<std::uint32_t>(random.below(3000));
       }
     }
     for (std::size_t i = 0; i < kVerdictCount; ++i) {

@@ -16,6 +16,7 @@ struct V4 {
   static constexpr Family kFamily = Family::kV4;
   using Address = wire::Ipv4Address;
   using Header = wire::Ipv4;
+  static constexpr wire::IpProtocol kIcmp = wire::IpProtocol::kIcmp;
   // Rounds a flow up to one AES block.
   static constexpr std::size_t kFlowPadding = 3;
 };
@@ -24,6 +25,7 @@ struct V6 {
   static constexpr Family kFamily = Family::kV6;
   using Address = wire::Ipv6Address;
   using Header = wire::Ipv6;
+  static constexpr wire::IpProtocol kIcmp = wire::IpProtocol::kIcmpV6;
   // Rounds a flow up to three AES blocks.
   static constexpr std::size_t kFlowPadding = 11;
 };

@@ -95,7 +95,6 @@ std::vector<GoldenRow> common_rows(Family family) {
       {"service's port, other protocol", eth().ip(vip).udp({.destination = 80}), Verdict::kDropNoService},
       {"no healthy backend", eth().ip(vip).tcp({.destination = 81}), Verdict::kDropNoBackend, kDead},
       {"next hop unresolved", eth().ip(vip).tcp({.destination = 82}), Verdict::kDropNextHopUnresolved, kUnresolved},
-      {"icmp to the VIP", eth().ip(vip).icmp({.type = 8}).payload(56), Verdict::kDropUnsupported},
       {"icmp to a neighbour", eth().ip(backend).icmp({.type = 8}).payload(56), Verdict::kPassNotVip},
       {"GRE to the VIP", eth().ip({.destination = a.vip, .protocol = 47}).payload(40), Verdict::kDropUnsupported},
       {"tcp header cut", eth().ip(vip).tcp().cut_last(1), Verdict::kDropTruncated},
@@ -132,12 +131,10 @@ std::vector<GoldenRow> v4_rows() {
        forwarded().ip({.destination = vip, .option_bytes = 40}).tcp()},
       {"don't fragment", eth().ip({.destination = vip, .dont_fragment = true}).tcp(), Verdict::kForward, kWeb,
        forwarded().ip({.destination = vip, .dont_fragment = true}).tcp()},
-      {"first fragment", eth().ip({.destination = vip, .more_fragments = true}).tcp().payload(8),
-       Verdict::kDropFragment},
       {"later fragment", eth().ip({.destination = vip, .protocol = 6, .fragment_offset = 1}).payload(8),
-       Verdict::kDropFragment},
+       Verdict::kDropFragmentOrphan},
       {"fragment of ICMP", eth().ip({.destination = vip, .protocol = 1, .fragment_offset = 1}).payload(8),
-       Verdict::kDropFragment},
+       Verdict::kDropFragmentOrphan},
       {"fragment to a neighbour",
        eth().ip({.destination = kV4Addresses.neighbour, .more_fragments = true}).tcp().payload(8),
        Verdict::kPassNotVip},
@@ -181,9 +178,9 @@ std::vector<GoldenRow> v6_rows() {
        Verdict::kDropTruncated},
       {"options longer than the packet", eth().ip(vip).destination_options(264).cut_to(14 + 40 + 8),
        Verdict::kDropTruncated},
-      {"first fragment", eth().ip(vip).fragment({.more = true}).tcp().payload(8), Verdict::kDropFragment},
-      {"later fragment", eth().ip(vip).fragment({.offset = 1}).payload(8), Verdict::kDropFragment},
-      {"fragment behind options", eth().ip(vip).hop_by_hop().fragment({.more = true}).tcp(), Verdict::kDropFragment},
+      {"later fragment", eth().ip(vip).fragment({.offset = 1}).payload(8), Verdict::kDropFragmentOrphan},
+      {"fragment behind options", eth().ip(vip).hop_by_hop().fragment({.more = true}).tcp(), Verdict::kForward, kWeb,
+       forwarded().ip(vip).hop_by_hop().fragment({.more = true}).tcp()},
       {"fragment header cut", eth().ip({.destination = kV6Addresses.vip, .protocol = 44}).payload(7),
        Verdict::kDropTruncated},
       {"atomic fragment", eth().ip(vip).fragment({}).tcp(), Verdict::kForward, kWeb,
@@ -203,7 +200,7 @@ std::vector<GoldenRow> v6_rows() {
 
 }  // namespace
 
-EngineConfig golden_engine() { return {.too_big_per_second = 1'000'000}; }
+EngineConfig golden_engine() { return {.echo_per_second = 1'000'000, .too_big_per_second = 1'000'000}; }
 
 std::vector<ServiceConfig> golden_services() {
   std::vector<ServiceConfig> services;
@@ -241,7 +238,8 @@ SnapshotInput golden_input() {
 
 std::vector<GoldenRow> golden_rows(Family family) {
   std::vector<GoldenRow> rows = common_rows(family);
-  for (std::vector<GoldenRow> more : {family == Family::kV4 ? v4_rows() : v6_rows(), golden_tunnel_rows(family)}) {
+  for (std::vector<GoldenRow> more :
+       {family == Family::kV4 ? v4_rows() : v6_rows(), golden_tunnel_rows(family), golden_icmp_rows(family)}) {
     rows.insert(rows.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
   }
   return rows;

@@ -53,9 +53,11 @@ struct GoldenRow {
   std::optional<GoldenService> service = std::nullopt;  // once known
   // What leaves. What does not leave must be as it came.
   std::optional<l4lb_testing::Frame> output = std::nullopt;
+  std::vector<l4lb_testing::Frame> before = {};  // packets that come first
 };
 std::vector<GoldenRow> golden_rows(Family family);
-// Part of it, in golden_tunnel_rows.cc.
+// Parts of it, in files of their own.
 std::vector<GoldenRow> golden_tunnel_rows(Family family);
+std::vector<GoldenRow> golden_icmp_rows(Family family);
 
 }  // namespace anypop::l4lb

@@ -21,13 +21,31 @@ namespace {
 using l4lb_testing::Frame;
 using l4lb_testing::hex;
 
+// As pipeline_fuzz.cc reads it.
+void append_frame(const Frame& frame, std::string& seed) {
+  seed += static_cast<char>(frame.size() >> 8U);
+  seed += static_cast<char>(frame.size() & 0xffU);
+  seed.append(reinterpret_cast<const char*>(frame.data()), frame.size());
+}
+
+// With a row for each packet that comes before another, as an example of nothing.
+std::vector<GoldenRow> in_sequence(std::vector<GoldenRow> rows) {
+  std::vector<GoldenRow> all;
+  for (GoldenRow& row : rows) {
+    for (const Frame& frame : row.before) all.push_back({"", frame, Verdict::kForward});
+    all.push_back(std::move(row));
+  }
+  return all;
+}
+
 template <class F>
 class Golden : public testing::Test {
  protected:
   static constexpr std::size_t kFirst = F::kFamily == Family::kV4 ? 0 : kGoldenServices;  // service of this family
 
   const std::vector<ServiceConfig> services_ = golden_services();
-  const std::shared_ptr<const Snapshot> snapshot_ = SnapshotBuilder(services_, kGoldenKey).build(golden_input());
+  const std::shared_ptr<const Snapshot> snapshot_ =
+      SnapshotBuilder(services_, kGoldenKey, golden_engine()).build(golden_input());
   const std::vector<GoldenRow> rows_ = golden_rows(F::kFamily);
 };
 using Families = testing::Types<V4, V6>;
@@ -43,6 +61,9 @@ TYPED_TEST(Golden, EachRowAlone) {
     packet.backend = 4;
     packet.ip_offset = 5;
     WorkerState state(golden_engine());
+    l4lb_testing::Burst before(row.before);
+    Counters uncounted(this->services_);
+    process_burst(*this->snapshot_, before.packets(), 0, state, uncounted);
     Counters counters(this->services_);
     process_burst(*this->snapshot_, burst.packets(), 0, state, counters);
     const Frame frame = burst.frame(0);
@@ -71,8 +92,9 @@ TYPED_TEST(Golden, EachRowAlone) {
 TYPED_TEST(Golden, EachRowIsASeedOfTheFuzzer) {
   const bool write = std::getenv("ANYPOP_WRITE_CORPUS") != nullptr;
   for (const GoldenRow& row : this->rows_) {
-    std::string seed = {static_cast<char>(row.input.size() >> 8U), static_cast<char>(row.input.size() & 0xffU)};
-    seed.append(reinterpret_cast<const char*>(row.input.data()), row.input.size());
+    std::string seed;
+    for (const Frame& frame : row.before) append_frame(frame, seed);
+    append_frame(row.input, seed);
     std::string name = std::string(this->kFirst == 0 ? "v4 " : "v6 ") + row.name;
     std::ranges::replace_if(
         name, [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '-');
@@ -87,10 +109,10 @@ TYPED_TEST(Golden, EachRowIsASeedOfTheFuzzer) {
 // other, and the counters of many bursts add up.
 TEST(GoldenBursts, RowsMixedInBurstsOfAnySize) {
   const std::vector<ServiceConfig> services = golden_services();
-  const auto snapshot = SnapshotBuilder(services, kGoldenKey).build(golden_input());
+  const auto snapshot = SnapshotBuilder(services, kGoldenKey, golden_engine()).build(golden_input());
   std::vector<GoldenRow> rows;
-  const std::vector<GoldenRow> v4 = golden_rows(Family::kV4);
-  const std::vector<GoldenRow> v6 = golden_rows(Family::kV6);
+  const std::vector<GoldenRow> v4 = in_sequence(golden_rows(Family::kV4));
+  const std::vector<GoldenRow> v6 = in_sequence(golden_rows(Family::kV6));
   for (std::size_t i = 0; i < std::max(v4.size(), v6.size()); ++i) {
     if (i < v4.size()) rows.push_back(v4[i]);
     if (i < v6.size()) rows.push_back(v6[i]);
@@ -109,9 +131,10 @@ TEST(GoldenBursts, RowsMixedInBurstsOfAnySize) {
     }
     std::array<std::uint64_t, kVerdictCount> expected{};
     for (std::size_t i = 0; i < rows.size(); ++i) {
+      ++expected[static_cast<std::size_t>(rows[i].name.empty() ? packets[i].verdict : rows[i].verdict)];
+      if (rows[i].name.empty()) continue;
       EXPECT_EQ(verdict_name(packets[i].verdict), verdict_name(rows[i].verdict)) << rows[i].name;
       EXPECT_EQ(all.frame(i), rows[i].output.value_or(rows[i].input)) << rows[i].name;
-      ++expected[static_cast<std::size_t>(rows[i].verdict)];
     }
     for (const VerdictInfo& info : kVerdicts) {
       EXPECT_EQ(counters.verdict(info.verdict), expected[static_cast<std::size_t>(info.verdict)]) << info.name;

@@ -3,6 +3,7 @@
 // cache for, so that the memory latencies of a burst overlap instead of adding up.
 //
 //   parse     → flows, sorted into one lane per address family     prefetch: home in the service table
+//               (judge: later fragments and ICMP errors become the flows they belong to; echo requests are answered)
 //   service   → service of each flow; the others leave             (small table)
 //   hash      → keyed hash, Maglev slot                            prefetch: the slot
 //   decide    → backend, verdict
@@ -21,6 +22,8 @@
 #include <array>
 #include <cstring>
 
+#include "fragments.h"
+#include "icmp.h"
 #include "parse.h"
 #include "reply.h"
 #include "snapshot_layout.h"
@@ -59,33 +62,74 @@ ServiceKey<F> service_key(const Flow<F>& flow) {
   return {.vip = flow.destination, .port = flow.destination_port, .protocol = flow.protocol};
 }
 
+// A fragment for a VIP: does it belong to a flow? If not, its verdict says so.
 template <class F>
-void parse_into(const Snapshot& snapshot, Packet& packet, std::size_t index, std::uint32_t ip_offset, Lane<F>& lane) {
+bool judge_fragment(const Snapshot& snapshot, const IpFinding& found, Worker& worker, Packet& packet, Flow<F>& flow) {
+  if (found.fragment == Fragment::kFirst && found.fault != Verdict::kForward) return false;
+  packet.verdict = Verdict::kDropFragment;
+  if (snapshot.engine.fragments == FragmentPolicy::kDrop) return false;
+  FragmentTable& fragments = worker.state.fragments;
+  if (found.fragment == Fragment::kFirst) {
+    remember_first<F>(snapshot.hash, flow, found.fragment_id, worker.now_ms, fragments);
+    return true;
+  }
+  packet.verdict = Verdict::kDropFragmentOrphan;
+  packet.follows = complete_later<F>(snapshot.hash, found.fragment_id, worker.now_ms, fragments, flow);
+  return packet.follows;
+}
+
+template <class F>
+bool judge_icmp(const Snapshot& snapshot, const IpFinding& found, Worker& worker, Packet& packet, Flow<F>& flow) {
+  switch (parse_icmp<F>({packet.data, packet.length_bytes}, found, flow)) {
+    case IcmpKind::kOther: return false;
+    case IcmpKind::kError: packet.follows = true; return true;
+    case IcmpKind::kEchoRequest: break;
+  }
+  const AnswerEcho policy = snapshot.engine.answer_echo;
+  if (policy == AnswerEcho::kNever) return false;
+  if (policy == AnswerEcho::kWhileServing && !snapshot.serves<F>(flow.destination)) return false;
+  packet.verdict =
+      reply_echo<F>(packet.ip_offset, found.transport_at, found.end, worker.now_ms, worker.state.echo, packet);
+  return false;
+}
+
+// About what is not simply a flow. True: it belongs to `flow` after all; false: it has its verdict.
+template <class F>
+[[gnu::noinline]] bool judge(const Snapshot& snapshot, const IpFinding& found, Worker& worker, Packet& packet,
+                             Flow<F>& flow) {
+  const bool ours = !found.destination_known || snapshot.services_of<F>().has_vip(flow.destination);
+  packet.verdict = ours ? found.fault : Verdict::kPassNotVip;
+  if (!ours) return false;
+  if (found.fragment != Fragment::kWhole) return judge_fragment(snapshot, found, worker, packet, flow);
+  return found.fault == Verdict::kDropIcmp && judge_icmp(snapshot, found, worker, packet, flow);
+}
+
+template <class F>
+void parse_into(const Snapshot& snapshot, Packet& packet, std::size_t index, std::uint32_t ip_offset, Worker& worker,
+                Lane<F>& lane) {
   const ServiceTable<F>& services = snapshot.services_of<F>();
   Flow<F>& flow = lane.flow[lane.count];
   const IpFinding found = parse_ip<F>({packet.data, packet.length_bytes}, ip_offset, flow);
-  if (found.fault != Verdict::kForward) {
-    const bool ours = !found.destination_known || services.has_vip(flow.destination);
-    packet.verdict = ours ? found.fault : Verdict::kPassNotVip;
-    return;
-  }
+  const bool ordinary = found.fault == Verdict::kForward && found.fragment == Fragment::kWhole;
+  if (!ordinary && !judge<F>(snapshot, found, worker, packet, flow)) return;
   lane.packet[lane.count] = static_cast<std::uint8_t>(index);
   lane.home[lane.count] = services.home(service_key(flow));
   services.prefetch(lane.home[lane.count]);
   ++lane.count;
 }
 
-void parse(const Snapshot& snapshot, std::span<Packet> packets, Lane<V4>& v4, Lane<V6>& v6) {
+void parse(const Snapshot& snapshot, std::span<Packet> packets, Worker& worker, Lane<V4>& v4, Lane<V6>& v6) {
   for (std::size_t i = 0; i < packets.size(); ++i) {
     if (i + kHeadersAhead < packets.size()) __builtin_prefetch(packets[i + kHeadersAhead].data);
     Packet& packet = packets[i];
     packet.service = kNone;
     packet.backend = kNone;
+    packet.follows = false;
     const Layer2 layer2 = parse_ethernet({packet.data, packet.length_bytes});
     packet.ip_offset = static_cast<std::uint8_t>(layer2.ip_offset);
     switch (layer2.next) {
-      case Layer2::Next::kIpv4: parse_into(snapshot, packet, i, layer2.ip_offset, v4); break;
-      case Layer2::Next::kIpv6: parse_into(snapshot, packet, i, layer2.ip_offset, v6); break;
+      case Layer2::Next::kIpv4: parse_into(snapshot, packet, i, layer2.ip_offset, worker, v4); break;
+      case Layer2::Next::kIpv6: parse_into(snapshot, packet, i, layer2.ip_offset, worker, v6); break;
       case Layer2::Next::kOther: packet.verdict = Verdict::kPassNotVip; break;
       case Layer2::Next::kTruncated: packet.verdict = Verdict::kDropTruncated; break;
     }
@@ -128,7 +172,8 @@ void find_slots(const Snapshot& snapshot, Lane<F>& lane) {
 template <class F>
 Verdict into_tunnel(const Tunnel& tunnel, std::uint32_t entropy, Worker& worker, Packet& packet) {
   const Verdict verdict = encapsulate<F>(tunnel, entropy, packet.ip_offset, packet);
-  if (verdict != Verdict::kDropTooBig) return verdict;
+  // No errors about errors, nor about later fragments: RFC 1812 section 4.3.2.7, RFC 4443 section 2.4 (e).
+  if (verdict != Verdict::kDropTooBig || packet.follows) return verdict;
   return reply_too_big<F>(packet.ip_offset, tunnel.inner_max_bytes, worker.now_ms, worker.state.too_big, packet);
 }
 
@@ -178,7 +223,7 @@ void process_lane(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& 
 void process_at_most_a_burst(const Snapshot& snapshot, std::span<Packet> packets, Worker& worker, Counters& counters) {
   Lane<V4> v4;
   Lane<V6> v6;
-  parse(snapshot, packets, v4, v6);
+  parse(snapshot, packets, worker, v4, v6);
   process_lane(snapshot, packets, v4, worker);
   process_lane(snapshot, packets, v6, worker);
   counters.count(packets);

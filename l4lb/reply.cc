@@ -95,6 +95,18 @@ std::uint32_t total_bytes_of(const std::byte* ip) {
   }
 }
 
+// The checksum of a message after one of its words has changed: RFC 1624 equation 3, so that a wrong checksum stays
+// wrong, and the receiver sees it. Its one blind spot: 0 may stand for a sum of all ones, as it should, or for a
+// message of nothing but zeros, whose checksum is 0xffff. Then the message is looked at.
+be16 checksum_after(be16 before, std::uint16_t old_word, std::uint16_t new_word, std::span<const std::byte> message) {
+  const auto inverted = [](std::uint16_t word) { return std::uint32_t{static_cast<std::uint16_t>(~word)}; };
+  const be16 after = checksum(inverted(before.host()) + inverted(old_word) + new_word);
+  if (after != be16(0)) return after;
+  const bool zeros = std::ranges::all_of(message.first(2), [](std::byte b) { return b == std::byte{0}; }) &&
+                     std::ranges::all_of(message.subspan(4), [](std::byte b) { return b == std::byte{0}; });
+  return zeros ? be16(0xffff) : after;
+}
+
 }  // namespace
 
 template <class F>
@@ -126,6 +138,39 @@ Verdict reply_too_big(std::uint32_t ip_offset, std::uint16_t fits_bytes, std::ui
   return Verdict::kReplyTooBig;
 }
 
+template <class F>
+Verdict reply_echo(std::uint32_t ip_offset, std::uint32_t icmp_at, std::uint32_t end, std::uint32_t now_ms,
+                   TokenBucket& bucket, Packet& packet) {
+  using Header = typename F::Header;
+  constexpr bool kV4 = F::kFamily == Family::kV4;
+  std::byte* const ip = packet.data + ip_offset;
+  const typename F::Address sender = View<Header>(ip)[&Header::source];
+  const typename F::Address vip = View<Header>(ip)[&Header::destination];
+  if (icmp_at != ip_offset + sizeof(Header)) return Verdict::kDropIcmp;
+  if (is_group(packet.data) || !answerable(sender)) return Verdict::kDropIcmp;
+  if (!bucket.take(now_ms)) return Verdict::kDropReplyLimit;
+
+  turn_round(ip_offset, 0, packet);
+  Edit<Header>(ip).set(&Header::source, vip).set(&Header::destination, sender);
+  if constexpr (kV4) {
+    Edit<Header>(ip).set(&Header::ttl, kReplyTtl).set(&Header::checksum, be16(0));
+    Edit<Header>(ip).set(&Header::checksum, checksum(sum_words({ip, sizeof(Header)})));
+  } else {
+    Edit<Header>(ip).set(&Header::hop_limit, kReplyTtl);
+  }
+  std::byte* const icmp = packet.data + icmp_at;
+  const std::uint8_t request = View<wire::Icmp>(icmp)[&wire::Icmp::type];
+  const std::uint8_t reply = kV4 ? 0 : 129;
+  Edit<wire::Icmp> message(icmp);
+  message.set(&wire::Icmp::type, reply);
+  message.set(&wire::Icmp::checksum,
+              checksum_after(View<wire::Icmp>(icmp)[&wire::Icmp::checksum], static_cast<std::uint16_t>(request << 8U),
+                             static_cast<std::uint16_t>(reply << 8U), {icmp, end - icmp_at}));
+  return Verdict::kReplyEcho;
+}
+
+template Verdict reply_echo<V4>(std::uint32_t, std::uint32_t, std::uint32_t, std::uint32_t, TokenBucket&, Packet&);
+template Verdict reply_echo<V6>(std::uint32_t, std::uint32_t, std::uint32_t, std::uint32_t, TokenBucket&, Packet&);
 template Verdict reply_too_big<V4>(std::uint32_t, std::uint16_t, std::uint32_t, TokenBucket&, Packet&);
 template Verdict reply_too_big<V6>(std::uint32_t, std::uint16_t, std::uint32_t, TokenBucket&, Packet&);
 

@@ -4,7 +4,7 @@
 // sender knows and what the PoP may send from.
 //
 // RFC 792 and 1191 ("fragmentation needed"), 1812 section 4.3.2 (to whom no error is sent, how much is quoted),
-// 4443 ("packet too big").
+// 4443 ("packet too big", echo), 1624 (a checksum after a change).
 #pragma once
 
 #include <cstdint>
@@ -24,5 +24,14 @@ namespace anypop::l4lb {
 template <class F>
 Verdict reply_too_big(std::uint32_t ip_offset, std::uint16_t fits_bytes, std::uint32_t now_ms, TokenBucket& bucket,
                       Packet& packet);
+
+// The echo request has become its reply: addresses turned round, a fresh TTL, the rest as it was. kReplyEcho; or, and
+// then the packet is as it was:
+//   kDropIcmp        its sender cannot be answered, or there are IPv4 options or IPv6 extension headers before it
+//   kDropReplyLimit  there have been too many of late
+// `icmp_at` is where the ICMP header begins in the frame, `end` where the IP packet ends.
+template <class F>
+Verdict reply_echo(std::uint32_t ip_offset, std::uint32_t icmp_at, std::uint32_t end, std::uint32_t now_ms,
+                   TokenBucket& bucket, Packet& packet);
 
 }  // namespace anypop::l4lb

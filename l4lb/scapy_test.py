@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP
-from scapy.layers.inet6 import ICMPv6PacketTooBig, IPv6
+from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6PacketTooBig, IPv6
 from scapy.layers.l2 import GRE, Ether
 from scapy.utils import rdpcap
 
@@ -124,3 +124,22 @@ def test_every_too_big_error(pairs):
         assert len(bytes(error)) == min(most, len(bytes(error)) - len(quoted) + len(bare(packet)))
         assert quoted == bare(packet)[:len(quoted)]
     assert min(seen.values()) > 5, seen
+
+
+def test_every_echo_reply(pairs):
+    seen = {IP: 0, IPv6: 0}
+    for before, after, verdict in pairs:
+        if verdict != "reply_echo":
+            continue
+        request, reply = ip_layer(before), ip_layer(after)
+        seen[type(reply)] += 1
+        assert (after[Ether].src, after[Ether].dst) == (before[Ether].dst, before[Ether].src)
+        assert (reply.src, reply.dst) == (request.dst, request.src)
+        layer, field, kind = ((ICMP, "chksum", 0) if isinstance(reply, IP) else (ICMPv6EchoReply, "cksum", 129))
+        assert reply[layer].type == kind
+        packet = type(reply)(bare(reply))
+        fields = [(layer, field)] + ([(IP, "chksum")] if isinstance(reply, IP) else [])
+        assert rebuilt(packet, *fields) == bytes(packet)
+        start = 24 if isinstance(reply, IP) else 44
+        assert bare(reply)[start:] == bare(request)[start:]
+    assert min(seen.values()) >= 4, seen

@@ -19,11 +19,14 @@ ServiceTable<F>::ServiceTable(std::span<const Item> items) {
 
 template <class F>
 bool ServiceTable<F>::fill(std::span<const Item> items, unsigned bits, std::uint64_t seed) {
+  vips_ = 0;
   bits_ = bits;
   seed_ = seed;
   entries_.assign((std::size_t{1} << bits) + kMaxProbes - 1, Entry{});
   for (const Item& item : items) {
-    if (!insert(item.key, item.service) || !insert(vip_key(item.key.vip), kNoService)) return false;
+    if (!insert(item.key, item.service)) return false;
+    if (has_vip(item.key.vip)) continue;
+    if (!insert(vip_key(item.key.vip), static_cast<std::uint16_t>(vips_++))) return false;
   }
   return true;
 }

@@ -47,6 +47,13 @@ class ServiceTable {
   }
   static constexpr std::uint16_t kNoService = 0xffff;
 
+  // A VIP's number, below vips(). Precondition: has_vip(vip).
+  std::uint16_t vip_index(const typename F::Address& vip) const {
+    const ServiceKey<F> key = vip_key(vip);
+    return find_entry(home(key), key)->service;
+  }
+  std::size_t vips() const { return vips_; }
+
   // Does any service have this address?
   bool has_vip(const typename F::Address& vip) const {
     const ServiceKey<F> key = vip_key(vip);
@@ -61,7 +68,7 @@ class ServiceTable {
     bool used;
   };
 
-  // A VIP by itself is entered under protocol 0, which no service has.
+  // A VIP by itself is entered under protocol 0, which no service has, with its number for a service.
   static ServiceKey<F> vip_key(const typename F::Address& vip) {
     return {.vip = vip, .port = wire::be16(0), .protocol = wire::IpProtocol::kHopByHop};
   }
@@ -76,6 +83,7 @@ class ServiceTable {
   bool insert(const ServiceKey<F>& key, std::uint16_t service);
   bool fill(std::span<const Item> items, unsigned bits, std::uint64_t seed);
 
+  std::size_t vips_ = 0;
   unsigned bits_ = 0;
   std::uint64_t seed_ = 0;
   std::vector<Entry> entries_;  // 2^bits homes and kMaxProbes - 1 more, so that probing needs no wrapping

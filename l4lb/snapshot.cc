@@ -55,6 +55,14 @@ BackendEntry make_backend(std::size_t index, bool tunneled, const BackendState& 
   return entry;
 }
 
+void mark_serving(const ServiceConfig& service, Snapshot& snapshot) {
+  if (service.vip.family() == Family::kV4) {
+    snapshot.serving_v4[snapshot.services_v4.vip_index(to_wire<V4>(service.vip))] = true;
+  } else {
+    snapshot.serving_v6[snapshot.services_v6.vip_index(to_wire<V6>(service.vip))] = true;
+  }
+}
+
 }  // namespace
 
 struct SnapshotBuilder::Impl {
@@ -63,17 +71,20 @@ struct SnapshotBuilder::Impl {
   FlowHash hash;
   ServiceTable<V4> services_v4;
   ServiceTable<V6> services_v6;
+  EngineConfig engine;
   Tables tables;  // of the newest snapshot
 
   std::shared_ptr<const MaglevTable> table_for(const ServiceConfig& service, const std::vector<BackendState>& states,
                                                Tables& used);
 };
 
-SnapshotBuilder::SnapshotBuilder(std::vector<ServiceConfig> services, std::array<std::uint8_t, 16> hash_key)
+SnapshotBuilder::SnapshotBuilder(std::vector<ServiceConfig> services, std::array<std::uint8_t, 16> hash_key,
+                                 EngineConfig engine)
     : impl_(new Impl{.services = {},
                      .hash = FlowHash(hash_key),
                      .services_v4 = make_service_table<V4>(services),
                      .services_v6 = make_service_table<V6>(services),
+                     .engine = engine,
                      .tables = {}}) {
   impl_->services = std::move(services);
 }
@@ -108,12 +119,16 @@ std::shared_ptr<const Snapshot> SnapshotBuilder::build(const SnapshotInput& inpu
                                                   .services = {},
                                                   .backends = {},
                                                   .tunnels = {},
+                                                  .engine = impl_->engine,
+                                                  .serving_v4 = std::vector<bool>(impl_->services_v4.vips()),
+                                                  .serving_v6 = std::vector<bool>(impl_->services_v6.vips()),
                                                   .generation = input.generation,
                                                   .tables = {}});
   for (std::size_t i = 0; i < impl_->services.size(); ++i) {
     auto table = impl_->table_for(impl_->services[i], input.backends[i], used);
     ServiceEntry entry{.first_backend = static_cast<std::uint32_t>(snapshot->backends.size())};
     if (table != nullptr) {
+      mark_serving(impl_->services[i], *snapshot);
       entry.slots = table->slots.data();
       entry.slot_count = static_cast<std::uint32_t>(table->slots.size());
     }

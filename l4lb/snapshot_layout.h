@@ -44,6 +44,12 @@ class Snapshot {
     if constexpr (F::kFamily == Family::kV4) return services_v4;
     if constexpr (F::kFamily == Family::kV6) return services_v6;
   }
+  // Has a service of this VIP a healthy backend? Precondition: services_of<F>().has_vip(vip).
+  template <class F>
+  bool serves(const typename F::Address& vip) const {
+    const auto& serving = F::kFamily == Family::kV4 ? serving_v4 : serving_v6;
+    return serving[services_of<F>().vip_index(vip)];
+  }
 
   FlowHash hash;
   ServiceTable<V4> services_v4;
@@ -51,6 +57,9 @@ class Snapshot {
   std::vector<ServiceEntry> services;  // in the order of the configuration
   std::vector<BackendEntry> backends;  // service by service
   std::vector<Tunnel> tunnels;         // one for each of `backends`; of shape kDirect where none is needed
+  EngineConfig engine;
+  std::vector<bool> serving_v4;  // by VIP, as ServiceTable::vip_index() numbers them
+  std::vector<bool> serving_v6;
   std::uint64_t generation = 0;
   std::vector<std::shared_ptr<const MaglevTable>> tables;  // by service; keeps ServiceEntry::slots alive
 };

@@ -132,6 +132,18 @@ absl::Status parse_hash_key(const std::string& found, std::array<std::uint8_t, 1
   return absl::OkStatus();
 }
 
+void read_engine(YamlMap& map, EngineConfig& engine) {
+  auto answer_echo = static_cast<std::size_t>(engine.answer_echo);
+  map.choice("answer_echo", {"always", "while_serving", "never"}, answer_echo);
+  engine.answer_echo = static_cast<AnswerEcho>(answer_echo);
+  auto fragments = static_cast<std::size_t>(engine.fragments);
+  map.choice("fragments", {"follow", "drop"}, fragments);
+  engine.fragments = static_cast<FragmentPolicy>(fragments);
+  map.number("fragment_records", engine.fragment_records, 4U, 16'777'216U);
+  map.number("echo_per_second", engine.echo_per_second, 0U, 1'000'000U);
+  map.number("too_big_per_second", engine.too_big_per_second, 0U, 1'000'000U);
+}
+
 void read_dataplane(YamlMap& map, DataplaneConfig& dataplane, ConfigMarks& marks) {
   map.list(
       "ports",
@@ -156,7 +168,7 @@ void read_dataplane(YamlMap& map, DataplaneConfig& dataplane, ConfigMarks& marks
   map.flag("hugepages", dataplane.hugepages);
   map.number("memory_mb", dataplane.memory_mb, 32U, 1'048'576U);
   map.number("packet_buffers", dataplane.packet_buffers, 1024U, 16'777'216U);
-  map.number("too_big_per_second", dataplane.engine.too_big_per_second, 0U, 1'000'000U);
+  read_engine(map, dataplane.engine);
   map.value(
       "hash_key", [&](const std::string& found) { return parse_hash_key(found, dataplane.hash_key); }, true);
 }

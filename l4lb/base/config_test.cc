@@ -57,13 +57,15 @@ TEST(Config, ReadsEveryKeyAndFillsInWhatMayBeLeftOut) {
   EXPECT_EQ(config->find_service("none"), nullptr);
 }
 
-TEST(Config, ReadsTunnels) {
+TEST(Config, ReadsTunnelsAndChoicesOfTheEngine) {
   const auto config = parse(absl::StrReplaceAll(
       kGood, {{"    port: 80",
                "    port: 80\n    forwarding: gue\n    tunnel_source: [172.16.0.0/16, \"2001:db8:f::1\"]\n"
                "    tunnel_mtu: 9000\n    gue_port: 16080\n    gue_zero_checksum: true"},
               {"address: 10.0.0.2", "address: \"2001:db8::2\""},
-              {"  hash_key", "  too_big_per_second: 7\n  hash_key"}}));
+              {"  hash_key",
+               "  too_big_per_second: 7\n  answer_echo: never\n  echo_per_second: 8\n  fragments: drop\n"
+               "  fragment_records: 16\n  hash_key"}}));
   ASSERT_TRUE(config.ok()) << config.status();
   const ServiceConfig& web = *config->find_service("web4");
   EXPECT_EQ(web.forwarding, Forwarding::kGue);
@@ -72,7 +74,11 @@ TEST(Config, ReadsTunnels) {
   EXPECT_EQ(web.tunnel.mtu_bytes, 9000);
   EXPECT_EQ(web.tunnel.gue_port, 16080);
   EXPECT_TRUE(web.tunnel.gue_zero_checksum);
-  EXPECT_EQ(config->dataplane.engine.too_big_per_second, 7);
+  EXPECT_EQ(config->dataplane.engine, (EngineConfig{.answer_echo = AnswerEcho::kNever,
+                                                    .fragments = FragmentPolicy::kDrop,
+                                                    .fragment_records = 16,
+                                                    .echo_per_second = 8,
+                                                    .too_big_per_second = 7}));
 }
 
 TEST(Config, TheShippedExampleIsGood) {

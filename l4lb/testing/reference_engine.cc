@@ -16,6 +16,7 @@ struct ReferenceEngine::Flow {
   unsigned source_port = 0;
   unsigned destination_port = 0;
   unsigned protocol = 0;
+  bool follows = false;  // a later fragment or an ICMP error
 };
 
 namespace {
@@ -28,8 +29,14 @@ Bytes part(const Bytes& bytes, std::size_t at, std::size_t count) {
 }
 Bytes behind(const Bytes& bytes, std::size_t at) { return part(bytes, at, bytes.size() - at); }
 
+struct FragmentOf {
+  bool is = false;
+  bool later = false;
+  unsigned id = 0;
+};
+
 // Strips extension headers from the front of `payload`. What stops it, or kForward.
-Verdict strip_extensions(Bytes& payload, unsigned& protocol) {
+Verdict strip_extensions(Bytes& payload, unsigned& protocol, FragmentOf& fragment) {
   int stripped = 0;
   bool first = true;
   while (protocol == 43 || protocol == 44 || protocol == 60 || (protocol == 0 && first)) {
@@ -39,7 +46,8 @@ Verdict strip_extensions(Bytes& payload, unsigned& protocol) {
     if (protocol == 44) {
       const unsigned field = u16(payload, 2);
       const bool more = field % 2 == 1;
-      if (field / 8 != 0 || more) return Verdict::kDropFragment;
+      if (field / 8 != 0 || more) fragment = {true, field / 8 != 0, u16(payload, 4) * 65536U + u16(payload, 6)};
+      if (fragment.later) return Verdict::kForward;
     } else {
       bytes = 8 + std::size_t{8} * payload[1];
     }
@@ -54,8 +62,8 @@ Verdict strip_extensions(Bytes& payload, unsigned& protocol) {
 
 }  // namespace
 
-ReferenceEngine::ReferenceEngine(std::vector<ServiceConfig> services, const Key& key)
-    : services_(std::move(services)), key_(key) {}
+ReferenceEngine::ReferenceEngine(std::vector<ServiceConfig> services, const Key& key, EngineConfig config)
+    : config_(config), services_(std::move(services)), key_(key) {}
 
 void ReferenceEngine::update(const l4lb::SnapshotInput& input) {
   input_ = input;
@@ -77,7 +85,9 @@ bool ReferenceEngine::is_vip(const Bytes& address) const {
                      [&](const ServiceConfig& service) { return std::ranges::equal(service.vip.bytes(), address); });
 }
 
-ReferenceEngine::Outcome ReferenceEngine::process(const Frame& frame) const {
+ReferenceEngine::Outcome ReferenceEngine::process(const Frame& frame, std::uint32_t now_ms) {
+  if (now_ms - now_ms_ > 5000) firsts_.clear();
+  now_ms_ = now_ms;
   Bytes bytes;
   for (const std::byte b : frame) bytes.push_back(std::to_integer<std::uint8_t>(b));
   if (bytes.size() < 14) return {.verdict = Verdict::kDropTruncated, .frame = frame};
@@ -91,7 +101,7 @@ ReferenceEngine::Outcome ReferenceEngine::process(const Frame& frame) const {
   return process_ip(behind(bytes, type_at + 2), type == 0x0800, frame);
 }
 
-ReferenceEngine::Outcome ReferenceEngine::process_ip(const Bytes& packet, bool v4, Frame frame) const {
+ReferenceEngine::Outcome ReferenceEngine::process_ip(const Bytes& packet, bool v4, Frame frame) {
   const auto stop = [&](Verdict verdict) { return Outcome{.verdict = verdict, .frame = frame}; };
   if (packet.size() < (v4 ? 20 : 40)) return stop(Verdict::kDropTruncated);
   if (packet[0] / 16 != (v4 ? 4 : 6)) return stop(Verdict::kDropMalformed);
@@ -100,26 +110,102 @@ ReferenceEngine::Outcome ReferenceEngine::process_ip(const Bytes& packet, bool v
   if (!is_vip(flow.destination)) return stop(Verdict::kPassNotVip);
 
   Bytes payload;
+  FragmentOf fragment;
   Place place{.ip_at = frame.size() - packet.size(), .ip_bytes = v4 ? u16(packet, 2) : 40U + u16(packet, 4)};
   if (v4) {
     const std::size_t header = packet[0] % 16U * 4U;
     const std::size_t total = u16(packet, 2);
     if (header < 20 || total < header) return stop(Verdict::kDropMalformed);
     if (total > packet.size()) return stop(Verdict::kDropTruncated);
-    if (u16(packet, 6) % 0x4000 != 0) return stop(Verdict::kDropFragment);
+    const unsigned field = u16(packet, 6) % 0x4000;
+    fragment = {field != 0, field % 0x2000 != 0, u16(packet, 4)};
     flow.protocol = packet[9];
     payload = part(packet, header, total - header);
   } else {
     if (u16(packet, 4) > packet.size() - 40) return stop(Verdict::kDropTruncated);
     flow.protocol = packet[6];
     payload = part(packet, 40, u16(packet, 4));
-    const Verdict stripped = strip_extensions(payload, flow.protocol);
+    const Verdict stripped = strip_extensions(payload, flow.protocol, fragment);
     if (stripped != Verdict::kForward) return stop(stripped);
   }
-  if (flow.protocol != 6 && flow.protocol != 17) return stop(Verdict::kDropUnsupported);
+  if (fragment.later) {
+    const Verdict followed = follow_fragment(fragment.id, true, flow);
+    return followed == Verdict::kForward ? forward(flow, place, std::move(frame)) : stop(followed);
+  }
+  const bool is_icmp = flow.protocol == (v4 ? 1 : 58);
+  if (flow.protocol != 6 && flow.protocol != 17 && !is_icmp) return stop(Verdict::kDropUnsupported);
   if (payload.size() < (flow.protocol == 6 ? 20 : 8)) return stop(Verdict::kDropTruncated);
+  if (is_icmp && fragment.is) return stop(Verdict::kDropFragment);
+  if (is_icmp) return icmp(payload, flow, place, std::move(frame));
   flow.source_port = u16(payload, 0);
   flow.destination_port = u16(payload, 2);
+  if (fragment.is) {
+    const Verdict followed = follow_fragment(fragment.id, false, flow);
+    if (followed != Verdict::kForward) return stop(followed);
+  }
+  return forward(flow, place, std::move(frame));
+}
+
+// What a first fragment says, and what a later one finds.
+Verdict ReferenceEngine::follow_fragment(unsigned id, bool later, Flow& flow) {
+  if (config_.fragments == FragmentPolicy::kDrop) return Verdict::kDropFragment;
+  const bool v4 = flow.source.size() == 4;
+  const auto key = std::make_tuple(flow.source, flow.destination, id, v4 ? flow.protocol : 0U);
+  if (!later) {
+    firsts_[key] = {flow.source_port, flow.destination_port, flow.protocol, now_ms_};
+    return Verdict::kForward;
+  }
+  const auto first = firsts_.find(key);
+  if (first == firsts_.end() || now_ms_ - first->second.seen_ms > 5000) return Verdict::kDropFragmentOrphan;
+  flow.source_port = first->second.source_port;
+  flow.destination_port = first->second.destination_port;
+  flow.protocol = first->second.protocol;
+  flow.follows = true;
+  return Verdict::kForward;
+}
+
+bool ReferenceEngine::serves(const Bytes& vip) const {
+  for (std::size_t i = 0; i < services_.size(); ++i) {
+    if (std::ranges::equal(services_[i].vip.bytes(), vip) && !tables_[i].empty()) return true;
+  }
+  return false;
+}
+
+ReferenceEngine::Outcome ReferenceEngine::icmp(const Bytes& message, Flow flow, const Place& place, Frame frame) const {
+  const auto stop = [&](Verdict verdict) { return Outcome{.verdict = verdict, .frame = frame}; };
+  const bool v4 = flow.source.size() == 4;
+  const unsigned type = message[0];
+  if (type == (v4 ? 8 : 128)) {
+    const bool answer = config_.answer_echo == AnswerEcho::kAlways ||
+                        (config_.answer_echo == AnswerEcho::kWhileServing && serves(flow.destination));
+    if (!answer || place.ip_bytes != (v4 ? 20U : 40U) + message.size() || !may_answer(frame, flow.source)) {
+      return stop(Verdict::kDropIcmp);
+    }
+    return {.verdict = Verdict::kReplyEcho, .frame = reference_echo(frame, place.ip_at, place.ip_bytes)};
+  }
+  if (v4 ? type != 3 && type != 11 && type != 12 : type < 1 || type > 4) return stop(Verdict::kDropIcmp);
+  Bytes quoted = behind(message, 8);
+  if (quoted.size() < (v4 ? 20 : 40) || quoted[0] / 16 != (v4 ? 4 : 6)) return stop(Verdict::kDropIcmp);
+  const Bytes source = v4 ? part(quoted, 12, 4) : part(quoted, 8, 16);
+  flow.source = v4 ? part(quoted, 16, 4) : part(quoted, 24, 16);
+  if (source != flow.destination) return stop(Verdict::kDropIcmp);
+  if (v4) {
+    const std::size_t header = quoted[0] % 16U * 4U;
+    if (header < 20 || u16(quoted, 6) % 0x2000 != 0 || quoted.size() < header) return stop(Verdict::kDropIcmp);
+    flow.protocol = quoted[9];
+    quoted = behind(quoted, header);
+  } else {
+    FragmentOf fragment;
+    flow.protocol = quoted[6];
+    quoted = behind(quoted, 40);
+    if (strip_extensions(quoted, flow.protocol, fragment) != Verdict::kForward || fragment.later) {
+      return stop(Verdict::kDropIcmp);
+    }
+  }
+  if ((flow.protocol != 6 && flow.protocol != 17) || quoted.size() < 4) return stop(Verdict::kDropIcmp);
+  flow.source_port = u16(quoted, 2);
+  flow.destination_port = u16(quoted, 0);
+  flow.follows = true;
   return forward(flow, place, std::move(frame));
 }
 
@@ -142,11 +228,11 @@ ReferenceEngine::Outcome ReferenceEngine::forward(const Flow& flow, const Place&
   const l4lb::BackendState& state = input_.backends[*outcome.service][*outcome.backend];
   outcome.verdict = Verdict::kDropNextHopUnresolved;
   if (!state.next_hop_mac) return outcome;
-  send(place, hash, outcome);
+  send(flow, place, hash, outcome);
   return outcome;
 }
 
-void ReferenceEngine::send(const Place& place, std::uint64_t hash, Outcome& outcome) const {
+void ReferenceEngine::send(const Flow& flow, const Place& place, std::uint64_t hash, Outcome& outcome) const {
   const ServiceConfig& service = services_[*outcome.service];
   outcome.verdict = Verdict::kForward;
   if (service.forwarding != Forwarding::kL2) {
@@ -158,6 +244,10 @@ void ReferenceEngine::send(const Place& place, std::uint64_t hash, Outcome& outc
     const TunnelResult result =
         reference_tunnel(service, service.backends[*outcome.backend].address, input_.mtu_bytes, hash, ethernet, inner);
     outcome.verdict = result.verdict;
+    if (flow.follows && result.verdict == Verdict::kReplyTooBig) {
+      outcome.verdict = Verdict::kDropTooBig;
+      return;
+    }
     outcome.frame = result.verdict == Verdict::kDropTooBig ? outcome.frame : result.frame;
     if (result.verdict != Verdict::kForward) return;
   }

@@ -66,13 +66,6 @@ std::uint16_t v6_checksum(const Bytes& source, const Bytes& destination, unsigne
   return checksum_of(all);
 }
 
-bool may_answer(const Frame& ethernet, const Bytes& source) {
-  if ((std::to_integer<unsigned>(ethernet[0]) & 1U) != 0) return false;
-  if (source.size() == 4) return source[0] != 0 && source[0] != 127 && source[0] < 224;
-  const bool mostly_zero = std::all_of(source.begin(), source.end() - 1, [](std::uint8_t byte) { return byte == 0; });
-  return source[0] != 255 && !(mostly_zero && source[15] < 2);
-}
-
 TunnelResult too_big(const Frame& ethernet, const Bytes& inner, unsigned fits) {
   const bool v4 = inner[0] / 16 == 4;
   const Bytes sender = v4 ? part(inner, 12, 4) : part(inner, 8, 16);
@@ -92,6 +85,48 @@ TunnelResult too_big(const Frame& ethernet, const Bytes& inner, unsigned fits) {
 }
 
 }  // namespace
+
+bool may_answer(const Frame& ethernet, const Bytes& source) {
+  if ((std::to_integer<unsigned>(ethernet[0]) & 1U) != 0) return false;
+  if (source.size() == 4) return source[0] != 0 && source[0] != 127 && source[0] < 224;
+  const bool mostly_zero = std::all_of(source.begin(), source.end() - 1, [](std::uint8_t byte) { return byte == 0; });
+  return source[0] != 255 && !(mostly_zero && source[15] < 2);
+}
+
+Frame reference_echo(Frame frame, std::size_t ip_at, std::size_t ip_bytes) {
+  std::swap_ranges(frame.begin(), frame.begin() + 6, frame.begin() + 6);
+  Bytes packet;
+  for (std::size_t i = 0; i < ip_bytes; ++i) packet.push_back(std::to_integer<std::uint8_t>(frame.at(ip_at + i)));
+  const bool v4 = packet[0] / 16 == 4;
+  const std::size_t header = v4 ? 20 : 40;
+  Bytes old = part(packet, header, ip_bytes - header);
+  const Bytes sender = v4 ? part(packet, 12, 4) : part(packet, 8, 16);
+  const Bytes vip = v4 ? part(packet, 16, 4) : part(packet, 24, 16);
+  // A wrong checksum must stay wrong, by the same difference.
+  const auto right = [&](Bytes message) {
+    set16(message, 2, 0);
+    return v4 ? checksum_of(message) : v6_checksum(vip, sender, 58, message);
+  };
+  const unsigned found = old[2] * 256U + old[3];
+  const unsigned off = (found + 0xffffU - right(old)) % 0xffffU;
+  Bytes reply = old;
+  reply[0] = v4 ? 0 : 129;
+  unsigned sum = right(reply);
+  if (off != 0) sum = (sum + off) % 0xffffU;
+  set16(reply, 2, sum);
+
+  packet = part(packet, 0, header);
+  for (std::size_t i = 0; i < sender.size(); ++i) {
+    packet[(v4 ? 12 : 8) + i] = vip[i];
+    packet[(v4 ? 16 : 24) + i] = sender[i];
+  }
+  packet[v4 ? 8 : 7] = 64;
+  if (v4) set16(packet, 10, 0);
+  if (v4) set16(packet, 10, checksum_of(packet));
+  put(packet, reply);
+  for (std::size_t i = 0; i < ip_bytes; ++i) frame[ip_at + i] = std::byte{packet[i]};
+  return frame;
+}
 
 OuterVariation outer_variation(std::uint64_t hash, const IpPrefix& sources) {
   const bool v4 = sources.family() == Family::kV4;

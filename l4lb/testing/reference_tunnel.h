@@ -21,4 +21,10 @@ struct TunnelResult {
 TunnelResult reference_tunnel(const ServiceConfig& service, const IpAddress& backend, unsigned mtu, std::uint64_t hash,
                               const Frame& ethernet, const Bytes& inner);
 
+// May its sender get an answer? `frame` begins with the Ethernet header.
+bool may_answer(const Frame& frame, const Bytes& source);
+
+// The reply to the echo request in the frame, with all checksums computed anew: of a request with a good one.
+Frame reference_echo(Frame frame, std::size_t ip_at, std::size_t ip_bytes);
+
 }  // namespace anypop::l4lb_testing

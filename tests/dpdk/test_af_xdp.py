@@ -51,10 +51,14 @@ def test_clients_reach_both_backends_and_the_kernel_keeps_the_rest(network, bala
     assert port["rx_packets"] == port["tx_packets"] == verdicts["forward"]
 
 
-def test_only_tcp_and_udp_to_a_vip_are_served_and_drops_have_names(network, balancer):
+def test_a_ping_is_answered_as_long_as_a_backend_is_healthy(network, balancer):
     dataplane = balancer()
+    for vip in (VIP4, VIP6):
+        assert network.ping("client", vip), vip
+    assert dataplane.verdicts()["reply_echo"] == 2
+    dataplane.put_health(*[(s["name"], b, False) for s in SERVICES for b in ("b1", "b2")])
     assert not network.ping("client", VIP4)
-    wait_for("the ping was counted", lambda: dataplane.verdicts()["drop_unsupported"] > 0)
+    wait_for("the ping was counted", lambda: dataplane.verdicts()["drop_icmp"] > 0)
 
 
 def test_tunnels_have_room_for_the_outer_header(tmp_path, network, start):

@@ -2,7 +2,7 @@
 """Frames from a capture through the whole program into a capture: rewritten to the right backend, and counted."""
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6PacketTooBig, IPv6
-from scapy.layers.l2 import ARP, Ether
+from scapy.layers.l2 import ARP, GRE, Ether
 from scapy.utils import rdpcap, wrpcap
 
 from support import VIP4, VIP6, backend, configuration, service, wait_for
@@ -49,8 +49,9 @@ def test_frames_leave_for_their_backend_and_every_packet_is_counted(tmp_path, st
     others = {
         "pass_not_vip": [ethernet() / ARP(), ethernet() / IP(dst="198.51.100.2") / TCP(dport=80)],
         "drop_no_service": [ethernet() / v4 / TCP(dport=81), ethernet() / v4 / UDP(dport=80)] * 2,
-        "drop_unsupported": [ethernet() / v4 / ICMP()],
-        "drop_fragment": [ethernet() / IP(src="203.0.113.1", dst=VIP4, flags="MF") / UDP(dport=53) / (b"x" * 64)],
+        "drop_unsupported": [ethernet() / v4 / GRE()],
+        "drop_icmp": [ethernet() / v4 / ICMP(type="timestamp-request")],
+        "drop_fragment_orphan": [ethernet() / IP(src="203.0.113.1", dst=VIP4, proto=17, frag=9) / (b"x" * 64)],
         "drop_truncated": [Ether(bytes(ethernet() / v4 / TCP(dport=80))[:36])],
     }
     dropped = [packet for packets in others.values() for packet in packets]

@@ -29,6 +29,8 @@ struct Packet {
   std::uint32_t headroom_bytes = 0;           // in and out: before `data`; kHeadroomBytes are always enough
   Verdict verdict = Verdict::kDropTruncated;  // out
   std::uint8_t ip_offset = 0;                 // out: of the IP header in the frame as it came, once known
+  bool follows = false;                       // out: belongs to a flow by what another packet says: a later fragment,
+                                              // or an ICMP error
   std::uint16_t service = kNone;              // out: index in the configuration, once known
   std::uint16_t backend = kNone;              // out: index within the service, once known
 };

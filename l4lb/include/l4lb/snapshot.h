@@ -35,7 +35,7 @@ class Snapshot;
 // neighbour's new MAC costs no rebuild. Control thread only.
 class SnapshotBuilder {
  public:
-  SnapshotBuilder(std::vector<ServiceConfig> services, std::array<std::uint8_t, 16> hash_key);
+  SnapshotBuilder(std::vector<ServiceConfig> services, std::array<std::uint8_t, 16> hash_key, EngineConfig engine = {});
   ~SnapshotBuilder();
   SnapshotBuilder(SnapshotBuilder&&) noexcept;
   SnapshotBuilder& operator=(SnapshotBuilder&&) noexcept;

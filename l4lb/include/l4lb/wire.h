@@ -97,7 +97,9 @@ struct FlagsAndOffset {
   be16 raw;
   static constexpr std::uint16_t kDontFragment = 0x4000;
   static constexpr std::uint16_t kMoreFragmentsOrOffset = 0x3fff;
+  static constexpr std::uint16_t kOffset = 0x1fff;
   bool is_fragment() const { return (raw.host() & kMoreFragmentsOrOffset) != 0; }
+  bool is_later_fragment() const { return (raw.host() & kOffset) != 0; }
 };
 
 struct Ipv4 {
@@ -147,6 +149,8 @@ struct OffsetAndMore {
   static constexpr std::uint16_t kBits = 0xfff9;
   // Neither offset nor more to come: a whole packet that carries a fragment header (RFC 6946).
   bool is_atomic() const { return (raw.host() & kBits) == 0; }
+  static constexpr std::uint16_t kOffset = 0xfff8;
+  bool is_later_fragment() const { return (raw.host() & kOffset) != 0; }
 };
 
 struct Ipv6Fragment {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a worker remembers from burst to burst, beside its counters: how many ICMP answers it may still give. One per
-// worker, made once, shared with nobody; nothing in it grows.
+// What a worker remembers from burst to burst, beside its counters: fragments, and how many ICMP answers it may still
+// give. One per worker, made once, shared with nobody; nothing in it grows.
 #pragma once
 
 #include <cstdint>
 
 #include "base/config.h"
+#include "l4lb/fragment_table.h"
 
 namespace anypop::l4lb {
 
@@ -34,9 +35,12 @@ class TokenBucket {
 
 class WorkerState {
  public:
-  explicit WorkerState(const EngineConfig& config) : too_big(config.too_big_per_second) {}
+  explicit WorkerState(const EngineConfig& config)
+      : too_big(config.too_big_per_second), echo(config.echo_per_second), fragments(config.fragment_records) {}
 
   TokenBucket too_big;
+  TokenBucket echo;
+  FragmentTable fragments;
 };
 
 }  // namespace anypop::l4lb

@@ -95,8 +95,17 @@ struct PortConfig {
   friend bool operator==(const PortConfig&, const PortConfig&) = default;
 };
 
+// Is an echo request (ping) to a VIP answered? while_serving: if a service of the VIP has a healthy backend.
+enum class AnswerEcho : std::uint8_t { kAlways, kWhileServing, kNever };
+// follow: to the backend of the first fragment.
+enum class FragmentPolicy : std::uint8_t { kFollow, kDrop };
+
 // Choices of the packet engine that are no service's.
 struct EngineConfig {
+  AnswerEcho answer_echo = AnswerEcho::kWhileServing;
+  FragmentPolicy fragments = FragmentPolicy::kFollow;
+  unsigned fragment_records = 8192;    // fragmented packets that one worker remembers, 16 bytes each
+  unsigned echo_per_second = 1000;     // echo requests that one worker answers
   unsigned too_big_per_second = 1000;  // ICMP errors that one worker sends because a packet does not fit a tunnel
   friend bool operator==(const EngineConfig&, const EngineConfig&) = default;
 };

@@ -5,8 +5,10 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "base/config.h"
@@ -44,7 +46,7 @@ OuterVariation outer_variation(std::uint64_t hash, const IpPrefix& sources);
 // Rates are not limited here.
 class ReferenceEngine {
  public:
-  ReferenceEngine(std::vector<ServiceConfig> services, const Key& key);
+  ReferenceEngine(std::vector<ServiceConfig> services, const Key& key, EngineConfig config = {});
 
   // What SnapshotBuilder::build() does.
   void update(const l4lb::SnapshotInput& input);
@@ -55,7 +57,7 @@ class ReferenceEngine {
     std::optional<std::size_t> backend;
     Frame frame;  // afterwards
   };
-  Outcome process(const Frame& frame) const;
+  Outcome process(const Frame& frame, std::uint32_t now_ms);
 
  private:
   using Bytes = std::vector<std::uint8_t>;
@@ -66,11 +68,25 @@ class ReferenceEngine {
     std::size_t ip_bytes = 0;
   };
 
-  Outcome process_ip(const Bytes& packet, bool v4, Frame frame) const;
+  Outcome process_ip(const Bytes& packet, bool v4, Frame frame);
+  Outcome icmp(const Bytes& message, Flow flow, const Place& place, Frame frame) const;
+  l4lb::Verdict follow_fragment(unsigned id, bool later, Flow& flow);
+  bool serves(const Bytes& vip) const;
   Outcome forward(const Flow& flow, const Place& place, Frame frame) const;
-  void send(const Place& place, std::uint64_t hash, Outcome& outcome) const;
+  void send(const Flow& flow, const Place& place, std::uint64_t hash, Outcome& outcome) const;
   bool is_vip(const Bytes& address) const;
 
+  // First fragments, by source, destination, identification and (in IPv4) protocol.
+  struct First {
+    unsigned source_port = 0;
+    unsigned destination_port = 0;
+    unsigned protocol = 0;
+    std::uint32_t seen_ms = 0;
+  };
+  std::map<std::tuple<Bytes, Bytes, unsigned, unsigned>, First> firsts_;
+  std::uint32_t now_ms_ = 0;
+
+  EngineConfig config_;
   std::vector<ServiceConfig> services_;
   Key key_;
   l4lb::SnapshotInput input_;
