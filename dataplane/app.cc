@@ -28,9 +28,9 @@
 namespace anypop::dataplane {
 namespace {
 
-std::vector<IpAddress> all_vips(const PopConfig& config) {
-  std::vector<IpAddress> vips;
-  for (const ServiceConfig& service : config.services) vips.push_back(service.vip);
+std::vector<IpPrefix> all_vips(const PopConfig& config) {
+  std::vector<IpPrefix> vips;
+  for (const ServiceConfig& service : config.services) vips.push_back(service.vip_prefix());
   return vips;
 }
 

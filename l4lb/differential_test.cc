@@ -57,9 +57,29 @@ TunnelConfig random_tunnel(Random& random) {
           .gue_zero_checksum = random.one_in(2)};
 }
 
+// Ranges, any port, prefixes.
+void widen(Random& random, ServiceConfig& service) {
+  if (random.one_in(4))
+    service.last_port = static_cast<std::uint16_t>(std::min(service.port + random.below(400), 65535UL));
+  if (service.last_port == service.port) service.last_port = 0;
+  if (random.one_in(6)) service.port = 0, service.last_port = 65535;
+  if (!random.one_in(4)) return;
+  const bool v4 = service.vip.family() == Family::kV4;
+  service.vip_prefix_bits = (v4 ? 32U : 128U) - random.of<unsigned>({0, 1, 2, 8});
+  std::vector<std::uint8_t> bytes(service.vip.bytes().begin(), service.vip.bytes().end());
+  const unsigned cleared = (v4 ? 32U : 128U) - *service.vip_prefix_bits;
+  bytes.back() = static_cast<std::uint8_t>(bytes.back() >> cleared << cleared);
+  service.vip = IpAddress::from_bytes(bytes);
+}
+
+// What the configuration refuses.
+bool collide(const ServiceConfig& a, const ServiceConfig& b) {
+  return a.vip_prefix() == b.vip_prefix() && a.protocol == b.protocol && a.any_port() == b.any_port() &&
+         a.port <= b.end_port() && b.port <= a.end_port();
+}
+
 std::vector<ServiceConfig> random_services(Random& random) {
   std::vector<ServiceConfig> services;
-  std::vector<std::string> endpoints;
   for (std::uint64_t i = 0, count = random.below(20); i < count; ++i) {
     const Family family = random.one_in(2) ? Family::kV4 : Family::kV6;
     ServiceConfig service{.name = fmt::format("s{}", i),
@@ -67,10 +87,10 @@ std::vector<ServiceConfig> random_services(Random& random) {
                           .protocol = random.one_in(2) ? Protocol::kTcp : Protocol::kUdp,
                           .port = random_port(random)};
     service.table_size = random.of<unsigned>({7, 251, 1009});
-    const std::string endpoint =
-        fmt::format("{} {} {}", service.vip.to_string(), protocol_name(service.protocol), service.port);
-    if (std::ranges::find(endpoints, endpoint) != endpoints.end()) continue;
-    endpoints.push_back(endpoint);
+    widen(random, service);
+    if (std::ranges::any_of(services, [&](const ServiceConfig& other) { return collide(service, other); })) continue;
+    service.hash = random.one_in(2) ? HashBy::kFlow : static_cast<HashBy>(random.below(3));
+    service.network_bits = service.hash == HashBy::kSourceNetwork ? random.of<unsigned>({0, 31, 9}) : 0;
     service.forwarding = static_cast<Forwarding>(random.below(4));
     service.tunnel = random_tunnel(random);
     for (std::uint64_t j = 0, backends = 1 + random.below(7); j < backends; ++j) {
@@ -119,7 +139,9 @@ struct Target {
 Target random_target(Random& random, const std::vector<ServiceConfig>& services) {
   if (!services.empty() && !random.one_in(3)) {
     const ServiceConfig& service = random.of(services);
-    return {service.vip.to_string(), service.vip.family(), service.protocol, service.port};
+    const auto port = static_cast<std::uint16_t>(service.port + random.below(service.end_port() - service.port + 1U));
+    if (random.one_in(2)) return {service.vip.to_string(), service.vip.family(), service.protocol, port};
+    return {random_address(random, service.vip.family()), service.vip.family(), service.protocol, port};
   }
   const Family family = random.one_in(2) ? Family::kV4 : Family::kV6;
   return {random_address(random, family), family, random.one_in(2) ? Protocol::kTcp : Protocol::kUdp,

@@ -42,7 +42,7 @@ std::vector<Frame> random_flows_into_tunnels() {
   std::vector<Frame> frames;
   std::mt19937 random(1);
   for (const char* vip : {"198.51.100.1", "2001:db8:53::1"}) {
-    for (unsigned service = kIpip4; service < kGoldenServices; ++service) {
+    for (unsigned service = kIpip4; service <= kSmallMtu; ++service) {
       for (int i = 0; i < 60; ++i) {
         l4lb_testing::IpFields fields{.destination = vip};
         fields.traffic_class = static_cast<std::uint8_t>(random());

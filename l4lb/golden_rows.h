@@ -33,6 +33,17 @@ enum GoldenService : std::uint16_t {
   kGue6,
   kGue6Zero,  // without UDP checksum, port 16080
   kSmallMtu,  // ipip to kBackend4, MTU 1400
+  // On 198.51.100.1 and 2001:db8:53::1 again
+  kRange,  // tcp 5000-5009: kWebMac
+  kAny,    // udp any: kDnsMac
+  // On 203.0.113.0/25 and 2001:db8:54::/64
+  kPrefix,       // tcp 80: kWebMac
+  kPrefixRange,  // tcp 90-99: kDnsMac
+  // On 203.0.113.7 and 2001:db8:54::7
+  kInside,  // tcp 80: kDnsMac
+  // As kSpread, by source and by its network of 24 or 56 bits
+  kBySource,   // tcp 6000
+  kByNetwork,  // tcp 6001
   kGoldenServices,
 };
 inline constexpr const char* kPortMac = "02:00:00:00:ff:01";

@@ -44,6 +44,7 @@ struct Lane {
   std::array<std::uint32_t, kBurstMax> home;  // in the service table
   std::array<std::uint16_t, kBurstMax> service;
   std::array<std::uint64_t, kBurstMax> hash;
+  std::array<std::uint32_t, kBurstMax> salt;  // only if Snapshot::hashes_sources
   std::array<const std::uint16_t*, kBurstMax> slot;
   // Those that go into a tunnel, by their place in the lane.
   std::size_t tunneled_count = 0;
@@ -158,8 +159,23 @@ void find_services(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>&
   lane.count = kept;
 }
 
+// Leaves of the flows what their services hash; what told them apart goes into `salt`, for the tunnels.
+template <class F>
+[[gnu::noinline]] void reduce_flows(const Snapshot& snapshot, Lane<F>& lane) {
+  for (std::size_t i = 0; i < lane.count; ++i) {
+    const std::uint8_t bits = snapshot.source_bits[lane.service[i]];
+    lane.salt[i] = 0;
+    if (bits == kWholeFlow) continue;
+    Flow<F>& flow = lane.flow[i];
+    const std::uint32_t ports = (std::uint32_t{flow.source_port.host()} << 16U) | flow.destination_port.host();
+    lane.salt[i] = ports * 0x85ebca6bU;
+    flow = {.source = first_bits(flow.source, bits)};
+  }
+}
+
 template <class F>
 void find_slots(const Snapshot& snapshot, Lane<F>& lane) {
+  if (snapshot.hashes_sources) reduce_flows(snapshot, lane);
   snapshot.hash.hash(std::span(lane.flow).first(lane.count), std::span(lane.hash).first(lane.count));
   for (std::size_t i = 0; i < lane.count; ++i) {
     const ServiceEntry& service = snapshot.services[lane.service[i]];
@@ -205,7 +221,7 @@ void encapsulate_tunneled(const Snapshot& snapshot, std::span<Packet> packets, c
   for (std::size_t i = 0; i < lane.tunneled_count; ++i) {
     const std::size_t at = lane.tunneled[i];
     Packet& packet = packets[lane.packet[at]];
-    const auto entropy = static_cast<std::uint32_t>(lane.hash[at]);
+    const auto entropy = static_cast<std::uint32_t>(lane.hash[at]) + (snapshot.hashes_sources ? lane.salt[at] : 0U);
     packet.verdict = into_tunnel<F>(snapshot.tunnels[lane.backend[i]], entropy, worker, packet);
     if (packet.verdict == Verdict::kForward) set_macs(snapshot.backends[lane.backend[i]], packet);
   }

@@ -7,6 +7,7 @@
 #include <set>
 #include <thread>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -94,6 +95,38 @@ TYPED_TEST(Pipeline, AllocatesNothing) {
   const std::size_t before = allocations();
   process_burst(*snapshot, burst.packets(), 0, this->state_, this->counters_);
   EXPECT_EQ(allocations(), before);
+}
+
+// Affinity: a source, or all of its network, has one backend; and different ones spread.
+TYPED_TEST(Pipeline, BackendsFollowTheSourceOrItsNetwork) {
+  constexpr bool kV4 = TypeParam::kFamily == Family::kV4;
+  const auto snapshot = SnapshotBuilder(this->services_, kGoldenKey).build(this->input_);
+  const auto backend = [&](const std::string& source, std::uint16_t port, std::uint16_t source_port) {
+    const Frame frame =
+        eth().ip({.source = source, .destination = this->kVip}).tcp({.source = source_port, .destination = port});
+    l4lb_testing::Burst burst({&frame, 1});
+    process_burst(*snapshot, burst.packets(), 0, this->state_, this->counters_);
+    EXPECT_EQ(verdict_name(burst[0].verdict), "forward");
+    return burst[0].backend;
+  };
+  const auto address = [&](unsigned network, unsigned host) {
+    return kV4 ? fmt::format("10.0.{}.{}", network, host) : fmt::format("2001:db8:0:{:x}00::{:x}", network, host);
+  };
+  std::set<std::uint16_t> of_sources;
+  std::set<std::uint16_t> of_networks;
+  std::set<std::uint16_t> of_hosts_of_one_network;
+  for (unsigned i = 0; i < 100; ++i) {
+    const std::uint16_t first = backend(address(i, 1), 6000, 1);
+    EXPECT_EQ(backend(address(i, 1), 6000, 2), first);
+    of_sources.insert(first);
+    of_hosts_of_one_network.insert(backend(address(1, i), 6000, 1));
+    const std::uint16_t of_network = backend(address(i, 1), 6001, 1);
+    EXPECT_EQ(backend(address(i, 200), 6001, 7), of_network);
+    of_networks.insert(of_network);
+  }
+  EXPECT_EQ(of_sources.size(), 3);
+  EXPECT_EQ(of_networks.size(), 3);
+  EXPECT_EQ(of_hosts_of_one_network.size(), 3);
 }
 
 template <class F>

@@ -39,7 +39,9 @@ ServiceTable<F> make_service_table(const std::vector<ServiceConfig>& services) {
     items.push_back({.key = {.vip = to_wire<F>(services[i].vip),
                              .port = wire::be16(services[i].port),
                              .protocol = static_cast<wire::IpProtocol>(services[i].protocol)},
-                     .service = static_cast<std::uint16_t>(i)});
+                     .service = static_cast<std::uint16_t>(i),
+                     .last_port = services[i].last_port,
+                     .prefix_bits = services[i].vip_prefix().length_bits()});
   }
   return ServiceTable<F>(items);
 }
@@ -55,11 +57,24 @@ BackendEntry make_backend(std::size_t index, bool tunneled, const BackendState& 
   return entry;
 }
 
+void note_hash(const ServiceConfig& service, Snapshot& snapshot) {
+  const bool v4 = service.vip.family() == Family::kV4;
+  unsigned bits = kWholeFlow;
+  if (service.hash == HashBy::kSource) bits = v4 ? 32 : 128;
+  if (service.hash == HashBy::kSourceNetwork) {
+    bits = service.network_bits != 0 ? service.network_bits : (v4 ? 24U : 56U);
+  }
+  snapshot.source_bits.push_back(static_cast<std::uint8_t>(bits));
+  snapshot.hashes_sources = snapshot.hashes_sources || bits != kWholeFlow;
+}
+
 void mark_serving(const ServiceConfig& service, Snapshot& snapshot) {
   if (service.vip.family() == Family::kV4) {
-    snapshot.serving_v4[snapshot.services_v4.vip_index(to_wire<V4>(service.vip))] = true;
+    snapshot.serving_v4[snapshot.services_v4.vip_index(to_wire<V4>(service.vip), service.vip_prefix().length_bits())] =
+        true;
   } else {
-    snapshot.serving_v6[snapshot.services_v6.vip_index(to_wire<V6>(service.vip))] = true;
+    snapshot.serving_v6[snapshot.services_v6.vip_index(to_wire<V6>(service.vip), service.vip_prefix().length_bits())] =
+        true;
   }
 }
 
@@ -117,6 +132,7 @@ std::shared_ptr<const Snapshot> SnapshotBuilder::build(const SnapshotInput& inpu
                                                   .services_v4 = impl_->services_v4,
                                                   .services_v6 = impl_->services_v6,
                                                   .services = {},
+                                                  .source_bits = {},
                                                   .backends = {},
                                                   .tunnels = {},
                                                   .engine = impl_->engine,
@@ -126,6 +142,7 @@ std::shared_ptr<const Snapshot> SnapshotBuilder::build(const SnapshotInput& inpu
                                                   .tables = {}});
   for (std::size_t i = 0; i < impl_->services.size(); ++i) {
     auto table = impl_->table_for(impl_->services[i], input.backends[i], used);
+    note_hash(impl_->services[i], *snapshot);
     ServiceEntry entry{.first_backend = static_cast<std::uint32_t>(snapshot->backends.size())};
     if (table != nullptr) {
       mark_serving(impl_->services[i], *snapshot);

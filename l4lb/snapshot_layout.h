@@ -37,6 +37,8 @@ struct BackendEntry {
 };
 static_assert(sizeof(BackendEntry) == 16);
 
+inline constexpr std::uint8_t kWholeFlow = 255;
+
 class Snapshot {
  public:
   template <class F>
@@ -55,6 +57,9 @@ class Snapshot {
   ServiceTable<V4> services_v4;
   ServiceTable<V6> services_v6;
   std::vector<ServiceEntry> services;  // in the order of the configuration
+  // How much of the source's address a service hashes, in bits, and nothing else; or kWholeFlow.
+  std::vector<std::uint8_t> source_bits;
+  bool hashes_sources = false;         // does any service? If not, nobody looks there
   std::vector<BackendEntry> backends;  // service by service
   std::vector<Tunnel> tunnels;         // one for each of `backends`; of shape kDirect where none is needed
   EngineConfig engine;

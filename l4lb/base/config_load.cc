@@ -77,14 +77,54 @@ void read_forwarding(YamlMap& map, ServiceConfig& service) {
   }
 }
 
+absl::Status parse_vip(const std::string& found, ServiceConfig& service) {
+  if (found.find('/') == std::string::npos) return parse_into(service.vip)(found);
+  const auto prefix = IpPrefix::parse(found);
+  if (!prefix.ok()) return prefix.status();
+  service.vip = prefix->address();
+  service.vip_prefix_bits = prefix->length_bits();
+  return absl::OkStatus();
+}
+
+// One port, a range such as 8000-8099, or any.
+absl::Status parse_ports(const std::string& found, ServiceConfig& service) {
+  if (found == "any") {
+    service.last_port = 65535;
+    return absl::OkStatus();
+  }
+  const std::vector<std::string_view> ends = split(found, '-');
+  const auto first = parse_number<std::uint16_t>(ends[0], 1, 65535);
+  const auto last = ends.size() == 2 ? parse_number<std::uint16_t>(ends[1], 1, 65535) : first;
+  if (!first || !last || ends.size() > 2 || *last < *first) {
+    return invalid_argument("found '{}', expected a whole number from 1 to 65535, a range such as 8000-8099, or any",
+                            escaped(found));
+  }
+  service.port = *first;
+  service.last_port = *last == *first ? std::uint16_t{0} : *last;
+  return absl::OkStatus();
+}
+
+void read_hash(YamlMap& map, ServiceConfig& service) {
+  std::size_t hash = 0;
+  map.choice("hash", {"flow", "source", "source_network"}, hash);
+  service.hash = static_cast<HashBy>(hash);
+  map.number("network_bits", service.network_bits, 1U, service.vip.family() == Family::kV4 ? 32U : 128U);
+  if (service.hash != HashBy::kSourceNetwork && map.has("network_bits")) {
+    map.error("network_bits", "found it without hash: source_network, expected it only with that");
+  }
+}
+
 void read_service(YamlMap& map, ServiceConfig& service, ConfigMarks::Service& marks) {
   marks.mark = map.mark();
   map.name("name", service.name);
-  map.value("vip", parse_into(service.vip), true);
+  map.value(
+      "vip", [&](const std::string& found) { return parse_vip(found, service); }, true);
   std::size_t protocol = 0;
   map.choice("protocol", {"tcp", "udp"}, protocol, true);
   service.protocol = protocol == 0 ? Protocol::kTcp : Protocol::kUdp;
-  map.number<std::uint16_t>("port", service.port, 1, 65535, true);
+  map.value(
+      "port", [&](const std::string& found) { return parse_ports(found, service); }, true);
+  read_hash(map, service);
   read_forwarding(map, service);
   map.number("table_size", service.table_size, 2U, 16'777'213U);
   map.list(

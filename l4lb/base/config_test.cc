@@ -81,6 +81,22 @@ TEST(Config, ReadsTunnelsAndChoicesOfTheEngine) {
                                                     .too_big_per_second = 7}));
 }
 
+TEST(Config, ReadsPortsPrefixesAndHashes) {
+  const auto config = parse(absl::StrReplaceAll(
+      kGood, {{"    port: 80", "    port: 8000-8099\n    hash: source_network\n    network_bits: 20"},
+              {"vip: 198.51.100.1", "vip: 198.51.100.0/25"},
+              {"    port: 53", "    port: any"},
+              {"{type: tcp}", "{type: tcp, port: 53}"}}));
+  ASSERT_TRUE(config.ok()) << config.status();
+  const ServiceConfig& web = *config->find_service("web4");
+  EXPECT_EQ(web.vip_prefix().to_string(), "198.51.100.0/25");
+  EXPECT_EQ(web.ports(), "8000-8099");
+  EXPECT_EQ(web.probe.port, 8000) << "the first one";
+  EXPECT_EQ(web.hash, HashBy::kSourceNetwork);
+  EXPECT_EQ(web.network_bits, 20);
+  EXPECT_TRUE(config->find_service("dns6")->any_port());
+}
+
 TEST(Config, TheShippedExampleIsGood) {
   const auto config = load_config(ANYPOP_EXAMPLE_CONFIG);
   EXPECT_TRUE(config.ok()) << config.status();
@@ -117,13 +133,16 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         BadCase{"UnknownKey", "    port: 80", "    prot: 80",
                 "pop.yaml:10: services[0].prot: found an unknown key, expected one of backends, forwarding, gue_port, "
-                "gue_zero_checksum, name, port, probe, protocol, table_size, tunnel_mtu, tunnel_source, vip"},
+                "gue_zero_checksum, hash, name, network_bits, port, probe, protocol, table_size, tunnel_mtu, "
+                "tunnel_source, vip"},
         BadCase{"RepeatedKey", "pop: ams", "pop: ams\npop: fra",
                 "pop.yaml:2: pop: found the key a second time, expected it once"},
         BadCase{"WrongType", "port: 80", "port: http",
-                "pop.yaml:10: services[0].port: found 'http', expected a whole number from 1 to 65535"},
+                "pop.yaml:10: services[0].port: found 'http', expected a whole number from 1 to 65535, a range such "
+                "as 8000-8099, or any"},
         BadCase{"OutOfRange", "port: 80", "port: 65536",
-                "pop.yaml:10: services[0].port: found '65536', expected a whole number from 1 to 65535"},
+                "pop.yaml:10: services[0].port: found '65536', expected a whole number from 1 to 65535, a range such "
+                "as 8000-8099, or any"},
         BadCase{"ListInsteadOfValue", "vip: 198.51.100.1", "vip: [198.51.100.1]",
                 "pop.yaml:8: services[0].vip: found a list, expected a single value"},
         BadCase{"NotAnAddress", "vip: 198.51.100.1", "vip: 198.51.100",
@@ -174,6 +193,23 @@ INSTANTIATE_TEST_SUITE_P(
                 "pop.yaml:12: services[0].gue_port: found it with forwarding: gre, expected it only with gue"},
         BadCase{"SmallTunnelMtu", "port: 80", "port: 80\n    forwarding: gre\n    tunnel_mtu: 1280",
                 "pop.yaml:12: services[0].tunnel_mtu: found '1280', expected a whole number from 1332 to 65535"},
+        BadCase{"RangeBackwards", "port: 80", "port: 80-79",
+                "pop.yaml:10: services[0].port: found '80-79', expected a whole number from 1 to 65535, a range such "
+                "as 8000-8099, or any"},
+        BadCase{"AnyPortNeedsAProbePort", "    port: 53", "    port: any",
+                "pop.yaml:15: services[1].probe.port: found nothing, expected a port, because port is any"},
+        BadCase{"SharedPort", "  - name: dns6\n    vip: 2001:db8:53::53\n    protocol: udp\n    port: 53",
+                "  - name: dns6\n    vip: 198.51.100.1\n    protocol: tcp\n    port: 70-90",
+                "pop.yaml:15: services[1].vip: found 198.51.100.1 tcp/70-90, which is service 'web4' already, expected "
+                "unique endpoints"},
+        BadCase{"VipPrefixWiderThanItsAnnouncement", "vip: 198.51.100.1", "vip: 198.51.0.0/16",
+                "pop.yaml:23: announcements[0].prefixes: found no service inside the prefixes of 'web', expected at "
+                "least one"},
+        BadCase{"VipPrefixWithHostBits", "vip: 198.51.100.1", "vip: 198.51.100.1/24",
+                "pop.yaml:8: services[0].vip: found '198.51.100.1/24', expected no bits set behind the prefix length"},
+        BadCase{"NetworkBitsWithoutNetwork", "port: 80", "port: 80\n    hash: source\n    network_bits: 20",
+                "pop.yaml:12: services[0].network_bits: found it without hash: source_network, expected it only with "
+                "that"},
         BadCase{"NotPrime", "port: 80", "port: 80\n    table_size: 65536",
                 "pop.yaml:7: services[0].table_size: found 65536, expected a prime such as 65537"},
         BadCase{"BadName", "name: web4", "name: \"web 4\"",

@@ -62,6 +62,30 @@ Verdict strip_extensions(Bytes& payload, unsigned& protocol, FragmentOf& fragmen
 
 }  // namespace
 
+namespace {
+
+unsigned prefix_bits(const ServiceConfig& service) {
+  return service.vip_prefix_bits.value_or(service.vip.family() == Family::kV4 ? 32 : 128);
+}
+
+// The outer header follows the flow even where the backend follows the source.
+std::uint64_t salted(std::uint64_t hash, unsigned source_port, unsigned destination_port) {
+  const std::uint64_t ports = std::uint64_t{source_port} * 65536 + destination_port;
+  return hash / 0x100000000ULL * 0x100000000ULL + (hash + ports * 0x85ebca6bU) % 0x100000000ULL;
+}
+
+// Bit by bit.
+bool owns(const ServiceConfig& service, const Bytes& address) {
+  if (service.vip.bytes().size() != address.size()) return false;
+  for (unsigned bit = 0; bit < prefix_bits(service); ++bit) {
+    const unsigned mask = 0x80U >> bit % 8;
+    if ((service.vip.bytes()[bit / 8] & mask) != (address[bit / 8] & mask)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 ReferenceEngine::ReferenceEngine(std::vector<ServiceConfig> services, const Key& key, EngineConfig config)
     : config_(config), services_(std::move(services)), key_(key) {}
 
@@ -82,7 +106,7 @@ void ReferenceEngine::update(const l4lb::SnapshotInput& input) {
 
 bool ReferenceEngine::is_vip(const Bytes& address) const {
   return std::any_of(services_.begin(), services_.end(),
-                     [&](const ServiceConfig& service) { return std::ranges::equal(service.vip.bytes(), address); });
+                     [&](const ServiceConfig& service) { return owns(service, address); });
 }
 
 ReferenceEngine::Outcome ReferenceEngine::process(const Frame& frame, std::uint32_t now_ms) {
@@ -165,10 +189,16 @@ Verdict ReferenceEngine::follow_fragment(unsigned id, bool later, Flow& flow) {
 }
 
 bool ReferenceEngine::serves(const Bytes& vip) const {
+  unsigned longest = 0;
+  bool serving = false;
   for (std::size_t i = 0; i < services_.size(); ++i) {
-    if (std::ranges::equal(services_[i].vip.bytes(), vip) && !tables_[i].empty()) return true;
+    if (!owns(services_[i], vip)) continue;
+    const unsigned bits = prefix_bits(services_[i]);
+    if (bits > longest) serving = false;
+    if (bits >= longest) serving = serving || !tables_[i].empty();
+    longest = std::max(longest, bits);
   }
-  return false;
+  return serving;
 }
 
 ReferenceEngine::Outcome ReferenceEngine::icmp(const Bytes& message, Flow flow, const Place& place, Frame frame) const {
@@ -211,23 +241,40 @@ ReferenceEngine::Outcome ReferenceEngine::icmp(const Bytes& message, Flow flow, 
 
 ReferenceEngine::Outcome ReferenceEngine::forward(const Flow& flow, const Place& place, Frame frame) const {
   Outcome outcome{.verdict = Verdict::kDropNoService, .frame = std::move(frame)};
+  unsigned closest = 0;  // twice the length of the prefix, and one for a port that is meant
   for (std::size_t i = 0; i < services_.size(); ++i) {
-    if (std::ranges::equal(services_[i].vip.bytes(), flow.destination) && services_[i].port == flow.destination_port &&
-        static_cast<unsigned>(services_[i].protocol) == flow.protocol) {
-      outcome.service = i;
-    }
+    const ServiceConfig& service = services_[i];
+    const unsigned last = service.last_port == 0 ? service.port : service.last_port;
+    if (!owns(service, flow.destination) || static_cast<unsigned>(service.protocol) != flow.protocol) continue;
+    if (flow.destination_port < service.port || flow.destination_port > last) continue;
+    const unsigned close = 2 * prefix_bits(service) + (service.any_port() ? 0U : 1U);
+    if (close < closest) continue;
+    closest = close;
+    outcome.service = i;
   }
   if (!outcome.service) return outcome;
   const std::vector<std::uint16_t>& table = tables_[*outcome.service];
   outcome.verdict = Verdict::kDropNoBackend;
   if (table.empty()) return outcome;
-  const std::uint64_t hash =
+  const ServiceConfig& service = services_[*outcome.service];
+  std::uint64_t hash =
       reference_hash(key_, flow.source, flow.destination, static_cast<std::uint16_t>(flow.source_port),
                      static_cast<std::uint16_t>(flow.destination_port), static_cast<std::uint8_t>(flow.protocol));
+  if (service.hash != HashBy::kFlow) {
+    const bool v4 = flow.source.size() == 4;
+    unsigned bits = v4 ? 32 : 128;
+    if (service.hash == HashBy::kSourceNetwork) bits = service.network_bits != 0 ? service.network_bits : v4 ? 24 : 56;
+    Bytes source = flow.source;
+    for (unsigned bit = bits; bit < 8 * source.size(); ++bit) {
+      source[bit / 8] = static_cast<std::uint8_t>(source[bit / 8] & ~(0x80U >> bit % 8));
+    }
+    hash = reference_hash(key_, source, Bytes(source.size()), 0, 0, 0);
+  }
   outcome.backend = table[hash / 0x100000000ULL * table.size() / 0x100000000ULL];
   const l4lb::BackendState& state = input_.backends[*outcome.service][*outcome.backend];
   outcome.verdict = Verdict::kDropNextHopUnresolved;
   if (!state.next_hop_mac) return outcome;
+  if (service.hash != HashBy::kFlow) hash = salted(hash, flow.source_port, flow.destination_port);
   send(flow, place, hash, outcome);
   return outcome;
 }

@@ -22,8 +22,8 @@ struct PortOptions {
   PortConfig config;
   std::string key;  // in the configuration, for messages: "dataplane.ports[0]"
   unsigned packet_buffers = 8192;
-  unsigned memory_mb = 128;     // for messages
-  std::vector<IpAddress> vips;  // to steer, af_xdp
+  unsigned memory_mb = 128;    // for messages
+  std::vector<IpPrefix> vips;  // to steer, af_xdp
 };
 
 struct PortCounters {

@@ -55,6 +55,10 @@ struct BackendConfig {
   friend bool operator==(const BackendConfig&, const BackendConfig&) = default;
 };
 
+// Which packets go to the same backend: those of a flow (the 5-tuple); of a source address, whatever the service, as
+// long as its backends are the same; or of a source's network.
+enum class HashBy : std::uint8_t { kFlow, kSource, kSourceNetwork };
+
 // What the tunnels of a service look like; nothing of it matters to l2.
 struct TunnelConfig {
   // Outer source addresses, one prefix per family of the backends. The host bits follow the flow.
@@ -70,11 +74,20 @@ struct ServiceConfig {
   IpAddress vip;
   Protocol protocol = Protocol::kTcp;
   std::uint16_t port = 0;
+  std::uint16_t last_port = 0;              // of the range that begins with `port`; 0: `port` alone
+  std::optional<unsigned> vip_prefix_bits;  // the VIP is every address of this prefix; nullopt: `vip` alone
+  HashBy hash = HashBy::kFlow;
+  unsigned network_bits = 0;  // of a source's network; 0: 24 in IPv4, 56 in IPv6
   Forwarding forwarding = Forwarding::kL2;
   TunnelConfig tunnel;
   unsigned table_size = 65537;  // Maglev slots: a prime, at least 100 times the backends is advisable
   std::vector<BackendConfig> backends;
   ProbeConfig probe;
+
+  bool any_port() const { return port == 0 && last_port == 65535; }
+  std::uint16_t end_port() const { return last_port == 0 ? port : last_port; }  // the last one
+  IpPrefix vip_prefix() const;
+  std::string ports() const;  // as in the file: "80", "8000-8099", "any"
   friend bool operator==(const ServiceConfig&, const ServiceConfig&) = default;
 };
 
