@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/app.h"
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <string>
@@ -31,9 +32,9 @@ namespace {
 constexpr std::chrono::milliseconds kHugepagePatience{2000};
 constexpr std::chrono::milliseconds kHugepagePoll{10};
 
-std::vector<IpAddress> all_vips(const PopConfig& config) {
-  std::vector<IpAddress> vips;
-  for (const ServiceConfig& service : config.services) vips.push_back(service.vip);
+std::vector<IpPrefix> all_vips(const PopConfig& config) {
+  std::vector<IpPrefix> vips;
+  for (const ServiceConfig& service : config.services) vips.push_back(service.vip_prefix());
   return vips;
 }
 
@@ -45,6 +46,13 @@ std::vector<IpAddress> addresses_to_resolve(const PopConfig& config) {
     }
   }
   return addresses;
+}
+
+// A packet leaves by the port that it came in by, and the snapshot does not know which one that is.
+unsigned smallest_mtu(const std::vector<std::unique_ptr<Port>>& ports) {
+  unsigned smallest = ports.front()->mtu_bytes();
+  for (const auto& port : ports) smallest = std::min(smallest, port->mtu_bytes());
+  return smallest;
 }
 
 // Queue q of every port goes to worker q modulo their number, so that a worker sees both directions of a port.
@@ -143,11 +151,10 @@ class App::Impl {
 
   absl::Status start_workers() {
     const unsigned count = worker_count(config_.dataplane);
-    forwarding_ = std::make_unique<Forwarding>(config_, ports_.front()->mac());
+    forwarding_ = std::make_unique<Forwarding>(config_, ports_.front()->mac(), smallest_mtu(ports_));
     auto& snapshots = forwarding_->publish_to(count);
     for (unsigned i = 0; i < count; ++i) {
-      workers_.push_back(std::make_unique<Worker>(i, queues_of(i, count, ports_), config_.services,
-                                                  config_.dataplane.polling, snapshots));
+      workers_.push_back(std::make_unique<Worker>(i, queues_of(i, count, ports_), config_, snapshots));
     }
     reporters_ = {&config_, make_instance_name(), forwarding_.get(), &ports_, &workers_};
     api_ = {[this] { return report_heartbeat(reporters_); }, [this] { return report_state(reporters_); },

@@ -8,9 +8,10 @@
 
 namespace anypop::dataplane {
 
-Forwarding::Forwarding(const PopConfig& config, MacAddress source_mac)
-    : config_(config), builder_(config.services, config.dataplane.hash_key) {
+Forwarding::Forwarding(const PopConfig& config, MacAddress source_mac, unsigned mtu_bytes)
+    : config_(config), builder_(config.services, config.dataplane.hash_key, config.dataplane.engine) {
   input_.source_mac = source_mac;
+  input_.mtu_bytes = mtu_bytes;
   input_.generation = 1;
   for (const ServiceConfig& service : config.services) {
     auto& states = input_.backends.emplace_back();

@@ -42,7 +42,7 @@ class ForwardingTest : public testing::Test {
   }
 
   PopConfig config = two_backends();
-  Forwarding forwarding{config, kPortMac};
+  Forwarding forwarding{config, kPortMac, 1500};
 };
 
 TEST_F(ForwardingTest, StartsHealthyAndResolvedOnlyByConfiguration) {
@@ -89,7 +89,7 @@ TEST_F(ForwardingTest, NextHopsAreLearnedButConfiguredOnesStay) {
 
 TEST(Forwarding, AHungWorkerIsReportedAndTheChangeStandsAllTheSame) {
   const PopConfig config = two_backends();
-  Forwarding forwarding(config, kPortMac);
+  Forwarding forwarding(config, kPortMac, 1500);
   Published<l4lb::Snapshot>::Reader worker(forwarding.publish_to(1), 0);
   worker.online();
   EXPECT_EQ(forwarding.set_health({{{"web", "b1", false}}}).code(), absl::StatusCode::kDeadlineExceeded);

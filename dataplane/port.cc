@@ -34,6 +34,15 @@ std::optional<unsigned> kernel_flags(const std::string& interface) {
   return static_cast<unsigned>(static_cast<unsigned short>(request.ifr_flags));
 }
 
+// DPDK's AF_XDP driver does not take over the interface's MTU.
+std::optional<unsigned> kernel_mtu(const std::string& interface) {
+  const OwnedFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  std::strncpy(request.ifr_name, interface.c_str(), IFNAMSIZ - 1);
+  if (fd.get() < 0 || ::ioctl(fd.get(), SIOCGIFMTU, &request) != 0) return std::nullopt;
+  return static_cast<unsigned>(request.ifr_mtu);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Port>> Port::open(PortOptions options) {
@@ -96,6 +105,8 @@ absl::Status Port::probe() {
   rte_ether_addr address{};
   rte_eth_macaddr_get(id_, &address);
   mac_ = MacAddress(std::to_array(address.addr_bytes));
+  if (std::uint16_t mtu = 0; rte_eth_dev_get_mtu(id_, &mtu) == 0 && mtu != 0) mtu_bytes_ = mtu;
+  if (config().kind == PortKind::kAfXdp) mtu_bytes_ = kernel_mtu(config().device).value_or(mtu_bytes_);
   return absl::OkStatus();
 }
 

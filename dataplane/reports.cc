@@ -28,7 +28,11 @@ dataplane_api::PortState port_state(const Reporters& from, std::size_t index) {
 dataplane_api::ServiceState service_state(const Reporters& from, std::size_t index) {
   const ServiceConfig& service = from.config->services[index];
   dataplane_api::ServiceState state{
-      service.name, service.vip.to_string(), std::string(protocol_name(service.protocol)), service.port, {}};
+      service.name,
+      service.vip_prefix_bits ? service.vip_prefix().to_string() : service.vip.to_string(),
+      std::string(protocol_name(service.protocol)),
+      service.port,
+      {}};
   for (std::size_t b = 0; b < service.backends.size(); ++b) {
     const BackendConfig& backend = service.backends[b];
     const l4lb::BackendState& known = from.forwarding->backend(index, b);

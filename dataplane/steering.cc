@@ -65,10 +65,19 @@ absl::StatusOr<OwnedFd> find_map(const Program& program, std::string_view name) 
   return not_found("XDP program '{}' has no map '{}'", program.name, name);
 }
 
-absl::Status add_keys(int map, const std::vector<IpAddress>& vips) {
-  for (const IpAddress& vip : vips) {
+// struct prefix4 or prefix6 of steer.bpf.c.
+std::vector<std::uint8_t> map_key(const IpPrefix& prefix) {
+  const std::uint32_t bits = prefix.length_bits();
+  std::vector<std::uint8_t> key(sizeof bits);
+  std::memcpy(key.data(), &bits, sizeof bits);
+  key.insert(key.end(), prefix.address().bytes().begin(), prefix.address().bytes().end());
+  return key;
+}
+
+absl::Status add_keys(int map, const std::vector<IpPrefix>& vips) {
+  for (const IpPrefix& vip : vips) {
     const std::uint8_t present = 1;
-    if (bpf_map_update_elem(map, vip.bytes().data(), &present, BPF_ANY) != 0) {
+    if (bpf_map_update_elem(map, map_key(vip).data(), &present, BPF_ANY) != 0) {
       return errno_error(errno, "cannot steer {}", vip.to_string());
     }
   }
@@ -140,7 +149,7 @@ absl::StatusOr<OwnedFd> steering_object() {
 
 std::string fd_path(const OwnedFd& fd) { return fmt::format("/proc/self/fd/{}", fd.get()); }
 
-absl::Status steer_vips(const std::string& interface, const std::vector<IpAddress>& vips) {
+absl::Status steer_vips(const std::string& interface, const std::vector<IpPrefix>& vips) {
   const auto index = interface_index(interface);
   if (!index.ok()) return index.status();
   const auto id = attached_program(interface, *index);
@@ -149,9 +158,9 @@ absl::Status steer_vips(const std::string& interface, const std::vector<IpAddres
   const auto program = describe_program(*id);
   if (!program.ok()) return program.status();
   for (const Family family : {Family::kV4, Family::kV6}) {
-    std::vector<IpAddress> wanted;
+    std::vector<IpPrefix> wanted;
     std::copy_if(vips.begin(), vips.end(), std::back_inserter(wanted),
-                 [&](const IpAddress& vip) { return vip.family() == family; });
+                 [&](const IpPrefix& vip) { return vip.family() == family; });
     std::sort(wanted.begin(), wanted.end());
     wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
     if (wanted.size() > kVipsMax) {

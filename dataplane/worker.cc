@@ -46,24 +46,34 @@ unsigned receive(const WorkerQueue& queue, QueueCounters& lost, Burst& burst) {
       continue;
     }
     burst.mbufs[burst.size] = mbuf;
-    burst.packets[burst.size++] = {.data = rte_pktmbuf_mtod(mbuf, std::byte*), .length_bytes = mbuf->data_len};
+    burst.packets[burst.size++] = {.data = rte_pktmbuf_mtod(mbuf, std::byte*),
+                                   .length_bytes = mbuf->data_len,
+                                   .headroom_bytes = rte_pktmbuf_headroom(mbuf)};
   }
   return count;
 }
 
-// Sends what is to be forwarded and frees everything else, so that every buffer of the burst has left our hands.
+// The engine may have moved the frame's beginning and its end.
+void follow(const l4lb::Packet& packet, rte_mbuf& mbuf) {
+  mbuf.data_off = static_cast<std::uint16_t>(packet.headroom_bytes);
+  mbuf.data_len = static_cast<std::uint16_t>(packet.length_bytes);
+  mbuf.pkt_len = packet.length_bytes;
+}
+
+// Sends what leaves and frees everything else, so that every buffer of the burst has left our hands.
 void send(const WorkerQueue& queue, QueueCounters& lost, Burst& burst) {
   Mbufs leaving;
   Mbufs dropped;
   std::uint16_t leaving_count = 0;
   unsigned dropped_count = 0;
   for (std::size_t i = 0; i < burst.size; ++i) {
-    if (burst.packets[i].verdict != l4lb::Verdict::kForward) {
+    if (!l4lb::leaves(burst.packets[i].verdict)) {
       dropped[dropped_count++] = burst.mbufs[i];
       continue;
     }
     // The snapshot knows one port's MAC; with several, what leaves must bear the MAC of the port it leaves by.
     std::memcpy(burst.packets[i].data + kSourceMacOffset, queue.mac.bytes().data(), queue.mac.bytes().size());
+    follow(burst.packets[i], *burst.mbufs[i]);
     leaving[leaving_count++] = burst.mbufs[i];
   }
   if (dropped_count > 0) rte_pktmbuf_free_bulk(dropped.data(), dropped_count);
@@ -77,14 +87,16 @@ void send(const WorkerQueue& queue, QueueCounters& lost, Burst& burst) {
 
 }  // namespace
 
-Worker::Worker(unsigned number, std::vector<WorkerQueue> queues, const std::vector<ServiceConfig>& services,
-               Polling polling, Published<l4lb::Snapshot>& snapshots)
+Worker::Worker(unsigned number, std::vector<WorkerQueue> queues, const PopConfig& config,
+               Published<l4lb::Snapshot>& snapshots)
     : number_(number),
       queues_(std::move(queues)),
       queue_counters_(queues_.size()),
-      counters_(services),
+      state_(config.dataplane.engine),
+      counters_(config.services),
       snapshots_(snapshots, number),
-      idle_(polling, wake_fds(queues_)) {
+      tsc_per_ms_(std::max<std::uint64_t>(1, rte_get_tsc_hz() / 1000)),
+      idle_(config.dataplane.polling, wake_fds(queues_)) {
   heartbeat_.last_tsc.store(rte_rdtsc(), std::memory_order_relaxed);
 }
 
@@ -123,7 +135,8 @@ unsigned Worker::poll(const WorkerQueue& queue, QueueCounters& lost, const l4lb:
   Burst burst;
   const unsigned received = receive(queue, lost, burst);
   if (received == 0) return 0;
-  process_burst(snapshot, std::span(burst.packets).first(burst.size), counters_);
+  const auto now_ms = static_cast<std::uint32_t>(rte_rdtsc() / tsc_per_ms_);
+  process_burst(snapshot, std::span(burst.packets).first(burst.size), now_ms, state_, counters_);
   send(queue, lost, burst);
   return received;
 }

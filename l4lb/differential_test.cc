@@ -50,9 +50,36 @@ std::string random_address(Random& random, Family family) {
 }
 std::uint16_t random_port(Random& random) { return random.of<std::uint16_t>({0, 53, 80, 443, 65535}); }
 
+TunnelConfig random_tunnel(Random& random) {
+  return {.sources = {*IpPrefix::parse(random.of<std::string>({"172.16.0.0/16", "172.16.0.2/31", "172.16.7.1/32"})),
+                      *IpPrefix::parse(random.of<std::string>({"2001:db8:f::/64", "2001:db8:f::2/127", "::/0"}))},
+          .mtu_bytes = random.of<unsigned>({0, 120, 1500}),
+          .gue_zero_checksum = random.one_in(2)};
+}
+
+// Ranges, any port, prefixes.
+void widen(Random& random, ServiceConfig& service) {
+  if (random.one_in(4))
+    service.last_port = static_cast<std::uint16_t>(std::min(service.port + random.below(400), 65535UL));
+  if (service.last_port == service.port) service.last_port = 0;
+  if (random.one_in(6)) service.port = 0, service.last_port = 65535;
+  if (!random.one_in(4)) return;
+  const bool v4 = service.vip.family() == Family::kV4;
+  service.vip_prefix_bits = (v4 ? 32U : 128U) - random.of<unsigned>({0, 1, 2, 8});
+  std::vector<std::uint8_t> bytes(service.vip.bytes().begin(), service.vip.bytes().end());
+  const unsigned cleared = (v4 ? 32U : 128U) - *service.vip_prefix_bits;
+  bytes.back() = static_cast<std::uint8_t>(bytes.back() >> cleared << cleared);
+  service.vip = IpAddress::from_bytes(bytes);
+}
+
+// What the configuration refuses.
+bool collide(const ServiceConfig& a, const ServiceConfig& b) {
+  return a.vip_prefix() == b.vip_prefix() && a.protocol == b.protocol && a.any_port() == b.any_port() &&
+         a.port <= b.end_port() && b.port <= a.end_port();
+}
+
 std::vector<ServiceConfig> random_services(Random& random) {
   std::vector<ServiceConfig> services;
-  std::vector<std::string> endpoints;
   for (std::uint64_t i = 0, count = random.below(20); i < count; ++i) {
     const Family family = random.one_in(2) ? Family::kV4 : Family::kV6;
     ServiceConfig service{.name = fmt::format("s{}", i),
@@ -60,12 +87,16 @@ std::vector<ServiceConfig> random_services(Random& random) {
                           .protocol = random.one_in(2) ? Protocol::kTcp : Protocol::kUdp,
                           .port = random_port(random)};
     service.table_size = random.of<unsigned>({7, 251, 1009});
-    const std::string endpoint =
-        fmt::format("{} {} {}", service.vip.to_string(), protocol_name(service.protocol), service.port);
-    if (std::ranges::find(endpoints, endpoint) != endpoints.end()) continue;
-    endpoints.push_back(endpoint);
+    widen(random, service);
+    if (std::ranges::any_of(services, [&](const ServiceConfig& other) { return collide(service, other); })) continue;
+    service.hash = random.one_in(2) ? HashBy::kFlow : static_cast<HashBy>(random.below(3));
+    service.network_bits = service.hash == HashBy::kSourceNetwork ? random.of<unsigned>({0, 31, 9}) : 0;
+    service.forwarding = static_cast<Forwarding>(random.below(4));
+    service.tunnel = random_tunnel(random);
     for (std::uint64_t j = 0, backends = 1 + random.below(7); j < backends; ++j) {
+      const bool v4 = random.one_in(2);
       service.backends.push_back({.name = fmt::format("b{}", random.below(1000) * 10 + j),
+                                  .address = *IpAddress::parse(fmt::format("{}{}", v4 ? "10.1.0." : "2001:db8:a::", j)),
                                   .weight = static_cast<unsigned>(1 + (random.one_in(2) ? 0 : random.below(1000)))});
     }
     services.push_back(service);
@@ -73,8 +104,18 @@ std::vector<ServiceConfig> random_services(Random& random) {
   return services;
 }
 
+EngineConfig random_engine(Random& random) {
+  // Limits that are never reached, and a table so large that no bucket overflows: the reference engine knows of
+  // neither.
+  EngineConfig config{.fragment_records = 1U << 18U, .echo_per_second = 1'000'000, .too_big_per_second = 1'000'000};
+  config.answer_echo = static_cast<AnswerEcho>(random.below(3));
+  config.fragments = random.one_in(4) ? FragmentPolicy::kDrop : FragmentPolicy::kFollow;
+  return config;
+}
+
 SnapshotInput random_input(Random& random, const std::vector<ServiceConfig>& services) {
-  SnapshotInput input{.source_mac = *MacAddress::parse("02:00:00:00:ff:01")};
+  SnapshotInput input{.source_mac = *MacAddress::parse("02:00:00:00:ff:01"),
+                      .mtu_bytes = random.of<unsigned>({300, 600, 1500})};
   for (const ServiceConfig& service : services) {
     input.backends.emplace_back();
     const std::uint64_t sick = 1 + random.below(4);
@@ -98,21 +139,46 @@ struct Target {
 Target random_target(Random& random, const std::vector<ServiceConfig>& services) {
   if (!services.empty() && !random.one_in(3)) {
     const ServiceConfig& service = random.of(services);
-    return {service.vip.to_string(), service.vip.family(), service.protocol, service.port};
+    const auto port = static_cast<std::uint16_t>(service.port + random.below(service.end_port() - service.port + 1U));
+    if (random.one_in(2)) return {service.vip.to_string(), service.vip.family(), service.protocol, port};
+    return {random_address(random, service.vip.family()), service.vip.family(), service.protocol, port};
   }
   const Family family = random.one_in(2) ? Family::kV4 : Family::kV6;
   return {random_address(random, family), family, random.one_in(2) ? Protocol::kTcp : Protocol::kUdp,
           random_port(random)};
 }
 
+// The start of a packet that may have been sent by the VIP.
+Frame random_quoted(Random& random, const Target& target) {
+  const bool v4 = target.family == Family::kV4;
+  IpFields fields{.source = target.address, .destination = v4 ? "192.0.2.10" : "2001:db8:c::10"};
+  fields.more_fragments = random.one_in(8);
+  fields.fragment_offset = random.one_in(8) ? 1 : 0;
+  fields.option_bytes = random.one_in(4) ? 8 : 0;
+  PacketBuilder quoted = eth().ip(fields);
+  if (!v4 && random.one_in(4)) quoted.hop_by_hop();
+  if (!v4 && random.one_in(4)) quoted.fragment({.offset = static_cast<std::uint16_t>(random.below(2)), .more = true});
+  if (target.protocol == Protocol::kTcp) quoted.tcp({.source = target.port});
+  if (target.protocol == Protocol::kUdp) quoted.udp({.source = target.port});
+  const Frame frame = quoted.payload(random.below(200));
+  const std::size_t bytes = random.one_in(3) ? random.below(frame.size() - 14) : frame.size() - 14;
+  return {frame.begin() + 14, frame.begin() + 14 + static_cast<std::ptrdiff_t>(bytes)};
+}
+
+void add_icmp(Random& random, const Target& target, PacketBuilder& builder) {
+  const bool v4 = target.family == Family::kV4;
+  std::uint8_t type = static_cast<std::uint8_t>(random.below(256));
+  if (random.one_in(2)) type = v4 ? 3 : 2;
+  if (random.one_in(3)) type = v4 ? 8 : 128;
+  builder.icmp({.type = type, .code = static_cast<std::uint8_t>(random.below(3))});
+  if (!random.one_in(4)) builder.raw(random_quoted(random, target));
+}
+
 void add_transport(Random& random, const Target& target, PacketBuilder& builder) {
   const auto source = static_cast<std::uint16_t>(random.below(65536));
-  switch (random.below(8)) {
-    case 0: builder.icmp(static_cast<std::uint8_t>(random.below(256))); break;
-    default:
-      if (target.protocol == Protocol::kTcp) builder.tcp({.source = source, .destination = target.port});
-      if (target.protocol == Protocol::kUdp) builder.udp({.source = source, .destination = target.port});
-  }
+  if (random.one_in(5)) return add_icmp(random, target, builder);
+  if (target.protocol == Protocol::kTcp) builder.tcp({.source = source, .destination = target.port});
+  if (target.protocol == Protocol::kUdp) builder.udp({.source = source, .destination = target.port});
 }
 
 void add_extensions(Random& random, PacketBuilder& builder) {
@@ -122,29 +188,42 @@ void add_extensions(Random& random, PacketBuilder& builder) {
       case 0: builder.hop_by_hop(bytes); break;
       case 1: builder.routing(bytes); break;
       case 2:
-        builder.fragment({.offset = static_cast<std::uint16_t>(random.one_in(2)), .more = random.one_in(4)});
+        builder.fragment({.offset = static_cast<std::uint16_t>(random.one_in(2)),
+                          .more = random.one_in(2),
+                          .identification = static_cast<std::uint32_t>(random.below(4) << 16U)});
         break;
       default: builder.destination_options(bytes); break;
     }
   }
 }
 
+// Senders whom no ICMP error may answer, and some that look like them.
+std::vector<std::string> void_sources(Family family) {
+  if (family == Family::kV4)
+    return {"0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "223.255.255.255", "1.0.0.0"};
+  return {"::", "::1", "::2", "ff02::1", "fe80::1"};
+}
+
 Frame random_frame(Random& random, const std::vector<ServiceConfig>& services) {
-  PacketBuilder builder = eth();
+  PacketBuilder builder = eth({.destination = random.one_in(10) ? "03:00:00:00:00:01" : "02:00:00:00:00:01"});
   while (random.one_in(3)) builder.vlan(7, random.one_in(2) ? 0x8100 : 0x88a8);
   const Target target = random_target(random, services);
-  const std::string source = target.family == Family::kV4 ? fmt::format("192.0.2.{}", random.below(256))
-                                                          : fmt::format("2001:db8:c::{:x}", random.below(65536));
+  std::string source = target.family == Family::kV4 ? fmt::format("192.0.2.{}", random.below(4))
+                                                    : fmt::format("2001:db8:c::{:x}", random.below(4));
+  if (random.one_in(10)) source = random.of<std::string>(void_sources(target.family));
   IpFields fields{.source = source, .destination = target.address};
+  fields.traffic_class = static_cast<std::uint8_t>(random.below(256));
   fields.option_bytes = random.one_in(4) ? static_cast<std::uint8_t>(random.below(11) * 4) : 0;
-  fields.fragment_offset = random.one_in(20) ? 1 : 0;
-  fields.more_fragments = random.one_in(20);
+  // Few clients and identifications, so that fragments meet.
+  fields.identification = static_cast<std::uint16_t>(random.below(4));
+  fields.fragment_offset = random.one_in(8) ? 1 : 0;
+  fields.more_fragments = random.one_in(8);
   if (random.one_in(20)) fields.length = static_cast<std::uint16_t>(random.below(80));
   if (random.one_in(20)) fields.ihl = static_cast<std::uint8_t>(random.below(16));
   builder.ip(fields);
   if (target.family == Family::kV6 && random.one_in(3)) add_extensions(random, builder);
   add_transport(random, target, builder);
-  builder.payload(random.below(40));
+  builder.payload(random.below(random.one_in(3) ? 700 : 40));
   if (random.one_in(4)) builder.pad_to(60 + random.below(40));
   if (random.one_in(8)) builder.cut_to(random.below(120));
   Frame frame = builder.build();
@@ -159,21 +238,23 @@ struct Expected {
   std::vector<std::vector<std::uint64_t>> bytes;  // [service][backend]
 };
 
-void compare_burst(Random& random, const std::vector<ServiceConfig>& services, const ReferenceEngine& reference,
-                   const Snapshot& snapshot, Counters& counters, Expected& expected) {
+void compare_burst(Random& random, const std::vector<ServiceConfig>& services, ReferenceEngine& reference,
+                   const Snapshot& snapshot, std::uint32_t now_ms, WorkerState& state, Counters& counters,
+                   Expected& expected) {
   std::vector<Frame> inputs(1 + random.below(kBurstMax));
   for (Frame& input : inputs) input = random_frame(random, services);
-  std::vector<Frame> frames = inputs;
-  std::vector<Packet> packets = l4lb_testing::packets_of(frames);
-  process_burst(snapshot, packets, counters);
-  for (std::size_t i = 0; i < packets.size(); ++i) {
-    const ReferenceEngine::Outcome outcome = reference.process(inputs[i]);
-    ASSERT_EQ(verdict_name(packets[i].verdict), verdict_name(outcome.verdict)) << hex(inputs[i]);
-    ASSERT_EQ(packets[i].service, outcome.service.value_or(kNone)) << hex(inputs[i]);
-    ASSERT_EQ(packets[i].backend, outcome.backend.value_or(kNone)) << hex(inputs[i]);
-    ASSERT_EQ(frames[i], outcome.frame) << hex(frames[i]) << "\nexpected\n" << hex(outcome.frame);
+  l4lb_testing::Burst burst(inputs);
+  process_burst(snapshot, burst.packets(), now_ms, state, counters);
+  for (std::size_t i = 0; i < burst.size(); ++i) {
+    const ReferenceEngine::Outcome outcome = reference.process(inputs[i], now_ms);
+    ASSERT_EQ(verdict_name(burst[i].verdict), verdict_name(outcome.verdict)) << hex(inputs[i]);
+    ASSERT_EQ(burst[i].service, outcome.service.value_or(kNone)) << hex(inputs[i]);
+    ASSERT_EQ(burst[i].backend, outcome.backend.value_or(kNone)) << hex(inputs[i]);
+    ASSERT_EQ(burst.frame(i), outcome.frame) << hex(burst.frame(i)) << "\nexpected\n" << hex(outcome.frame);
     ++expected.verdicts[static_cast<std::size_t>(outcome.verdict)];
-    if (outcome.verdict == Verdict::kForward) expected.bytes[*outcome.service][*outcome.backend] += inputs[i].size();
+    if (outcome.verdict == Verdict::kForward) {
+      expected.bytes[*outcome.service][*outcome.backend] += outcome.frame.size();
+    }
   }
 }
 
@@ -184,8 +265,12 @@ TEST(Differential, EngineAndReferenceAgreeOnRandomPackets) {
     const std::vector<ServiceConfig> services = random_services(random);
     std::array<std::uint8_t, 16> key{};
     for (std::uint8_t& byte : key) byte = static_cast<std::uint8_t>(random.below(256));
-    SnapshotBuilder builder(services, key);
-    ReferenceEngine reference(services, key);
+    const EngineConfig engine = random_engine(random);
+    SnapshotBuilder builder(services, key, engine);
+    ReferenceEngine reference(services, key, engine);
+    WorkerState state(engine);
+    auto now_ms = static_cast<std::uint32_t>(random.below(std::uint64_t{1} << 32U));
+    reference.process({}, now_ms);
     Counters counters(services);
     Expected expected;
     for (const ServiceConfig& service : services) expected.bytes.emplace_back(service.backends.size());
@@ -194,7 +279,9 @@ TEST(Differential, EngineAndReferenceAgreeOnRandomPackets) {
       reference.update(input);
       const auto snapshot = builder.build(input);
       for (int burst = 0; burst < 10; ++burst) {
-        ASSERT_NO_FATAL_FAILURE(compare_burst(random, services, reference, *snapshot, counters, expected));
+        ASSERT_NO_FATAL_FAILURE(
+            compare_burst(random, services, reference, *snapshot, now_ms, state, counters, expected));
+        now_ms += static_cast<std::uint32_t>(random.below(3000));
       }
     }
     for (std::size_t i = 0; i < kVerdictCount; ++i) {
@@ -210,7 +297,9 @@ TEST(Differential, EngineAndReferenceAgreeOnRandomPackets) {
   for (const VerdictInfo& info : kVerdicts) {
     const std::uint64_t times = seen[static_cast<std::size_t>(info.verdict)];
     std::cout << fmt::format("{:>26} {}\n", info.name, times);
-    EXPECT_GT(times, 100) << info.name << " was hardly tried";
+    // These depend on more than the packet; the reference engine knows nothing of them.
+    if (info.verdict == Verdict::kDropReplyLimit || info.verdict == Verdict::kDropNoHeadroom) continue;
+    EXPECT_GT(times, 50) << info.name << " was hardly tried";
   }
 }
 

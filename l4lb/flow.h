@@ -3,7 +3,9 @@
 // either is a template over them, and parse decides once which.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <type_traits>
 
@@ -15,6 +17,8 @@ namespace anypop::l4lb {
 struct V4 {
   static constexpr Family kFamily = Family::kV4;
   using Address = wire::Ipv4Address;
+  using Header = wire::Ipv4;
+  static constexpr wire::IpProtocol kIcmp = wire::IpProtocol::kIcmp;
   // Rounds a flow up to one AES block.
   static constexpr std::size_t kFlowPadding = 3;
 };
@@ -22,6 +26,8 @@ struct V4 {
 struct V6 {
   static constexpr Family kFamily = Family::kV6;
   using Address = wire::Ipv6Address;
+  using Header = wire::Ipv6;
+  static constexpr wire::IpProtocol kIcmp = wire::IpProtocol::kIcmpV6;
   // Rounds a flow up to three AES blocks.
   static constexpr std::size_t kFlowPadding = 11;
 };
@@ -40,6 +46,17 @@ struct Flow {
 };
 static_assert(sizeof(Flow<V4>) == 16 && std::has_unique_object_representations_v<Flow<V4>>);
 static_assert(sizeof(Flow<V6>) == 48 && std::has_unique_object_representations_v<Flow<V6>>);
+
+// The address with all bits behind the first `bits` zero.
+template <class Address>
+Address first_bits(const Address& address, unsigned bits) {
+  auto bytes = std::bit_cast<std::array<std::uint8_t, sizeof(Address)>>(address);
+  for (unsigned i = 0; i < bytes.size(); ++i) {
+    const unsigned kept = std::clamp(bits, 8 * i, 8 * i + 8) - 8 * i;
+    bytes[i] = static_cast<std::uint8_t>(bytes[i] & ~(0xffU >> kept));
+  }
+  return std::bit_cast<Address>(bytes);
+}
 
 // The wire form of an address of this family. Precondition: it is of this family.
 template <class F>

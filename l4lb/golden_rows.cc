@@ -38,6 +38,46 @@ ServiceConfig service(const std::string& name, Family family, Protocol protocol,
   return config;
 }
 
+ServiceConfig tunnel_service(GoldenService which, const std::string& suffix, Family family) {
+  ServiceConfig made = service("tunnel" + std::to_string(which) + "-" + suffix, family, Protocol::kTcp,
+                               static_cast<std::uint16_t>(4000 + which - kIpip4), {1});
+  const bool outer_v6 = which == kIpip6 || which == kGre6 || which == kGue6 || which == kGue6Zero;
+  made.backends[0].address = *IpAddress::parse(outer_v6 ? "2001:db8:9::1" : "10.9.0.1");
+  made.forwarding = which == kGre4 || which == kGre6                         ? Forwarding::kGre
+                    : which == kGue4 || which == kGue6 || which == kGue6Zero ? Forwarding::kGue
+                                                                             : Forwarding::kIpip;
+  const bool spread = which == kIpip4 || which == kIpip6;
+  made.tunnel.sources = {*IpPrefix::parse(spread ? "172.16.0.0/16" : "172.31.0.7/32"),
+                         *IpPrefix::parse(spread ? "2001:db8:f::/64" : "2001:db8:e::7/128")};
+  made.tunnel.gue_zero_checksum = which == kGue6Zero;
+  if (which == kGue6Zero) made.tunnel.gue_port = 16080;
+  if (which == kSmallMtu) made.tunnel.mtu_bytes = 1400;
+  return made;
+}
+
+// Of many ports, of many addresses, or hashed by less than the flow.
+void add_wide_services(Family family, const std::string& suffix, std::vector<ServiceConfig>& services) {
+  const bool v4 = family == Family::kV4;
+  const auto add = [&](const char* name, Protocol protocol, std::uint16_t first, std::uint16_t last) -> ServiceConfig& {
+    services.push_back(service(name + suffix, family, protocol, first, {1}));
+    services.back().last_port = last;
+    return services.back();
+  };
+  add("range", Protocol::kTcp, 5000, 5009);
+  add("any", Protocol::kUdp, 0, 65535);
+  const auto on_prefix = [&](ServiceConfig& made) {
+    made.vip = *IpAddress::parse(v4 ? "203.0.113.0" : "2001:db8:54::");
+    made.vip_prefix_bits = v4 ? 25 : 64;
+  };
+  on_prefix(add("prefix", Protocol::kTcp, 80, 0));
+  on_prefix(add("prefix-range", Protocol::kTcp, 90, 99));
+  add("inside", Protocol::kTcp, 80, 0).vip = *IpAddress::parse(v4 ? "203.0.113.7" : "2001:db8:54::7");
+  services.push_back(service("by-source" + suffix, family, Protocol::kTcp, 6000, {2, 1, 1}));
+  services.back().hash = HashBy::kSource;
+  services.push_back(service("by-network" + suffix, family, Protocol::kTcp, 6001, {2, 1, 1}));
+  services.back().hash = HashBy::kSourceNetwork;
+}
+
 BackendState reachable(const std::string& mac) { return {.healthy = true, .next_hop_mac = *MacAddress::parse(mac)}; }
 
 constexpr std::uint16_t kSyn = 0x02;
@@ -75,11 +115,11 @@ std::vector<GoldenRow> common_rows(Family family) {
        Verdict::kDropNoService},
       {"port without service", eth().ip(vip).tcp({.destination = 8080}), Verdict::kDropNoService},
       {"port 0", eth().ip(vip).tcp({.destination = 0}), Verdict::kDropNoService},
-      {"service's port, other protocol", eth().ip(vip).udp({.destination = 80}), Verdict::kDropNoService},
+      {"service's port, other protocol", eth().ip({.destination = a.other_vip}).udp({.destination = 80}),
+       Verdict::kDropNoService},
       {"no healthy backend", eth().ip(vip).tcp({.destination = 81}), Verdict::kDropNoBackend, kDead},
       {"next hop unresolved", eth().ip(vip).tcp({.destination = 82}), Verdict::kDropNextHopUnresolved, kUnresolved},
-      {"icmp to the VIP", eth().ip(vip).icmp(8).payload(56), Verdict::kDropUnsupported},
-      {"icmp to a neighbour", eth().ip(backend).icmp(8).payload(56), Verdict::kPassNotVip},
+      {"icmp to a neighbour", eth().ip(backend).icmp({.type = 8}).payload(56), Verdict::kPassNotVip},
       {"GRE to the VIP", eth().ip({.destination = a.vip, .protocol = 47}).payload(40), Verdict::kDropUnsupported},
       {"tcp header cut", eth().ip(vip).tcp().cut_last(1), Verdict::kDropTruncated},
       {"tcp header cut, length adjusted", eth().ip({.destination = a.vip, .protocol = 6}).payload(19),
@@ -105,6 +145,43 @@ std::vector<GoldenRow> common_rows(Family family) {
   };
 }
 
+std::vector<GoldenRow> wide_rows(Family family) {
+  const bool v4 = family == Family::kV4;
+  std::vector<GoldenRow> rows;
+  const auto add = [&](const std::string& name, const char* vip, unsigned protocol, std::uint16_t port, Verdict verdict,
+                       GoldenService service = kGoldenServices, const char* mac = "") {
+    const auto packet = [&](PacketBuilder start) {
+      start.ip({.destination = vip});
+      return protocol == 6 ? start.tcp({.destination = port}) : start.udp({.destination = port});
+    };
+    GoldenRow row{name, packet(eth()), verdict};
+    if (verdict == Verdict::kForward) row.service = service;
+    if (verdict == Verdict::kForward) row.output = packet(eth({.destination = mac, .source = kPortMac}));
+    rows.push_back(row);
+  };
+  const char* vip = addresses(family).vip;
+  add("range, before", vip, 6, 4999, Verdict::kDropNoService);
+  add("range, first port", vip, 6, 5000, Verdict::kForward, kRange, kWebMac);
+  add("range, last port", vip, 6, 5009, Verdict::kForward, kRange, kWebMac);
+  add("range, behind", vip, 6, 5010, Verdict::kDropNoService);
+  add("range, other protocol has any port", vip, 17, 5000, Verdict::kForward, kAny, kDnsMac);
+  add("any port, 0", vip, 17, 0, Verdict::kForward, kAny, kDnsMac);
+  add("any port, 65535", vip, 17, 65535, Verdict::kForward, kAny, kDnsMac);
+  add("any port, but one is another service's", vip, 17, 53, Verdict::kForward, kDns, kDnsMac);
+  const char* first = v4 ? "203.0.113.0" : "2001:db8:54::";
+  const char* last = v4 ? "203.0.113.127" : "2001:db8:54::ffff:ffff:ffff:ffff";
+  const char* inside = v4 ? "203.0.113.7" : "2001:db8:54::7";
+  add("prefix, first address", first, 6, 80, Verdict::kForward, kPrefix, kWebMac);
+  add("prefix, last address", last, 6, 80, Verdict::kForward, kPrefix, kWebMac);
+  add("prefix, range of ports", last, 6, 95, Verdict::kForward, kPrefixRange, kDnsMac);
+  add("prefix, port without service", last, 6, 81, Verdict::kDropNoService);
+  add("prefix, address behind", v4 ? "203.0.113.128" : "2001:db8:54:1::", 6, 80, Verdict::kPassNotVip);
+  add("prefix, address before", v4 ? "203.0.112.255" : "2001:db8:53:ffff::", 6, 80, Verdict::kPassNotVip);
+  add("inside a prefix, own service", inside, 6, 80, Verdict::kForward, kInside, kDnsMac);
+  add("inside a prefix, the prefix's service", inside, 6, 95, Verdict::kForward, kPrefixRange, kDnsMac);
+  return rows;
+}
+
 std::vector<GoldenRow> v4_rows() {
   const char* vip = kV4Addresses.vip;
   const auto forwarded = [] { return eth({.destination = kWebMac, .source = kPortMac}); };
@@ -115,12 +192,10 @@ std::vector<GoldenRow> v4_rows() {
        forwarded().ip({.destination = vip, .option_bytes = 40}).tcp()},
       {"don't fragment", eth().ip({.destination = vip, .dont_fragment = true}).tcp(), Verdict::kForward, kWeb,
        forwarded().ip({.destination = vip, .dont_fragment = true}).tcp()},
-      {"first fragment", eth().ip({.destination = vip, .more_fragments = true}).tcp().payload(8),
-       Verdict::kDropFragment},
       {"later fragment", eth().ip({.destination = vip, .protocol = 6, .fragment_offset = 1}).payload(8),
-       Verdict::kDropFragment},
+       Verdict::kDropFragmentOrphan},
       {"fragment of ICMP", eth().ip({.destination = vip, .protocol = 1, .fragment_offset = 1}).payload(8),
-       Verdict::kDropFragment},
+       Verdict::kDropFragmentOrphan},
       {"fragment to a neighbour",
        eth().ip({.destination = kV4Addresses.neighbour, .more_fragments = true}).tcp().payload(8),
        Verdict::kPassNotVip},
@@ -164,9 +239,9 @@ std::vector<GoldenRow> v6_rows() {
        Verdict::kDropTruncated},
       {"options longer than the packet", eth().ip(vip).destination_options(264).cut_to(14 + 40 + 8),
        Verdict::kDropTruncated},
-      {"first fragment", eth().ip(vip).fragment({.more = true}).tcp().payload(8), Verdict::kDropFragment},
-      {"later fragment", eth().ip(vip).fragment({.offset = 1}).payload(8), Verdict::kDropFragment},
-      {"fragment behind options", eth().ip(vip).hop_by_hop().fragment({.more = true}).tcp(), Verdict::kDropFragment},
+      {"later fragment", eth().ip(vip).fragment({.offset = 1}).payload(8), Verdict::kDropFragmentOrphan},
+      {"fragment behind options", eth().ip(vip).hop_by_hop().fragment({.more = true}).tcp(), Verdict::kForward, kWeb,
+       forwarded().ip(vip).hop_by_hop().fragment({.more = true}).tcp()},
       {"fragment header cut", eth().ip({.destination = kV6Addresses.vip, .protocol = 44}).payload(7),
        Verdict::kDropTruncated},
       {"atomic fragment", eth().ip(vip).fragment({}).tcp(), Verdict::kForward, kWeb,
@@ -186,6 +261,8 @@ std::vector<GoldenRow> v6_rows() {
 
 }  // namespace
 
+EngineConfig golden_engine() { return {.echo_per_second = 1'000'000, .too_big_per_second = 1'000'000}; }
+
 std::vector<ServiceConfig> golden_services() {
   std::vector<ServiceConfig> services;
   for (const Family family : {Family::kV4, Family::kV6}) {
@@ -197,6 +274,10 @@ std::vector<ServiceConfig> golden_services() {
     services.push_back(service("unresolved" + suffix, family, Protocol::kTcp, 82, {1}));
     services.push_back(service("other" + suffix, family, Protocol::kTcp, 80, {1}));
     services.back().vip = *IpAddress::parse(addresses(family).other_vip);
+    for (unsigned which = kIpip4; which <= kSmallMtu; ++which) {
+      services.push_back(tunnel_service(static_cast<GoldenService>(which), suffix, family));
+    }
+    add_wide_services(family, suffix, services);
   }
   return services;
 }
@@ -212,14 +293,22 @@ SnapshotInput golden_input() {
         {BackendState{.healthy = false, .next_hop_mac = *MacAddress::parse(kWebMac)}, BackendState{.healthy = false}});
     input.backends.push_back({BackendState{.healthy = true}});
     input.backends.push_back({reachable(kWebMac)});
+    for (unsigned which = kIpip4; which <= kSmallMtu; ++which) input.backends.push_back({reachable(kTunnelMac)});
+    for (const char* mac : {kWebMac, kDnsMac, kWebMac, kDnsMac, kDnsMac}) input.backends.push_back({reachable(mac)});
+    for (int service = 0; service < 2; ++service) {
+      input.backends.push_back(
+          {reachable("02:00:00:00:00:21"), reachable("02:00:00:00:00:22"), reachable("02:00:00:00:00:23")});
+    }
   }
   return input;
 }
 
 std::vector<GoldenRow> golden_rows(Family family) {
   std::vector<GoldenRow> rows = common_rows(family);
-  std::vector<GoldenRow> own = family == Family::kV4 ? v4_rows() : v6_rows();
-  rows.insert(rows.end(), std::make_move_iterator(own.begin()), std::make_move_iterator(own.end()));
+  for (std::vector<GoldenRow> more : {family == Family::kV4 ? v4_rows() : v6_rows(), wide_rows(family),
+                                      golden_tunnel_rows(family), golden_icmp_rows(family)}) {
+    rows.insert(rows.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  }
   return rows;
 }
 

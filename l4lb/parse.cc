@@ -27,33 +27,89 @@ template <class F>
 IpFinding parse_transport(std::span<const std::byte> frame, std::uint32_t offset, std::uint32_t end, Flow<F>& flow) {
   if (flow.protocol == wire::IpProtocol::kTcp) return parse_ports<wire::Tcp>(frame, offset, end, flow);
   if (flow.protocol == wire::IpProtocol::kUdp) return parse_ports<wire::Udp>(frame, offset, end, flow);
-  return fault(Verdict::kDropUnsupported);
+  if (flow.protocol != F::kIcmp) return fault(Verdict::kDropUnsupported);
+  if (!whole<wire::Icmp>(offset, end)) return fault(Verdict::kDropTruncated);
+  IpFinding found = fault(Verdict::kDropIcmp);
+  found.transport_at = offset;
+  found.end = end;
+  return found;
 }
 
-// Walks from `offset` to the transport header: moves `offset` there and sets `protocol`. kForward when it arrives.
-Verdict walk_extensions(std::span<const std::byte> frame, std::uint32_t& offset, std::uint32_t end,
-                        wire::IpProtocol& protocol) {
+template <class F>
+IpFinding parse_first_fragment(std::span<const std::byte> frame, std::uint32_t offset, std::uint32_t end,
+                               std::uint32_t id, Flow<F>& flow) {
+  IpFinding found = parse_transport(frame, offset, end, flow);
+  if (found.fault == Verdict::kDropIcmp) found.fault = Verdict::kDropFragment;
+  found.fragment = Fragment::kFirst;
+  found.fragment_id = id;
+  return found;
+}
+
+IpFinding later_fragment(std::uint32_t id) {
+  IpFinding found = fault(Verdict::kDropFragment);
+  found.fragment = Fragment::kLater;
+  found.fragment_id = id;
+  return found;
+}
+
+// A walk along extension headers: where it stands, and what it has met.
+struct Walk {
+  std::uint32_t offset;
+  wire::IpProtocol protocol;
+  Fragment fragment = Fragment::kWhole;
+  std::uint32_t fragment_id = 0;
+};
+
+// Steps over the fragment header at walk.offset.
+Verdict walk_fragment(std::span<const std::byte> frame, std::uint32_t end, Walk& walk) {
+  if (!whole<wire::Ipv6Fragment>(walk.offset, end)) return Verdict::kDropTruncated;
+  const View<wire::Ipv6Fragment> header(frame.data() + walk.offset);
+  const wire::OffsetAndMore position = header[&wire::Ipv6Fragment::offset_and_more];
+  walk.protocol = header[&wire::Ipv6Fragment::next_header];
+  walk.offset += std::uint32_t{sizeof(wire::Ipv6Fragment)};
+  if (position.is_atomic()) return Verdict::kForward;
+  walk.fragment = position.is_later_fragment() ? Fragment::kLater : Fragment::kFirst;
+  walk.fragment_id = header[&wire::Ipv6Fragment::identification].host();
+  // What follows in a later fragment is no header.
+  return walk.fragment == Fragment::kLater ? Verdict::kDropFragment : Verdict::kForward;
+}
+
+// Walks on to the transport header. kForward when it arrives.
+Verdict walk_extensions(std::span<const std::byte> frame, std::uint32_t end, Walk& walk) {
   for (unsigned headers = 0;; ++headers) {
-    const bool options = protocol == wire::IpProtocol::kDestinationOptions || protocol == wire::IpProtocol::kRouting ||
+    const bool options = walk.protocol == wire::IpProtocol::kDestinationOptions ||
+                         walk.protocol == wire::IpProtocol::kRouting ||
                          // RFC 8200 section 4.1: anywhere but first it is not recognized.
-                         (protocol == wire::IpProtocol::kHopByHop && headers == 0);
-    if (!options && protocol != wire::IpProtocol::kFragment) return Verdict::kForward;
+                         (walk.protocol == wire::IpProtocol::kHopByHop && headers == 0);
+    if (!options && walk.protocol != wire::IpProtocol::kFragment) return Verdict::kForward;
     if (headers == kMaxExtensions) return Verdict::kDropUnsupported;
-    if (protocol == wire::IpProtocol::kFragment) {
-      if (!whole<wire::Ipv6Fragment>(offset, end)) return Verdict::kDropTruncated;
-      const View<wire::Ipv6Fragment> fragment(frame.data() + offset);
-      if (!fragment[&wire::Ipv6Fragment::offset_and_more].is_atomic()) return Verdict::kDropFragment;
-      protocol = fragment[&wire::Ipv6Fragment::next_header];
-      offset += sizeof(wire::Ipv6Fragment);
+    if (walk.protocol == wire::IpProtocol::kFragment) {
+      if (const Verdict verdict = walk_fragment(frame, end, walk); verdict != Verdict::kForward) return verdict;
     } else {
-      if (!whole<wire::Ipv6Extension>(offset, end)) return Verdict::kDropTruncated;
-      const View<wire::Ipv6Extension> extension(frame.data() + offset);
+      if (!whole<wire::Ipv6Extension>(walk.offset, end)) return Verdict::kDropTruncated;
+      const View<wire::Ipv6Extension> extension(frame.data() + walk.offset);
       const std::uint32_t header_bytes = extension[&wire::Ipv6Extension::length].header_bytes();
-      if (end - offset < header_bytes) return Verdict::kDropTruncated;
-      protocol = extension[&wire::Ipv6Extension::next_header];
-      offset += header_bytes;
+      if (end - walk.offset < header_bytes) return Verdict::kDropTruncated;
+      walk.protocol = extension[&wire::Ipv6Extension::next_header];
+      walk.offset += header_bytes;
     }
   }
+}
+
+// Both begin with them.
+struct Ports {
+  wire::be16 source;
+  wire::be16 destination;
+};
+
+template <class F>
+bool parse_quoted_ports(std::span<const std::byte> quoted, std::uint32_t offset, Flow<F>& flow) {
+  if (flow.protocol != wire::IpProtocol::kTcp && flow.protocol != wire::IpProtocol::kUdp) return false;
+  if (!whole<Ports>(offset, static_cast<std::uint32_t>(quoted.size()))) return false;
+  const View<Ports> ports(quoted.data() + offset);
+  flow.source_port = ports[&Ports::source];
+  flow.destination_port = ports[&Ports::destination];
+  return true;
 }
 
 }  // namespace
@@ -91,7 +147,12 @@ IpFinding parse_ip<V4>(std::span<const std::byte> frame, std::uint32_t ip_offset
   if (header_bytes < sizeof(wire::Ipv4)) return fault(Verdict::kDropMalformed);
   if (total_bytes < header_bytes) return fault(Verdict::kDropMalformed);
   if (total_bytes > available) return fault(Verdict::kDropTruncated);
-  if (header[&wire::Ipv4::flags_and_offset].is_fragment()) return fault(Verdict::kDropFragment);
+  const wire::FlagsAndOffset position = header[&wire::Ipv4::flags_and_offset];
+  if (position.is_fragment()) {
+    const std::uint32_t id = header[&wire::Ipv4::identification].host();
+    if (position.is_later_fragment()) return later_fragment(id);
+    return parse_first_fragment(frame, ip_offset + header_bytes, ip_offset + total_bytes, id, flow);
+  }
   return parse_transport(frame, ip_offset + header_bytes, ip_offset + total_bytes, flow);
 }
 
@@ -107,11 +168,39 @@ IpFinding parse_ip<V6>(std::span<const std::byte> frame, std::uint32_t ip_offset
 
   const std::uint32_t total_bytes = std::uint32_t{sizeof(wire::Ipv6)} + header[&wire::Ipv6::payload_length].host();
   if (total_bytes > available) return fault(Verdict::kDropTruncated);
-  std::uint32_t offset = ip_offset + std::uint32_t{sizeof(wire::Ipv6)};
+  Walk walk{.offset = ip_offset + std::uint32_t{sizeof(wire::Ipv6)}, .protocol = flow.protocol};
   const std::uint32_t end = ip_offset + total_bytes;
-  const Verdict walked = walk_extensions(frame, offset, end, flow.protocol);
+  const Verdict walked = walk_extensions(frame, end, walk);
+  if (walk.fragment == Fragment::kLater) return later_fragment(walk.fragment_id);
   if (walked != Verdict::kForward) return fault(walked);
-  return parse_transport(frame, offset, end, flow);
+  flow.protocol = walk.protocol;
+  if (walk.fragment == Fragment::kFirst) return parse_first_fragment(frame, walk.offset, end, walk.fragment_id, flow);
+  return parse_transport(frame, walk.offset, end, flow);
+}
+
+template <>
+bool parse_quoted<V4>(std::span<const std::byte> quoted, Flow<V4>& flow) {
+  if (quoted.size() < sizeof(wire::Ipv4)) return false;
+  const View<wire::Ipv4> header(quoted.data());
+  const wire::VersionAndIhl version_and_ihl = header[&wire::Ipv4::version_and_ihl];
+  if (version_and_ihl.version() != 4 || version_and_ihl.header_bytes() < sizeof(wire::Ipv4)) return false;
+  if (header[&wire::Ipv4::flags_and_offset].is_later_fragment()) return false;
+  flow = {.source = header[&wire::Ipv4::source],
+          .destination = header[&wire::Ipv4::destination],
+          .protocol = header[&wire::Ipv4::protocol]};
+  return parse_quoted_ports(quoted, version_and_ihl.header_bytes(), flow);
+}
+
+template <>
+bool parse_quoted<V6>(std::span<const std::byte> quoted, Flow<V6>& flow) {
+  if (quoted.size() < sizeof(wire::Ipv6)) return false;
+  const View<wire::Ipv6> header(quoted.data());
+  if (header[&wire::Ipv6::version_class_label].version() != 6) return false;
+  flow = {.source = header[&wire::Ipv6::source], .destination = header[&wire::Ipv6::destination]};
+  Walk walk{.offset = sizeof(wire::Ipv6), .protocol = header[&wire::Ipv6::next_header]};
+  if (walk_extensions(quoted, static_cast<std::uint32_t>(quoted.size()), walk) != Verdict::kForward) return false;
+  flow.protocol = walk.protocol;
+  return parse_quoted_ports(quoted, walk.offset, flow);
 }
 
 }  // namespace anypop::l4lb

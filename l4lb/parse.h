@@ -12,9 +12,15 @@
 //   5. IPv4 header length under 20 bytes, or over the total length   kDropMalformed
 //   6. the frame holds less than the IP header's length promises     kDropTruncated (more is Ethernet padding: allowed)
 //   7. IPv6 extension header not whole inside that length            kDropTruncated
-//   8. IPv4 or IPv6 fragment; an atomic IPv6 fragment is none        kDropFragment (RFC 6946)
-//   9. neither TCP nor UDP, or not within kMaxExtensions headers     kDropUnsupported
-//  10. TCP (20 bytes) or UDP (8 bytes) header not whole              kDropTruncated
+//   8. a fragment behind the first one                               kDropFragment
+//   9. neither TCP, UDP nor this family's ICMP, or not within
+//      kMaxExtensions headers                                        kDropUnsupported
+//  10. TCP (20 bytes), UDP (8) or ICMP (8) header not whole          kDropTruncated
+//  11. ICMP in a fragment                                            kDropFragment
+//  12. ICMP                                                          kDropIcmp
+//
+// The verdicts of 8 and 12 are not the last word: fragments.h and icmp.h find flows behind many of these packets. An
+// IPv6 fragment header of a whole packet ("atomic", RFC 6946) is only walked over.
 //
 // Not looked at: checksums (the NIC's and the backend's work; nothing that they cover is changed here), TTL, TCP's data
 // offset, UDP's length: a backend refuses those by itself, exactly as if no balancer stood before it.
@@ -42,11 +48,17 @@ struct Layer2 {
 };
 Layer2 parse_ethernet(std::span<const std::byte> frame);
 
+enum class Fragment : std::uint8_t { kWhole, kFirst, kLater };
+
 // What parse_ip() found. With `fault` kForward the flow is whole. Otherwise `fault` is the verdict, provided that the
 // destination is a VIP or was not reached.
 struct IpFinding {
   Verdict fault = Verdict::kForward;
   bool destination_known = false;
+  Fragment fragment = Fragment::kWhole;
+  std::uint32_t fragment_id = 0;   // of a fragment
+  std::uint32_t transport_at = 0;  // with kDropIcmp: where the ICMP header begins in the frame,
+  std::uint32_t end = 0;           // and where the IP packet ends
 };
 // Fills `flow` as far as it gets. Precondition: ip_offset <= frame.size().
 template <class F>
@@ -55,5 +67,14 @@ template <>
 IpFinding parse_ip<V4>(std::span<const std::byte> frame, std::uint32_t ip_offset, Flow<V4>& flow);
 template <>
 IpFinding parse_ip<V6>(std::span<const std::byte> frame, std::uint32_t ip_offset, Flow<V6>& flow);
+
+// The flow of the start of a packet, as an ICMP error quotes it: its end may be missing, but not the ports. False:
+// nothing usable (cut before the ports, neither TCP nor UDP, a later fragment, not this family).
+template <class F>
+bool parse_quoted(std::span<const std::byte> quoted, Flow<F>& flow);
+template <>
+bool parse_quoted<V4>(std::span<const std::byte> quoted, Flow<V4>& flow);
+template <>
+bool parse_quoted<V6>(std::span<const std::byte> quoted, Flow<V6>& flow);
 
 }  // namespace anypop::l4lb

@@ -3,10 +3,11 @@
 // cache for, so that the memory latencies of a burst overlap instead of adding up.
 //
 //   parse     → flows, sorted into one lane per address family     prefetch: home in the service table
+//               (judge: later fragments and ICMP errors become the flows they belong to; echo requests are answered)
 //   service   → service of each flow; the others leave             (small table)
 //   hash      → keyed hash, Maglev slot                            prefetch: the slot
 //   decide    → backend, verdict
-//   rewrite   → MAC addresses
+//   rewrite   → outer header, MAC addresses; or an ICMP error to the sender
 //   count
 //
 // A packet leaves its lane as soon as it has a verdict; parse has none of them enter that is not a whole flow. The
@@ -21,7 +22,10 @@
 #include <array>
 #include <cstring>
 
+#include "fragments.h"
+#include "icmp.h"
 #include "parse.h"
+#include "reply.h"
 #include "snapshot_layout.h"
 
 namespace anypop::l4lb {
@@ -40,7 +44,18 @@ struct Lane {
   std::array<std::uint32_t, kBurstMax> home;  // in the service table
   std::array<std::uint16_t, kBurstMax> service;
   std::array<std::uint64_t, kBurstMax> hash;
+  std::array<std::uint32_t, kBurstMax> salt;  // only if Snapshot::hashes_sources
   std::array<const std::uint16_t*, kBurstMax> slot;
+  // Those that go into a tunnel, by their place in the lane.
+  std::size_t tunneled_count = 0;
+  std::array<std::uint8_t, kBurstMax> tunneled;
+  std::array<std::uint32_t, kBurstMax> backend;  // in Snapshot::backends
+};
+
+// Whose burst this is, and when.
+struct Worker {
+  std::uint32_t now_ms;
+  WorkerState& state;
 };
 
 template <class F>
@@ -48,32 +63,74 @@ ServiceKey<F> service_key(const Flow<F>& flow) {
   return {.vip = flow.destination, .port = flow.destination_port, .protocol = flow.protocol};
 }
 
+// A fragment for a VIP: does it belong to a flow? If not, its verdict says so.
 template <class F>
-void parse_into(const Snapshot& snapshot, Packet& packet, std::size_t index, std::uint32_t ip_offset, Lane<F>& lane) {
+bool judge_fragment(const Snapshot& snapshot, const IpFinding& found, Worker& worker, Packet& packet, Flow<F>& flow) {
+  if (found.fragment == Fragment::kFirst && found.fault != Verdict::kForward) return false;
+  packet.verdict = Verdict::kDropFragment;
+  if (snapshot.engine.fragments == FragmentPolicy::kDrop) return false;
+  FragmentTable& fragments = worker.state.fragments;
+  if (found.fragment == Fragment::kFirst) {
+    remember_first<F>(snapshot.hash, flow, found.fragment_id, worker.now_ms, fragments);
+    return true;
+  }
+  packet.verdict = Verdict::kDropFragmentOrphan;
+  packet.follows = complete_later<F>(snapshot.hash, found.fragment_id, worker.now_ms, fragments, flow);
+  return packet.follows;
+}
+
+template <class F>
+bool judge_icmp(const Snapshot& snapshot, const IpFinding& found, Worker& worker, Packet& packet, Flow<F>& flow) {
+  switch (parse_icmp<F>({packet.data, packet.length_bytes}, found, flow)) {
+    case IcmpKind::kOther: return false;
+    case IcmpKind::kError: packet.follows = true; return true;
+    case IcmpKind::kEchoRequest: break;
+  }
+  const AnswerEcho policy = snapshot.engine.answer_echo;
+  if (policy == AnswerEcho::kNever) return false;
+  if (policy == AnswerEcho::kWhileServing && !snapshot.serves<F>(flow.destination)) return false;
+  packet.verdict =
+      reply_echo<F>(packet.ip_offset, found.transport_at, found.end, worker.now_ms, worker.state.echo, packet);
+  return false;
+}
+
+// About what is not simply a flow. True: it belongs to `flow` after all; false: it has its verdict.
+template <class F>
+[[gnu::noinline]] bool judge(const Snapshot& snapshot, const IpFinding& found, Worker& worker, Packet& packet,
+                             Flow<F>& flow) {
+  const bool ours = !found.destination_known || snapshot.services_of<F>().has_vip(flow.destination);
+  packet.verdict = ours ? found.fault : Verdict::kPassNotVip;
+  if (!ours) return false;
+  if (found.fragment != Fragment::kWhole) return judge_fragment(snapshot, found, worker, packet, flow);
+  return found.fault == Verdict::kDropIcmp && judge_icmp(snapshot, found, worker, packet, flow);
+}
+
+template <class F>
+void parse_into(const Snapshot& snapshot, Packet& packet, std::size_t index, std::uint32_t ip_offset, Worker& worker,
+                Lane<F>& lane) {
   const ServiceTable<F>& services = snapshot.services_of<F>();
   Flow<F>& flow = lane.flow[lane.count];
   const IpFinding found = parse_ip<F>({packet.data, packet.length_bytes}, ip_offset, flow);
-  if (found.fault != Verdict::kForward) {
-    const bool ours = !found.destination_known || services.has_vip(flow.destination);
-    packet.verdict = ours ? found.fault : Verdict::kPassNotVip;
-    return;
-  }
+  const bool ordinary = found.fault == Verdict::kForward && found.fragment == Fragment::kWhole;
+  if (!ordinary && !judge<F>(snapshot, found, worker, packet, flow)) return;
   lane.packet[lane.count] = static_cast<std::uint8_t>(index);
   lane.home[lane.count] = services.home(service_key(flow));
   services.prefetch(lane.home[lane.count]);
   ++lane.count;
 }
 
-void parse(const Snapshot& snapshot, std::span<Packet> packets, Lane<V4>& v4, Lane<V6>& v6) {
+void parse(const Snapshot& snapshot, std::span<Packet> packets, Worker& worker, Lane<V4>& v4, Lane<V6>& v6) {
   for (std::size_t i = 0; i < packets.size(); ++i) {
     if (i + kHeadersAhead < packets.size()) __builtin_prefetch(packets[i + kHeadersAhead].data);
     Packet& packet = packets[i];
     packet.service = kNone;
     packet.backend = kNone;
+    packet.follows = false;
     const Layer2 layer2 = parse_ethernet({packet.data, packet.length_bytes});
+    packet.ip_offset = static_cast<std::uint8_t>(layer2.ip_offset);
     switch (layer2.next) {
-      case Layer2::Next::kIpv4: parse_into(snapshot, packet, i, layer2.ip_offset, v4); break;
-      case Layer2::Next::kIpv6: parse_into(snapshot, packet, i, layer2.ip_offset, v6); break;
+      case Layer2::Next::kIpv4: parse_into(snapshot, packet, i, layer2.ip_offset, worker, v4); break;
+      case Layer2::Next::kIpv6: parse_into(snapshot, packet, i, layer2.ip_offset, worker, v6); break;
       case Layer2::Next::kOther: packet.verdict = Verdict::kPassNotVip; break;
       case Layer2::Next::kTruncated: packet.verdict = Verdict::kDropTruncated; break;
     }
@@ -102,8 +159,23 @@ void find_services(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>&
   lane.count = kept;
 }
 
+// Leaves of the flows what their services hash; what told them apart goes into `salt`, for the tunnels.
+template <class F>
+[[gnu::noinline]] void reduce_flows(const Snapshot& snapshot, Lane<F>& lane) {
+  for (std::size_t i = 0; i < lane.count; ++i) {
+    const std::uint8_t bits = snapshot.source_bits[lane.service[i]];
+    lane.salt[i] = 0;
+    if (bits == kWholeFlow) continue;
+    Flow<F>& flow = lane.flow[i];
+    const std::uint32_t ports = (std::uint32_t{flow.source_port.host()} << 16U) | flow.destination_port.host();
+    lane.salt[i] = ports * 0x85ebca6bU;
+    flow = {.source = first_bits(flow.source, bits)};
+  }
+}
+
 template <class F>
 void find_slots(const Snapshot& snapshot, Lane<F>& lane) {
+  if (snapshot.hashes_sources) reduce_flows(snapshot, lane);
   snapshot.hash.hash(std::span(lane.flow).first(lane.count), std::span(lane.hash).first(lane.count));
   for (std::size_t i = 0; i < lane.count; ++i) {
     const ServiceEntry& service = snapshot.services[lane.service[i]];
@@ -112,40 +184,75 @@ void find_slots(const Snapshot& snapshot, Lane<F>& lane) {
   }
 }
 
+// Into its backend's tunnel, or, when it does not fit, back to its sender with an ICMP error.
 template <class F>
-void decide_and_rewrite(const Snapshot& snapshot, std::span<Packet> packets, const Lane<F>& lane) {
+Verdict into_tunnel(const Tunnel& tunnel, std::uint32_t entropy, Worker& worker, Packet& packet) {
+  const Verdict verdict = encapsulate<F>(tunnel, entropy, packet.ip_offset, packet);
+  // No errors about errors, nor about later fragments: RFC 1812 section 4.3.2.7, RFC 4443 section 2.4 (e).
+  if (verdict != Verdict::kDropTooBig || packet.follows) return verdict;
+  return reply_too_big<F>(packet.ip_offset, tunnel.inner_max_bytes, worker.now_ms, worker.state.too_big, packet);
+}
+
+void set_macs(const BackendEntry& backend, Packet& packet) {
+  std::memcpy(packet.data, backend.macs.data(), backend.macs.size());
+}
+
+template <class F>
+void decide_and_rewrite(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& lane) {
   for (std::size_t i = 0; i < lane.count; ++i) {
     Packet& packet = packets[lane.packet[i]];
-    const BackendEntry& backend = snapshot.backends[snapshot.services[lane.service[i]].first_backend + *lane.slot[i]];
+    const std::uint32_t index = snapshot.services[lane.service[i]].first_backend + *lane.slot[i];
+    const BackendEntry& backend = snapshot.backends[index];
     packet.backend = backend.backend;
     packet.verdict = backend.verdict;
-    if (packet.verdict == Verdict::kForward) std::memcpy(packet.data, backend.macs.data(), backend.macs.size());
+    if (packet.verdict != Verdict::kForward) continue;
+    if (backend.tunneled) {
+      lane.backend[lane.tunneled_count] = index;
+      lane.tunneled[lane.tunneled_count++] = static_cast<std::uint8_t>(i);
+    } else {
+      set_macs(backend, packet);
+    }
+  }
+}
+
+// A loop of its own, so that l2 does not pay for the calls.
+template <class F>
+void encapsulate_tunneled(const Snapshot& snapshot, std::span<Packet> packets, const Lane<F>& lane, Worker& worker) {
+  for (std::size_t i = 0; i < lane.tunneled_count; ++i) {
+    const std::size_t at = lane.tunneled[i];
+    Packet& packet = packets[lane.packet[at]];
+    const auto entropy = static_cast<std::uint32_t>(lane.hash[at]) + (snapshot.hashes_sources ? lane.salt[at] : 0U);
+    packet.verdict = into_tunnel<F>(snapshot.tunnels[lane.backend[i]], entropy, worker, packet);
+    if (packet.verdict == Verdict::kForward) set_macs(snapshot.backends[lane.backend[i]], packet);
   }
 }
 
 template <class F>
-void process_lane(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& lane) {
+void process_lane(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& lane, Worker& worker) {
   if (lane.count == 0) return;
   find_services(snapshot, packets, lane);
   find_slots(snapshot, lane);
   decide_and_rewrite(snapshot, packets, lane);
+  encapsulate_tunneled(snapshot, packets, lane, worker);
 }
 
-void process_at_most_a_burst(const Snapshot& snapshot, std::span<Packet> packets, Counters& counters) {
+void process_at_most_a_burst(const Snapshot& snapshot, std::span<Packet> packets, Worker& worker, Counters& counters) {
   Lane<V4> v4;
   Lane<V6> v6;
-  parse(snapshot, packets, v4, v6);
-  process_lane(snapshot, packets, v4);
-  process_lane(snapshot, packets, v6);
+  parse(snapshot, packets, worker, v4, v6);
+  process_lane(snapshot, packets, v4, worker);
+  process_lane(snapshot, packets, v6, worker);
   counters.count(packets);
 }
 
 }  // namespace
 
-void process_burst(const Snapshot& snapshot, std::span<Packet> packets, Counters& counters) {
+void process_burst(const Snapshot& snapshot, std::span<Packet> packets, std::uint32_t now_ms, WorkerState& state,
+                   Counters& counters) {
+  Worker worker{.now_ms = now_ms, .state = state};
   while (!packets.empty()) {
     const std::size_t now = std::min(packets.size(), kBurstMax);
-    process_at_most_a_burst(snapshot, packets.first(now), counters);
+    process_at_most_a_burst(snapshot, packets.first(now), worker, counters);
     packets = packets.subspan(now);
   }
 }

@@ -22,6 +22,7 @@ constexpr std::size_t kBurst = 32;
 constexpr std::size_t kBuffers = 4096;
 constexpr std::size_t kBufferBytes = 2304;
 constexpr std::size_t kHeaderBytes = 80;
+constexpr std::uint32_t kHeadroom = 128;  // as DPDK's buffers have it
 
 struct Load {
   std::vector<std::byte> headers;
@@ -58,12 +59,28 @@ Load make_load(Family family, std::size_t flows, std::size_t services) {
   return load;
 }
 
-std::vector<ServiceConfig> make_services(Family family, std::size_t count, std::size_t backends) {
+std::string backend_address(Family outer, std::size_t index) {
+  return outer == Family::kV4 ? fmt::format("10.1.{}.{}", index / 250, 1 + index % 250)
+                              : fmt::format("2001:db8:a::{:x}", 1 + index);
+}
+
+// How packets leave.
+struct Tunnels {
+  Forwarding forwarding = Forwarding::kL2;
+  Family outer = Family::kV4;
+};
+
+std::vector<ServiceConfig> make_services(Family family, std::size_t count, std::size_t backends, Tunnels tunnels) {
   std::vector<ServiceConfig> services(count);
   for (std::size_t i = 0; i < count; ++i) {
     services[i].vip = *IpAddress::parse(vip(family, i));
     services[i].port = 80;
-    for (std::size_t j = 0; j < backends; ++j) services[i].backends.push_back({.name = fmt::format("b{}", j)});
+    services[i].forwarding = tunnels.forwarding;
+    services[i].tunnel.sources = {*IpPrefix::parse("172.16.0.0/16"), *IpPrefix::parse("2001:db8:f::/64")};
+    for (std::size_t j = 0; j < backends; ++j) {
+      services[i].backends.push_back(
+          {.name = fmt::format("b{}", j), .address = *IpAddress::parse(backend_address(tunnels.outer, j))});
+    }
   }
   return services;
 }
@@ -81,7 +98,8 @@ class Pool {
   // Copies the next burst of headers into the next buffers.
   std::span<Packet> receive(const Load& load) {
     for (Packet& packet : burst_) {
-      packet.data = &memory_[next_buffer_ * kBufferBytes];
+      packet.data = &memory_[next_buffer_ * kBufferBytes + kHeadroom];
+      packet.headroom_bytes = kHeadroom;
       packet.length_bytes = load.packet_bytes;
       std::memcpy(packet.data, &load.headers[next_header_ * kHeaderBytes], kHeaderBytes);
       next_buffer_ = (next_buffer_ + 1) % kBuffers;
@@ -111,16 +129,17 @@ void stamp(benchmark::State& state) {
   set_rate(state);
 }
 
-template <Family family>
+template <Family family, Forwarding forwarding = Forwarding::kL2, Family outer = family>
 void engine(benchmark::State& state) {
   const auto flows = static_cast<std::size_t>(state.range(0));
-  const auto services =
-      make_services(family, static_cast<std::size_t>(state.range(1)), static_cast<std::size_t>(state.range(2)));
+  const auto services = make_services(family, static_cast<std::size_t>(state.range(1)),
+                                      static_cast<std::size_t>(state.range(2)), {forwarding, outer});
   const auto snapshot = SnapshotBuilder(services, {1, 2, 3}).build(all_healthy(services));
   const Load load = make_load(family, flows, services.size());
   Counters counters(services);
   Pool pool;
-  for (auto _ : state) process_burst(*snapshot, pool.receive(load), counters);
+  WorkerState worker{EngineConfig{}};
+  for (auto _ : state) process_burst(*snapshot, pool.receive(load), 0, worker, counters);
   if (counters.verdict(Verdict::kForward) != static_cast<std::uint64_t>(state.iterations()) * kBurst) {
     state.SkipWithError("not every packet was forwarded");
   }
@@ -154,6 +173,20 @@ BENCHMARK(stamp<Family::kV4>)->ArgName("flows")->Arg(1000)->Arg(1'000'000);
 BENCHMARK(engine<Family::kV4>)->Apply(engine_arguments);
 BENCHMARK(stamp<Family::kV6>)->ArgName("flows")->Arg(1000)->Arg(1'000'000);
 BENCHMARK(engine<Family::kV6>)->Apply(engine_arguments);
+
+void tunnel_arguments(benchmark::internal::Benchmark* bench) {
+  bench->ArgNames({"flows", "services", "backends"})->Args({1'000'000, 1, 10});
+}
+constexpr Family k4 = Family::kV4;
+constexpr Family k6 = Family::kV6;
+BENCHMARK(engine<k4, Forwarding::kIpip, k4>)->Apply(engine_arguments);
+BENCHMARK(engine<k4, Forwarding::kIpip, k6>)->Apply(tunnel_arguments);
+BENCHMARK(engine<k6, Forwarding::kIpip, k4>)->Apply(tunnel_arguments);
+BENCHMARK(engine<k6, Forwarding::kIpip, k6>)->Apply(tunnel_arguments);
+BENCHMARK(engine<k4, Forwarding::kGre, k4>)->Apply(tunnel_arguments);
+BENCHMARK(engine<k6, Forwarding::kGre, k6>)->Apply(tunnel_arguments);
+BENCHMARK(engine<k4, Forwarding::kGue, k4>)->Apply(tunnel_arguments);
+BENCHMARK(engine<k6, Forwarding::kGue, k6>)->Apply(tunnel_arguments);
 BENCHMARK(hash<V4>)->ArgName("engine")->Arg(0)->Arg(1);
 BENCHMARK(hash<V6>)->ArgName("engine")->Arg(0)->Arg(1);
 

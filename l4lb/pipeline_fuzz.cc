@@ -42,7 +42,7 @@ std::vector<Frame> split_burst(std::span<const std::uint8_t> input) {
 }
 
 ReferenceEngine make_reference() {
-  ReferenceEngine reference(l4lb::golden_services(), l4lb::kGoldenKey);
+  ReferenceEngine reference(l4lb::golden_services(), l4lb::kGoldenKey, l4lb::golden_engine());
   reference.update(l4lb::golden_input());
   return reference;
 }
@@ -51,20 +51,25 @@ ReferenceEngine make_reference() {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const auto services = l4lb::golden_services();
-  static const auto snapshot = l4lb::SnapshotBuilder(services, l4lb::kGoldenKey).build(l4lb::golden_input());
-  static const ReferenceEngine reference = make_reference();
+  static const auto snapshot =
+      l4lb::SnapshotBuilder(services, l4lb::kGoldenKey, l4lb::golden_engine()).build(l4lb::golden_input());
+  static ReferenceEngine reference = make_reference();
   static l4lb::Counters counters(services);
+  static l4lb::WorkerState state(l4lb::golden_engine());
+  // Late enough that what one input did is over by the next one.
+  static std::uint32_t now_ms = 0;
+  now_ms += 60'000;
 
   const std::vector<Frame> inputs = split_burst({data, size});
-  std::vector<Frame> frames = inputs;  // copies are exactly as large as their contents
-  std::vector<l4lb::Packet> packets = anypop::l4lb_testing::packets_of(frames);
-  l4lb::process_burst(*snapshot, packets, counters);
+  anypop::l4lb_testing::Burst burst(inputs);
+  l4lb::process_burst(*snapshot, burst.packets(), now_ms, state, counters);
 
-  for (std::size_t i = 0; i < packets.size(); ++i) {
-    const ReferenceEngine::Outcome expected = reference.process(inputs[i]);
-    if (packets[i].verdict != expected.verdict || packets[i].service != expected.service.value_or(l4lb::kNone) ||
-        packets[i].backend != expected.backend.value_or(l4lb::kNone) || frames[i] != expected.frame) {
-      report(inputs[i], packets[i], expected);
+  for (std::size_t i = 0; i < burst.size(); ++i) {
+    const l4lb::Packet& packet = burst[i];
+    const ReferenceEngine::Outcome expected = reference.process(inputs[i], now_ms);
+    if (packet.verdict != expected.verdict || packet.service != expected.service.value_or(l4lb::kNone) ||
+        packet.backend != expected.backend.value_or(l4lb::kNone) || burst.frame(i) != expected.frame) {
+      report(inputs[i], packet, expected);
     }
   }
   return 0;

@@ -39,19 +39,43 @@ ServiceTable<F> make_service_table(const std::vector<ServiceConfig>& services) {
     items.push_back({.key = {.vip = to_wire<F>(services[i].vip),
                              .port = wire::be16(services[i].port),
                              .protocol = static_cast<wire::IpProtocol>(services[i].protocol)},
-                     .service = static_cast<std::uint16_t>(i)});
+                     .service = static_cast<std::uint16_t>(i),
+                     .last_port = services[i].last_port,
+                     .prefix_bits = services[i].vip_prefix().length_bits()});
   }
   return ServiceTable<F>(items);
 }
 
-BackendEntry make_backend(std::size_t index, const BackendState& state, const MacAddress& source_mac) {
+BackendEntry make_backend(std::size_t index, bool tunneled, const BackendState& state, const MacAddress& source_mac) {
   BackendEntry entry;
   entry.backend = static_cast<std::uint16_t>(index);
+  entry.tunneled = tunneled;
   if (!state.next_hop_mac) return entry;
   entry.verdict = Verdict::kForward;
   std::ranges::copy(state.next_hop_mac->bytes(), entry.macs.begin());
   std::ranges::copy(source_mac.bytes(), entry.macs.begin() + 6);
   return entry;
+}
+
+void note_hash(const ServiceConfig& service, Snapshot& snapshot) {
+  const bool v4 = service.vip.family() == Family::kV4;
+  unsigned bits = kWholeFlow;
+  if (service.hash == HashBy::kSource) bits = v4 ? 32 : 128;
+  if (service.hash == HashBy::kSourceNetwork) {
+    bits = service.network_bits != 0 ? service.network_bits : (v4 ? 24U : 56U);
+  }
+  snapshot.source_bits.push_back(static_cast<std::uint8_t>(bits));
+  snapshot.hashes_sources = snapshot.hashes_sources || bits != kWholeFlow;
+}
+
+void mark_serving(const ServiceConfig& service, Snapshot& snapshot) {
+  if (service.vip.family() == Family::kV4) {
+    snapshot.serving_v4[snapshot.services_v4.vip_index(to_wire<V4>(service.vip), service.vip_prefix().length_bits())] =
+        true;
+  } else {
+    snapshot.serving_v6[snapshot.services_v6.vip_index(to_wire<V6>(service.vip), service.vip_prefix().length_bits())] =
+        true;
+  }
 }
 
 }  // namespace
@@ -62,17 +86,20 @@ struct SnapshotBuilder::Impl {
   FlowHash hash;
   ServiceTable<V4> services_v4;
   ServiceTable<V6> services_v6;
+  EngineConfig engine;
   Tables tables;  // of the newest snapshot
 
   std::shared_ptr<const MaglevTable> table_for(const ServiceConfig& service, const std::vector<BackendState>& states,
                                                Tables& used);
 };
 
-SnapshotBuilder::SnapshotBuilder(std::vector<ServiceConfig> services, std::array<std::uint8_t, 16> hash_key)
+SnapshotBuilder::SnapshotBuilder(std::vector<ServiceConfig> services, std::array<std::uint8_t, 16> hash_key,
+                                 EngineConfig engine)
     : impl_(new Impl{.services = {},
                      .hash = FlowHash(hash_key),
                      .services_v4 = make_service_table<V4>(services),
                      .services_v6 = make_service_table<V6>(services),
+                     .engine = engine,
                      .tables = {}}) {
   impl_->services = std::move(services);
 }
@@ -105,20 +132,31 @@ std::shared_ptr<const Snapshot> SnapshotBuilder::build(const SnapshotInput& inpu
                                                   .services_v4 = impl_->services_v4,
                                                   .services_v6 = impl_->services_v6,
                                                   .services = {},
+                                                  .source_bits = {},
                                                   .backends = {},
+                                                  .tunnels = {},
+                                                  .engine = impl_->engine,
+                                                  .serving_v4 = std::vector<bool>(impl_->services_v4.vips()),
+                                                  .serving_v6 = std::vector<bool>(impl_->services_v6.vips()),
                                                   .generation = input.generation,
                                                   .tables = {}});
   for (std::size_t i = 0; i < impl_->services.size(); ++i) {
     auto table = impl_->table_for(impl_->services[i], input.backends[i], used);
+    note_hash(impl_->services[i], *snapshot);
     ServiceEntry entry{.first_backend = static_cast<std::uint32_t>(snapshot->backends.size())};
     if (table != nullptr) {
+      mark_serving(impl_->services[i], *snapshot);
       entry.slots = table->slots.data();
       entry.slot_count = static_cast<std::uint32_t>(table->slots.size());
     }
     snapshot->services.push_back(entry);
     snapshot->tables.push_back(std::move(table));
+    const ServiceConfig& service = impl_->services[i];
+    const bool tunneled = service.forwarding != Forwarding::kL2;
     for (std::size_t j = 0; j < input.backends[i].size(); ++j) {
-      snapshot->backends.push_back(make_backend(j, input.backends[i][j], input.source_mac));
+      snapshot->backends.push_back(make_backend(j, tunneled, input.backends[i][j], input.source_mac));
+      snapshot->tunnels.push_back(tunneled ? make_tunnel(service, service.backends[j].address, input.mtu_bytes)
+                                           : Tunnel{});
     }
   }
   impl_->tables = std::move(used);

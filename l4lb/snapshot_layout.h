@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a Snapshot is made of: three small arrays that workers read in this order, one cache line in each.
-//   service table → ServiceEntry → its Maglev slot → BackendEntry
+// What a Snapshot is made of: small arrays that workers read in this order, one cache line in each.
+//   service table → ServiceEntry → its Maglev slot → BackendEntry → Tunnel
 #pragma once
 
 #include <array>
@@ -12,6 +12,7 @@
 #include "l4lb/snapshot.h"
 #include "l4lb/verdict.h"
 #include "service_table.h"
+#include "tunnel.h"
 
 namespace anypop::l4lb {
 
@@ -32,8 +33,11 @@ struct BackendEntry {
   std::array<std::uint8_t, 12> macs{};  // destination and source, as a frame starts
   std::uint16_t backend = 0;            // within its service
   Verdict verdict = Verdict::kDropNextHopUnresolved;
+  bool tunneled = false;
 };
 static_assert(sizeof(BackendEntry) == 16);
+
+inline constexpr std::uint8_t kWholeFlow = 255;
 
 class Snapshot {
  public:
@@ -42,12 +46,25 @@ class Snapshot {
     if constexpr (F::kFamily == Family::kV4) return services_v4;
     if constexpr (F::kFamily == Family::kV6) return services_v6;
   }
+  // Has a service of this VIP a healthy backend? Precondition: services_of<F>().has_vip(vip).
+  template <class F>
+  bool serves(const typename F::Address& vip) const {
+    const auto& serving = F::kFamily == Family::kV4 ? serving_v4 : serving_v6;
+    return serving[services_of<F>().vip_index(vip)];
+  }
 
   FlowHash hash;
   ServiceTable<V4> services_v4;
   ServiceTable<V6> services_v6;
   std::vector<ServiceEntry> services;  // in the order of the configuration
+  // How much of the source's address a service hashes, in bits, and nothing else; or kWholeFlow.
+  std::vector<std::uint8_t> source_bits;
+  bool hashes_sources = false;         // does any service? If not, nobody looks there
   std::vector<BackendEntry> backends;  // service by service
+  std::vector<Tunnel> tunnels;         // one for each of `backends`; of shape kDirect where none is needed
+  EngineConfig engine;
+  std::vector<bool> serving_v4;  // by VIP, as ServiceTable::vip_index() numbers them
+  std::vector<bool> serving_v6;
   std::uint64_t generation = 0;
   std::vector<std::shared_ptr<const MaglevTable>> tables;  // by service; keeps ServiceEntry::slots alive
 };

@@ -27,17 +27,29 @@ struct {
   __type(value, __u32);
 } xsks_map SEC(".maps");
 
+struct prefix4 {
+  __u32 bits;
+  __be32 address;
+};
+
+struct prefix6 {
+  __u32 bits;
+  struct in6_addr address;
+};
+
 struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
   __uint(max_entries, VIPS_MAX);
-  __type(key, __be32);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, struct prefix4);
   __type(value, __u8);
 } vips4 SEC(".maps");
 
 struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
   __uint(max_entries, VIPS_MAX);
-  __type(key, struct in6_addr);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, struct prefix6);
   __type(value, __u8);
 } vips6 SEC(".maps");
 
@@ -45,13 +57,13 @@ static __always_inline int is_vip(void *at, void *end, __be16 proto) {
   if (proto == bpf_htons(ETH_P_IP)) {
     struct iphdr *ip = at;
     if ((void *)(ip + 1) > end) return 0;
-    __be32 destination = ip->daddr;
+    struct prefix4 destination = {32, ip->daddr};
     return bpf_map_lookup_elem(&vips4, &destination) != 0;
   }
   if (proto == bpf_htons(ETH_P_IPV6)) {
     struct ipv6hdr *ip = at;
     if ((void *)(ip + 1) > end) return 0;
-    struct in6_addr destination = ip->daddr;
+    struct prefix6 destination = {128, ip->daddr};
     return bpf_map_lookup_elem(&vips6, &destination) != 0;
   }
   return 0;

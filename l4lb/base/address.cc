@@ -65,6 +65,13 @@ absl::StatusOr<IpPrefix> IpPrefix::parse(std::string_view text) {
   return prefix;
 }
 
+IpPrefix IpPrefix::of(const IpAddress& address) {
+  IpPrefix prefix;
+  prefix.address_ = address;
+  prefix.length_bits_ = static_cast<unsigned>(address.bytes().size() * 8);
+  return prefix;
+}
+
 bool IpPrefix::contains(const IpAddress& address) const {
   if (address.family() != family()) return false;
   for (unsigned i = 0; i < length_bits_; ++i) {

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 namespace anypop {
 
 std::string_view protocol_name(Protocol protocol) { return protocol == Protocol::kTcp ? "tcp" : "udp"; }
@@ -10,11 +12,24 @@ std::string_view protocol_name(Protocol protocol) { return protocol == Protocol:
 std::string_view forwarding_name(Forwarding forwarding) {
   switch (forwarding) {
     case Forwarding::kL2: return "l2";
+    case Forwarding::kIpip: return "ipip";
+    case Forwarding::kGre: return "gre";
+    case Forwarding::kGue: return "gue";
   }
   return "unknown";
 }
 
 std::string_view probe_type_name(ProbeType type) { return type == ProbeType::kTcp ? "tcp" : "http"; }
+
+IpPrefix ServiceConfig::vip_prefix() const {
+  if (!vip_prefix_bits) return IpPrefix::of(vip);
+  return IpPrefix::parse(fmt::format("{}/{}", vip.to_string(), *vip_prefix_bits)).value_or(IpPrefix::of(vip));
+}
+
+std::string ServiceConfig::ports() const {
+  if (any_port()) return "any";
+  return last_port == 0 ? std::to_string(port) : fmt::format("{}-{}", port, last_port);
+}
 
 const ServiceConfig* PopConfig::find_service(std::string_view name) const {
   const auto at = std::find_if(services.begin(), services.end(), [&](const auto& s) { return s.name == name; });

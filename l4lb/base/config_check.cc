@@ -54,7 +54,7 @@ void check_backends(const ServiceConfig& service, std::size_t index, const Confi
                  fmt::format("found {}, which is backend '{}' already, expected unique addresses",
                              backend.address.to_string(), at->second));
     }
-    if (backend.address.family() != service.vip.family()) {
+    if (service.forwarding == Forwarding::kL2 && backend.address.family() != service.vip.family()) {
       errors.add(mark, place + "address",
                  fmt::format("found {}, expected an {} address like the VIP {} (l2 forwarding keeps the family)",
                              backend.address.to_string(), family_name(service.vip.family()), service.vip.to_string()));
@@ -62,9 +62,47 @@ void check_backends(const ServiceConfig& service, std::size_t index, const Confi
   }
 }
 
+// No two services of one VIP and protocol may share a port, except that `any` means the rest.
+class Endpoints {
+ public:
+  // Who has one of these ports already; nullptr: nobody. `service` must stay where it is.
+  const ServiceConfig* add(const ServiceConfig& service) {
+    Ports& ports = by_vip_[{service.vip_prefix(), service.protocol, service.any_port()}];
+    const auto behind = ports.upper_bound(service.end_port());
+    if (behind != ports.begin() && std::prev(behind)->second->end_port() >= service.port) {
+      return std::prev(behind)->second;
+    }
+    ports.emplace(service.port, &service);
+    return nullptr;
+  }
+
+ private:
+  using Ports = std::map<std::uint16_t, const ServiceConfig*>;  // by the first one
+  std::map<std::tuple<IpPrefix, Protocol, bool>, Ports> by_vip_;
+};
+
+// One prefix for each family that a backend has, and no more.
+void check_tunnel(const ServiceConfig& service, std::size_t index, const ConfigMarks& marks, ConfigErrors& errors) {
+  const YAML::Mark& mark = marks.services[index].mark;
+  const std::string key = indexed("services", index, "tunnel_source");
+  for (const Family family : {Family::kV4, Family::kV6}) {
+    const auto of_family = [&](const auto& thing) { return thing.family() == family; };
+    const auto sources = std::count_if(service.tunnel.sources.begin(), service.tunnel.sources.end(), of_family);
+    const auto backend = std::find_if(service.backends.begin(), service.backends.end(),
+                                      [&](const BackendConfig& b) { return of_family(b.address); });
+    if (sources > 1) {
+      errors.add(mark, key, fmt::format("found {} {} prefixes, expected at most one", sources, family_name(family)));
+    } else if (sources == 0 && backend != service.backends.end()) {
+      errors.add(mark, key,
+                 fmt::format("found no {} prefix, expected one: the tunnel to backend '{}' at {} needs a source",
+                             family_name(family), backend->name, backend->address.to_string()));
+    }
+  }
+}
+
 void check_services(PopConfig& config, const ConfigMarks& marks, ConfigErrors& errors) {
   std::map<std::string, std::size_t> names;
-  std::map<std::tuple<IpAddress, Protocol, std::uint16_t>, std::string> endpoints;
+  Endpoints endpoints;
   for (std::size_t i = 0; i < config.services.size(); ++i) {
     ServiceConfig& service = config.services[i];
     const YAML::Mark& mark = marks.services[i].mark;
@@ -72,11 +110,14 @@ void check_services(PopConfig& config, const ConfigMarks& marks, ConfigErrors& e
       errors.add(mark, indexed("services", i, "name"),
                  fmt::format("found '{}' a second time, expected unique names", service.name));
     }
-    const auto endpoint = std::make_tuple(service.vip, service.protocol, service.port);
-    if (const auto [at, added] = endpoints.emplace(endpoint, service.name); !added) {
+    if (const ServiceConfig* other = endpoints.add(service)) {
       errors.add(mark, indexed("services", i, "vip"),
                  fmt::format("found {} {}/{}, which is service '{}' already, expected unique endpoints",
-                             service.vip.to_string(), protocol_name(service.protocol), service.port, at->second));
+                             service.vip_prefix_bits ? service.vip_prefix().to_string() : service.vip.to_string(),
+                             protocol_name(service.protocol), service.ports(), other->name));
+    }
+    if (service.any_port() && service.probe.port == 0) {
+      errors.add(mark, indexed("services", i, "probe.port"), "found nothing, expected a port, because port is any");
     }
     if (!is_prime(service.table_size)) {
       errors.add(mark, indexed("services", i, "table_size"),
@@ -94,10 +135,11 @@ void check_services(PopConfig& config, const ConfigMarks& marks, ConfigErrors& e
                              service.probe.interval_ms * service.probe.fall));
     }
     check_backends(service, i, marks, errors);
+    if (service.forwarding != Forwarding::kL2) check_tunnel(service, i, marks, errors);
   }
 }
 
-bool covers(const AnnouncementConfig& announcement, const IpAddress& vip) {
+bool covers(const AnnouncementConfig& announcement, const IpPrefix& vip) {
   return std::any_of(announcement.prefixes.begin(), announcement.prefixes.end(),
                      [&](const IpPrefix& prefix) { return prefix.contains(vip); });
 }
@@ -106,7 +148,7 @@ void fill_or_check_members(AnnouncementConfig& announcement, std::size_t index, 
                            const YAML::Mark& mark, ConfigErrors& errors) {
   if (announcement.services.empty()) {
     for (const ServiceConfig& service : config.services) {
-      if (covers(announcement, service.vip)) announcement.services.push_back(service.name);
+      if (covers(announcement, service.vip_prefix())) announcement.services.push_back(service.name);
     }
     if (announcement.services.empty()) {
       errors.add(mark, indexed("announcements", index, "prefixes"),
@@ -119,7 +161,7 @@ void fill_or_check_members(AnnouncementConfig& announcement, std::size_t index, 
     if (service == nullptr) {
       errors.add(mark, indexed("announcements", index, "services"),
                  fmt::format("found '{}', expected the name of a service", name));
-    } else if (!covers(announcement, service->vip)) {
+    } else if (!covers(announcement, service->vip_prefix())) {
       errors.add(mark, indexed("announcements", index, "services"),
                  fmt::format("found '{}', expected its VIP {} to lie inside one of the prefixes", name,
                              service->vip.to_string()));
@@ -147,13 +189,13 @@ void check_announcements(PopConfig& config, const ConfigMarks& marks, ConfigErro
     fill_or_check_members(announcement, i, config, mark, errors);
   }
   for (std::size_t i = 0; i < config.services.size(); ++i) {
-    const IpAddress& vip = config.services[i].vip;
+    const IpPrefix vip = config.services[i].vip_prefix();
     const bool covered = std::any_of(config.announcements.begin(), config.announcements.end(),
                                      [&](const AnnouncementConfig& a) { return covers(a, vip); });
     if (!covered) {
       errors.add(marks.services[i].mark, indexed("services", i, "vip"),
                  fmt::format("found {}, which no announcement covers, expected it inside a prefix of announcements",
-                             vip.to_string()));
+                             config.services[i].vip_prefix_bits ? vip.to_string() : vip.address().to_string()));
     }
   }
 }

@@ -52,16 +52,80 @@ void read_backend(YamlMap& map, BackendConfig& backend) {
   if (map.has("mac")) map.value("mac", parse_into(backend.mac.emplace()));
 }
 
+// A bare address stands for the prefix that holds nothing else.
+absl::Status parse_source(const std::string& found, IpPrefix& out) {
+  const auto address = IpAddress::parse(found);
+  return parse_into(out)(address.ok() ? fmt::format("{}/{}", found, address->bytes().size() * 8) : found);
+}
+
+void read_forwarding(YamlMap& map, ServiceConfig& service) {
+  std::size_t forwarding = 0;
+  map.choice("forwarding", {"l2", "ipip", "gre", "gue"}, forwarding);
+  service.forwarding = static_cast<Forwarding>(forwarding);
+  map.values("tunnel_source",
+             [&](const std::string& found) { return parse_source(found, service.tunnel.sources.emplace_back()); });
+  map.number("tunnel_mtu", service.tunnel.mtu_bytes, 1332U, 65535U);
+  map.number<std::uint16_t>("gue_port", service.tunnel.gue_port, 1, 65535);
+  map.flag("gue_zero_checksum", service.tunnel.gue_zero_checksum);
+  for (const char* key : {"tunnel_source", "tunnel_mtu", "gue_port", "gue_zero_checksum"}) {
+    const bool of_gue = std::string_view(key).starts_with("gue");
+    const bool fits = of_gue ? service.forwarding == Forwarding::kGue : service.forwarding != Forwarding::kL2;
+    if (!fits && map.has(key)) {
+      map.error(key, fmt::format("found it with forwarding: {}, expected it only with {}",
+                                 forwarding_name(service.forwarding), of_gue ? "gue" : "ipip, gre or gue"));
+    }
+  }
+}
+
+absl::Status parse_vip(const std::string& found, ServiceConfig& service) {
+  if (found.find('/') == std::string::npos) return parse_into(service.vip)(found);
+  const auto prefix = IpPrefix::parse(found);
+  if (!prefix.ok()) return prefix.status();
+  service.vip = prefix->address();
+  service.vip_prefix_bits = prefix->length_bits();
+  return absl::OkStatus();
+}
+
+// One port, a range such as 8000-8099, or any.
+absl::Status parse_ports(const std::string& found, ServiceConfig& service) {
+  if (found == "any") {
+    service.last_port = 65535;
+    return absl::OkStatus();
+  }
+  const std::vector<std::string_view> ends = split(found, '-');
+  const auto first = parse_number<std::uint16_t>(ends[0], 1, 65535);
+  const auto last = ends.size() == 2 ? parse_number<std::uint16_t>(ends[1], 1, 65535) : first;
+  if (!first || !last || ends.size() > 2 || *last < *first) {
+    return invalid_argument("found '{}', expected a whole number from 1 to 65535, a range such as 8000-8099, or any",
+                            escaped(found));
+  }
+  service.port = *first;
+  service.last_port = *last == *first ? std::uint16_t{0} : *last;
+  return absl::OkStatus();
+}
+
+void read_hash(YamlMap& map, ServiceConfig& service) {
+  std::size_t hash = 0;
+  map.choice("hash", {"flow", "source", "source_network"}, hash);
+  service.hash = static_cast<HashBy>(hash);
+  map.number("network_bits", service.network_bits, 1U, service.vip.family() == Family::kV4 ? 32U : 128U);
+  if (service.hash != HashBy::kSourceNetwork && map.has("network_bits")) {
+    map.error("network_bits", "found it without hash: source_network, expected it only with that");
+  }
+}
+
 void read_service(YamlMap& map, ServiceConfig& service, ConfigMarks::Service& marks) {
   marks.mark = map.mark();
   map.name("name", service.name);
-  map.value("vip", parse_into(service.vip), true);
+  map.value(
+      "vip", [&](const std::string& found) { return parse_vip(found, service); }, true);
   std::size_t protocol = 0;
   map.choice("protocol", {"tcp", "udp"}, protocol, true);
   service.protocol = protocol == 0 ? Protocol::kTcp : Protocol::kUdp;
-  map.number<std::uint16_t>("port", service.port, 1, 65535, true);
-  std::size_t forwarding = 0;
-  map.choice("forwarding", {"l2"}, forwarding);
+  map.value(
+      "port", [&](const std::string& found) { return parse_ports(found, service); }, true);
+  read_hash(map, service);
+  read_forwarding(map, service);
   map.number("table_size", service.table_size, 2U, 16'777'213U);
   map.list(
       "backends",
@@ -108,6 +172,18 @@ absl::Status parse_hash_key(const std::string& found, std::array<std::uint8_t, 1
   return absl::OkStatus();
 }
 
+void read_engine(YamlMap& map, EngineConfig& engine) {
+  auto answer_echo = static_cast<std::size_t>(engine.answer_echo);
+  map.choice("answer_echo", {"always", "while_serving", "never"}, answer_echo);
+  engine.answer_echo = static_cast<AnswerEcho>(answer_echo);
+  auto fragments = static_cast<std::size_t>(engine.fragments);
+  map.choice("fragments", {"follow", "drop"}, fragments);
+  engine.fragments = static_cast<FragmentPolicy>(fragments);
+  map.number("fragment_records", engine.fragment_records, 4U, 16'777'216U);
+  map.number("echo_per_second", engine.echo_per_second, 0U, 1'000'000U);
+  map.number("too_big_per_second", engine.too_big_per_second, 0U, 1'000'000U);
+}
+
 void read_dataplane(YamlMap& map, DataplaneConfig& dataplane, ConfigMarks& marks) {
   map.list(
       "ports",
@@ -132,6 +208,7 @@ void read_dataplane(YamlMap& map, DataplaneConfig& dataplane, ConfigMarks& marks
   map.flag("hugepages", dataplane.hugepages);
   map.number("memory_mb", dataplane.memory_mb, 32U, 1'048'576U);
   map.number("packet_buffers", dataplane.packet_buffers, 1024U, 16'777'216U);
+  read_engine(map, dataplane.engine);
   map.value(
       "hash_key", [&](const std::string& found) { return parse_hash_key(found, dataplane.hash_key); }, true);
 }

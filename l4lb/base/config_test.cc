@@ -57,6 +57,46 @@ TEST(Config, ReadsEveryKeyAndFillsInWhatMayBeLeftOut) {
   EXPECT_EQ(config->find_service("none"), nullptr);
 }
 
+TEST(Config, ReadsTunnelsAndChoicesOfTheEngine) {
+  const auto config = parse(absl::StrReplaceAll(
+      kGood, {{"    port: 80",
+               "    port: 80\n    forwarding: gue\n    tunnel_source: [172.16.0.0/16, \"2001:db8:f::1\"]\n"
+               "    tunnel_mtu: 9000\n    gue_port: 16080\n    gue_zero_checksum: true"},
+              {"address: 10.0.0.2", "address: \"2001:db8::2\""},
+              {"  hash_key",
+               "  too_big_per_second: 7\n  answer_echo: never\n  echo_per_second: 8\n  fragments: drop\n"
+               "  fragment_records: 16\n  hash_key"}}));
+  ASSERT_TRUE(config.ok()) << config.status();
+  const ServiceConfig& web = *config->find_service("web4");
+  EXPECT_EQ(web.forwarding, Forwarding::kGue);
+  EXPECT_EQ(web.tunnel.sources[0].to_string(), "172.16.0.0/16");
+  EXPECT_EQ(web.tunnel.sources[1].to_string(), "2001:db8:f::1/128") << "a bare address stands for itself";
+  EXPECT_EQ(web.tunnel.mtu_bytes, 9000);
+  EXPECT_EQ(web.tunnel.gue_port, 16080);
+  EXPECT_TRUE(web.tunnel.gue_zero_checksum);
+  EXPECT_EQ(config->dataplane.engine, (EngineConfig{.answer_echo = AnswerEcho::kNever,
+                                                    .fragments = FragmentPolicy::kDrop,
+                                                    .fragment_records = 16,
+                                                    .echo_per_second = 8,
+                                                    .too_big_per_second = 7}));
+}
+
+TEST(Config, ReadsPortsPrefixesAndHashes) {
+  const auto config = parse(absl::StrReplaceAll(
+      kGood, {{"    port: 80", "    port: 8000-8099\n    hash: source_network\n    network_bits: 20"},
+              {"vip: 198.51.100.1", "vip: 198.51.100.0/25"},
+              {"    port: 53", "    port: any"},
+              {"{type: tcp}", "{type: tcp, port: 53}"}}));
+  ASSERT_TRUE(config.ok()) << config.status();
+  const ServiceConfig& web = *config->find_service("web4");
+  EXPECT_EQ(web.vip_prefix().to_string(), "198.51.100.0/25");
+  EXPECT_EQ(web.ports(), "8000-8099");
+  EXPECT_EQ(web.probe.port, 8000) << "the first one";
+  EXPECT_EQ(web.hash, HashBy::kSourceNetwork);
+  EXPECT_EQ(web.network_bits, 20);
+  EXPECT_TRUE(config->find_service("dns6")->any_port());
+}
+
 TEST(Config, TheShippedExampleIsGood) {
   const auto config = load_config(ANYPOP_EXAMPLE_CONFIG);
   EXPECT_TRUE(config.ok()) << config.status();
@@ -91,16 +131,18 @@ TEST_P(BadConfig, GivesOneLineWithFileLineKeyFoundAndExpected) {
 INSTANTIATE_TEST_SUITE_P(
     All, BadConfig,
     testing::Values(
-        BadCase{
-            "UnknownKey", "    port: 80", "    prot: 80",
-            "pop.yaml:10: services[0].prot: found an unknown key, expected one of backends, forwarding, name, port, "
-            "probe, protocol, table_size, vip"},
+        BadCase{"UnknownKey", "    port: 80", "    prot: 80",
+                "pop.yaml:10: services[0].prot: found an unknown key, expected one of backends, forwarding, gue_port, "
+                "gue_zero_checksum, hash, name, network_bits, port, probe, protocol, table_size, tunnel_mtu, "
+                "tunnel_source, vip"},
         BadCase{"RepeatedKey", "pop: ams", "pop: ams\npop: fra",
                 "pop.yaml:2: pop: found the key a second time, expected it once"},
         BadCase{"WrongType", "port: 80", "port: http",
-                "pop.yaml:10: services[0].port: found 'http', expected a whole number from 1 to 65535"},
+                "pop.yaml:10: services[0].port: found 'http', expected a whole number from 1 to 65535, a range such "
+                "as 8000-8099, or any"},
         BadCase{"OutOfRange", "port: 80", "port: 65536",
-                "pop.yaml:10: services[0].port: found '65536', expected a whole number from 1 to 65535"},
+                "pop.yaml:10: services[0].port: found '65536', expected a whole number from 1 to 65535, a range such "
+                "as 8000-8099, or any"},
         BadCase{"ListInsteadOfValue", "vip: 198.51.100.1", "vip: [198.51.100.1]",
                 "pop.yaml:8: services[0].vip: found a list, expected a single value"},
         BadCase{"NotAnAddress", "vip: 198.51.100.1", "vip: 198.51.100",
@@ -138,6 +180,36 @@ INSTANTIATE_TEST_SUITE_P(
                 "pop.yaml:5: dataplane.ports[0].name: found a port with neither or both of af_xdp and vdev, expected "
                 "one of "
                 "them"},
+        BadCase{"TunnelWithoutSource", "port: 80", "port: 80\n    forwarding: ipip",
+                "pop.yaml:7: services[0].tunnel_source: found no IPv4 prefix, expected one: the tunnel to backend 'b1' "
+                "at 10.0.0.1 needs a source"},
+        BadCase{"TwoSourcesOfAFamily", "port: 80",
+                "port: 80\n    forwarding: gre\n    tunnel_source: [10.0.0.0/24, 10.0.1.0/24]",
+                "pop.yaml:7: services[0].tunnel_source: found 2 IPv4 prefixes, expected at most one"},
+        BadCase{"TunnelKeyWithoutTunnel", "port: 80", "port: 80\n    tunnel_mtu: 9000",
+                "pop.yaml:11: services[0].tunnel_mtu: found it with forwarding: l2, expected it only with ipip, gre or "
+                "gue"},
+        BadCase{"GueKeyWithoutGue", "port: 80", "port: 80\n    forwarding: gre\n    gue_port: 1",
+                "pop.yaml:12: services[0].gue_port: found it with forwarding: gre, expected it only with gue"},
+        BadCase{"SmallTunnelMtu", "port: 80", "port: 80\n    forwarding: gre\n    tunnel_mtu: 1280",
+                "pop.yaml:12: services[0].tunnel_mtu: found '1280', expected a whole number from 1332 to 65535"},
+        BadCase{"RangeBackwards", "port: 80", "port: 80-79",
+                "pop.yaml:10: services[0].port: found '80-79', expected a whole number from 1 to 65535, a range such "
+                "as 8000-8099, or any"},
+        BadCase{"AnyPortNeedsAProbePort", "    port: 53", "    port: any",
+                "pop.yaml:15: services[1].probe.port: found nothing, expected a port, because port is any"},
+        BadCase{"SharedPort", "  - name: dns6\n    vip: 2001:db8:53::53\n    protocol: udp\n    port: 53",
+                "  - name: dns6\n    vip: 198.51.100.1\n    protocol: tcp\n    port: 70-90",
+                "pop.yaml:15: services[1].vip: found 198.51.100.1 tcp/70-90, which is service 'web4' already, expected "
+                "unique endpoints"},
+        BadCase{"VipPrefixWiderThanItsAnnouncement", "vip: 198.51.100.1", "vip: 198.51.0.0/16",
+                "pop.yaml:23: announcements[0].prefixes: found no service inside the prefixes of 'web', expected at "
+                "least one"},
+        BadCase{"VipPrefixWithHostBits", "vip: 198.51.100.1", "vip: 198.51.100.1/24",
+                "pop.yaml:8: services[0].vip: found '198.51.100.1/24', expected no bits set behind the prefix length"},
+        BadCase{"NetworkBitsWithoutNetwork", "port: 80", "port: 80\n    hash: source\n    network_bits: 20",
+                "pop.yaml:12: services[0].network_bits: found it without hash: source_network, expected it only with "
+                "that"},
         BadCase{"NotPrime", "port: 80", "port: 80\n    table_size: 65536",
                 "pop.yaml:7: services[0].table_size: found 65536, expected a prime such as 65537"},
         BadCase{"BadName", "name: web4", "name: \"web 4\"",

@@ -42,6 +42,10 @@ void put_address(Frame& frame, std::string_view text, Family family) {
 constexpr std::size_t kIpv6HeaderBytes = 40;
 constexpr std::uint8_t kTcp = 6;
 constexpr std::uint8_t kUdp = 17;
+constexpr std::uint8_t kIcmp = 1;
+constexpr std::uint8_t kIcmpV6 = 58;
+
+std::size_t checksum_at(std::uint8_t transport) { return transport == kTcp ? 16 : transport == kUdp ? 6 : 2; }
 
 }  // namespace
 
@@ -95,7 +99,8 @@ PacketBuilder& PacketBuilder::ipv4(const IpFields& fields) {
 
 PacketBuilder& PacketBuilder::ipv6(const IpFields& fields) {
   ether_type(0x86dd);
-  put32(bytes_, (std::uint32_t{fields.version.value_or(6)} << 28U) | (std::uint32_t{fields.traffic_class} << 20U));
+  put32(bytes_, (std::uint32_t{fields.version.value_or(6)} << 28U) | (std::uint32_t{fields.traffic_class} << 20U) |
+                    fields.flow_label);
   put16(bytes_, 0);  // payload length: build()
   next_at_ = bytes_.size();
   put8(bytes_, fields.protocol.value_or(59));
@@ -153,13 +158,18 @@ PacketBuilder& PacketBuilder::udp(const UdpFields& fields) {
   put16(bytes_, fields.source);
   put16(bytes_, fields.destination);
   put32(bytes_, 0);  // length and checksum: build()
+  zero_checksum_ = fields.zero_checksum;
   return *this;
 }
 
-PacketBuilder& PacketBuilder::icmp(std::uint8_t type) {
-  next_header(v4_ ? 1 : 58);
-  put8(bytes_, type);
-  put_zeros(bytes_, 7);
+PacketBuilder& PacketBuilder::icmp(const IcmpFields& fields) {
+  transport_ = v4_ ? kIcmp : kIcmpV6;
+  next_header(transport_);
+  transport_at_ = bytes_.size();
+  put8(bytes_, fields.type);
+  put8(bytes_, fields.code);
+  put16(bytes_, 0);  // checksum: build()
+  put32(bytes_, fields.rest);
   return *this;
 }
 
@@ -207,11 +217,12 @@ std::uint32_t PacketBuilder::pseudo_header_sum(const Frame& frame) const {
 
 void PacketBuilder::finish_transport(Frame& frame) const {
   if (transport_ == kUdp) set16(frame, transport_at_ + 4, static_cast<unsigned>(frame.size() - transport_at_));
+  if (zero_checksum_) return;
   const auto segment = std::span(frame).subspan(transport_at_);
-  const std::uint16_t sum = checksum_fold(checksum_sum(segment, pseudo_header_sum(frame)));
+  const std::uint16_t sum = checksum_fold(checksum_sum(segment, transport_ == kIcmp ? 0 : pseudo_header_sum(frame)));
   // RFC 768: a UDP checksum that comes out as 0 is sent as all ones.
   const bool udp_zero = transport_ == kUdp && sum == 0;
-  set16(frame, transport_at_ + (transport_ == kTcp ? 16 : 6), udp_zero ? 0xffffU : sum);
+  set16(frame, transport_at_ + checksum_at(transport_), udp_zero ? 0xffffU : sum);
 }
 
 Frame PacketBuilder::build() const {

@@ -2,6 +2,7 @@
 """A balancer on a kernel interface: VIP packets to the dataplane, the rest to the kernel, nothing left behind."""
 import collections
 import signal
+import subprocess
 
 import pytest
 
@@ -50,10 +51,35 @@ def test_clients_reach_both_backends_and_the_kernel_keeps_the_rest(network, bala
     assert port["rx_packets"] == port["tx_packets"] == verdicts["forward"]
 
 
-def test_only_tcp_and_udp_to_a_vip_are_served_and_drops_have_names(network, balancer):
+def test_a_ping_is_answered_as_long_as_a_backend_is_healthy(network, balancer):
     dataplane = balancer()
+    for vip in (VIP4, VIP6):
+        assert network.ping("client", vip), vip
+    assert dataplane.verdicts()["reply_echo"] == 2
+    dataplane.put_health(*[(s["name"], b, False) for s in SERVICES for b in ("b1", "b2")])
     assert not network.ping("client", VIP4)
-    wait_for("the ping was counted", lambda: dataplane.verdicts()["drop_unsupported"] > 0)
+    wait_for("the ping was counted", lambda: dataplane.verdicts()["drop_icmp"] > 0)
+
+
+def test_tunnels_have_room_for_the_outer_header(tmp_path, network, start):
+    """The kernel here cannot unwrap, so the backend's interface is listened to."""
+    tunneled = [service("tcp4", VIP4, "tcp", 80, [backend(1, 4)]) |
+                {"forwarding": "gre", "tunnel_source": ["10.1.0.1"]},
+                service("tcp6", VIP6, "tcp", 80, [backend(1, 6)]) |
+                {"forwarding": "gue", "tunnel_source": ["2001:db8:a::1"]}]
+    dataplane = start(configuration(tmp_path, PORT, tunneled), prefix=network.within("lb")).ready()
+    for name in ("tcp4", "tcp6"):
+        wait_for("next hops are resolved", lambda n=name: dataplane.backend_states(n)["b1"]["resolved"])
+    for vip, wanted in ((VIP4, "ip proto 47 and ip dst 10.1.0.11"), (VIP6, "ip6 proto 17 and udp dst port 6080")):
+        capture = subprocess.Popen([*network.within("b1"), "tcpdump", "-nn", "-c", "1", "-i", "eth0", wanted],
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        try:
+            wait_for("the packet arrives", lambda v=vip, c=capture: network.ask("tcp", v, 0.5) or c.poll() is not None)
+            assert capture.stdout.read()
+        finally:
+            capture.kill()
+            capture.wait()
+    assert {v for v, packets in dataplane.verdicts().items() if packets} == {"forward"}
 
 
 def test_an_unhealthy_backend_gets_no_new_connection(network, balancer):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames from a capture through the whole program into a capture: rewritten to the right backend, and counted."""
 from scapy.layers.inet import ICMP, IP, TCP, UDP
-from scapy.layers.inet6 import IPv6
-from scapy.layers.l2 import ARP, Ether
+from scapy.layers.inet6 import ICMPv6PacketTooBig, IPv6
+from scapy.layers.l2 import ARP, GRE, Ether
 from scapy.utils import rdpcap, wrpcap
 
 from support import VIP4, VIP6, backend, configuration, service, wait_for
@@ -49,8 +49,9 @@ def test_frames_leave_for_their_backend_and_every_packet_is_counted(tmp_path, st
     others = {
         "pass_not_vip": [ethernet() / ARP(), ethernet() / IP(dst="198.51.100.2") / TCP(dport=80)],
         "drop_no_service": [ethernet() / v4 / TCP(dport=81), ethernet() / v4 / UDP(dport=80)] * 2,
-        "drop_unsupported": [ethernet() / v4 / ICMP()],
-        "drop_fragment": [ethernet() / IP(src="203.0.113.1", dst=VIP4, flags="MF") / UDP(dport=53) / (b"x" * 64)],
+        "drop_unsupported": [ethernet() / v4 / GRE()],
+        "drop_icmp": [ethernet() / v4 / ICMP(type="timestamp-request")],
+        "drop_fragment_orphan": [ethernet() / IP(src="203.0.113.1", dst=VIP4, proto=17, frag=9) / (b"x" * 64)],
         "drop_truncated": [Ether(bytes(ethernet() / v4 / TCP(dport=80))[:36])],
     }
     dropped = [packet for packets in others.values() for packet in packets]
@@ -89,6 +90,32 @@ def test_a_flow_stays_on_its_backend(tmp_path, start):
     for before, after in zip(sent, out, strict=True):
         backends.setdefault(bytes(before)[14:], set()).add(after.dst)
     assert len(backends) == 160 and all(len(macs) == 1 for macs in backends.values())
+
+
+def test_tunnels_carry_the_packet_and_answer_what_does_not_fit(tmp_path, start):
+    tunneled = [service("web4", VIP4, "tcp", 80, [backend(1, 6, mac(1, 1))]) |
+                {"forwarding": "ipip", "tunnel_source": ["2001:db8:f::/64"], "tunnel_mtu": 1400},
+                service("web6", VIP6, "tcp", 80, [backend(1, 4, mac(2, 1))]) |
+                {"forwarding": "ipip", "tunnel_source": ["172.16.0.1"]}]
+    large4 = ethernet() / IP(src="203.0.113.1", dst=VIP4, flags="DF") / TCP(dport=80) / (b"x" * 1321)
+    large6 = ethernet() / IPv6(src="2001:db8:c::1", dst=VIP6) / TCP(dport=80) / (b"x" * 1421)
+    sent = [large4, *flow(1)[0::2], large6]
+    dataplane = start(configuration(tmp_path, pcap_port(tmp_path, sent), tunneled)).ready()
+    wait_for("all packets were seen", lambda: total(dataplane) >= len(sent))
+    verdicts = dataplane.verdicts()
+    assert (verdicts["forward"], verdicts["reply_too_big"], sum(verdicts.values())) == (2, 2, 4)
+    assert dataplane.stop() == 0
+
+    error4, first, second, error6 = rdpcap(str(tmp_path / "out.pcap"))
+    assert first.src == second.src == PORT_MAC and (first.dst, second.dst) == (mac(1, 1), mac(2, 1))
+    assert (first[IPv6].dst, first[IPv6].nh) == ("2001:db8:a::11", 4)
+    assert bytes(first)[14 + 40:] == bytes(sent[1])[14:]
+    assert (second[IP].src, second[IP].dst, second[IP].proto) == ("172.16.0.1", "10.1.0.11", 41)
+    assert bytes(second)[14 + 20:] == bytes(sent[2])[14:]
+    assert error4.dst == error6.dst == CLIENT_MAC and error4.src == PORT_MAC
+    assert (error4[IP].dst, error4[ICMP].type, error4[ICMP].code) == ("203.0.113.1", 3, 4)
+    assert error4[ICMP].nexthopmtu == 1360
+    assert (error6[IPv6].dst, error6[ICMPv6PacketTooBig].mtu) == ("2001:db8:c::1", 1480)
 
 
 def endless(tmp_path, start, **dataplane):

@@ -24,8 +24,8 @@ inline constexpr std::chrono::milliseconds kPublishWait{100};
 
 class Forwarding {
  public:
-  // All backends healthy; those with a `mac:` resolved. `source_mac` is the first port's.
-  Forwarding(const PopConfig& config, MacAddress source_mac);
+  // All backends healthy; those with a `mac:` resolved. `source_mac` is the first port's, `mtu_bytes` the least of all.
+  Forwarding(const PopConfig& config, MacAddress source_mac, unsigned mtu_bytes);
 
   // For the workers, `workers` of them. Call once, before the next two.
   Published<l4lb::Snapshot>& publish_to(unsigned workers);

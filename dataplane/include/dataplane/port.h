@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <absl/status/statusor.h>
+#include <rte_ether.h>
 #include <rte_mbuf.h>
 
 #include "base/address.h"
@@ -21,8 +22,8 @@ struct PortOptions {
   PortConfig config;
   std::string key;  // in the configuration, for messages: "dataplane.ports[0]"
   unsigned packet_buffers = 8192;
-  unsigned memory_mb = 128;     // for messages
-  std::vector<IpAddress> vips;  // to steer, af_xdp
+  unsigned memory_mb = 128;    // for messages
+  std::vector<IpPrefix> vips;  // to steer, af_xdp
 };
 
 struct PortCounters {
@@ -42,6 +43,8 @@ class Port {
   const PortConfig& config() const { return options_.config; }
   std::uint16_t id() const { return id_; }
   const MacAddress& mac() const { return mac_; }
+  // The largest IP packet that the link takes, when the port was opened.
+  unsigned mtu_bytes() const { return mtu_bytes_; }
   // The kernel's interface, for its neighbour table; 0 for a vdev.
   unsigned interface_index() const { return interface_index_; }
   // Readable when packets wait on this queue; -1: the device has no such thing.
@@ -70,6 +73,7 @@ class Port {
   bool started_ = false;
   rte_mempool* pool_ = nullptr;
   MacAddress mac_;
+  unsigned mtu_bytes_ = RTE_ETHER_MTU;
   unsigned interface_index_ = 0;
   std::vector<int> wake_fds_;
 };

@@ -53,6 +53,6 @@ absl::StatusOr<OwnedFd> steering_object();
 std::string fd_path(const OwnedFd& fd);
 
 // Adds VIPs to the maps of the program that is attached to `interface`, once the driver has attached it.
-absl::Status steer_vips(const std::string& interface, const std::vector<IpAddress>& vips);
+absl::Status steer_vips(const std::string& interface, const std::vector<IpPrefix>& vips);
 
 }  // namespace anypop::dataplane

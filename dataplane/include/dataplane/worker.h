@@ -40,7 +40,7 @@ struct alignas(RTE_CACHE_LINE_SIZE) HeartbeatCell {
 
 class alignas(RTE_CACHE_LINE_SIZE) Worker {
  public:
-  Worker(unsigned number, std::vector<WorkerQueue> queues, const std::vector<ServiceConfig>& services, Polling polling,
+  Worker(unsigned number, std::vector<WorkerQueue> queues, const PopConfig& config,
          Published<l4lb::Snapshot>& snapshots);
 
   // Polls until stop(). The worker's thread.
@@ -64,8 +64,10 @@ class alignas(RTE_CACHE_LINE_SIZE) Worker {
   unsigned number_;
   std::vector<WorkerQueue> queues_;
   std::vector<QueueCounters> queue_counters_;
+  l4lb::WorkerState state_;
   l4lb::Counters counters_;
   Published<l4lb::Snapshot>::Reader snapshots_;
+  std::uint64_t tsc_per_ms_;
   IdleStrategy idle_;
 };
 

@@ -12,22 +12,31 @@
 
 #include "l4lb/snapshot.h"
 #include "l4lb/verdict.h"
+#include "l4lb/worker_state.h"
 
 namespace anypop::l4lb {
 
 inline constexpr std::size_t kBurstMax = 64;
 inline constexpr std::uint16_t kNone = 0xffff;
+// The most that a frame grows at its front: an IPv6 and a UDP header with GUE's.
+inline constexpr std::uint32_t kHeadroomBytes = 52;
 
-// One frame, from the Ethernet header on, in memory that the caller owns and the engine may rewrite.
+// One frame, from the Ethernet header on, in memory that the caller owns and the engine may rewrite. It may also write
+// to the `headroom_bytes` before `data`: what leaves in a tunnel, and an ICMP error, begins there.
 struct Packet {
-  std::byte* data = nullptr;
-  std::uint32_t length_bytes = 0;
+  std::byte* data = nullptr;                  // in and out: where the frame begins
+  std::uint32_t length_bytes = 0;             // in and out
+  std::uint32_t headroom_bytes = 0;           // in and out: before `data`; kHeadroomBytes are always enough
   Verdict verdict = Verdict::kDropTruncated;  // out
+  std::uint8_t ip_offset = 0;                 // out: of the IP header in the frame as it came, once known
+  bool follows = false;                       // out: belongs to a flow by what another packet says: a later fragment,
+                                              // or an ICMP error
   std::uint16_t service = kNone;              // out: index in the configuration, once known
   std::uint16_t backend = kNone;              // out: index within the service, once known
 };
 
-// What one worker counted. One writer; any thread may read, and sees each counter whole. `backends[service][backend]`.
+// What one worker counted. One writer; any thread may read, and sees each counter whole. Bytes are those of the frames
+// that leave, outer headers included.
 class Counters {
  public:
   explicit Counters(const std::vector<ServiceConfig>& services);
@@ -49,8 +58,10 @@ class Counters {
   std::vector<Traffic> backends_;
 };
 
-// Decides about each packet, rewrites those with Verdict::kForward in place, and counts all. Packets are taken
-// kBurstMax at a time; a burst of that size costs least per packet.
-void process_burst(const Snapshot& snapshot, std::span<Packet> packets, Counters& counters);
+// Decides about each packet, rewrites those that leave (see leaves()), and counts all. Packets are taken kBurstMax at a
+// time; a burst of that size costs least per packet. `now_ms` is any clock that does not go back, modulo 2^32; `state`
+// and `counters` are the calling worker's own.
+void process_burst(const Snapshot& snapshot, std::span<Packet> packets, std::uint32_t now_ms, WorkerState& state,
+                   Counters& counters);
 
 }  // namespace anypop::l4lb

@@ -25,6 +25,7 @@ struct BackendState {
 struct SnapshotInput {
   std::vector<std::vector<BackendState>> backends;  // [service][backend], in the order of the configuration
   MacAddress source_mac;                            // of the port that sends to the backends
+  std::uint32_t mtu_bytes = 1500;                   // of that port: the largest IP packet it takes
   std::uint64_t generation = 0;
 };
 
@@ -34,7 +35,7 @@ class Snapshot;
 // neighbour's new MAC costs no rebuild. Control thread only.
 class SnapshotBuilder {
  public:
-  SnapshotBuilder(std::vector<ServiceConfig> services, std::array<std::uint8_t, 16> hash_key);
+  SnapshotBuilder(std::vector<ServiceConfig> services, std::array<std::uint8_t, 16> hash_key, EngineConfig engine = {});
   ~SnapshotBuilder();
   SnapshotBuilder(SnapshotBuilder&&) noexcept;
   SnapshotBuilder& operator=(SnapshotBuilder&&) noexcept;

@@ -10,15 +10,24 @@
 namespace anypop::l4lb {
 
 enum class Verdict : std::uint8_t {
-  kForward,                // rewritten for a backend; send it
+  // These leave.
+  kForward,      // rewritten for a backend; send it
+  kReplyTooBig,  // turned into an ICMP error for its sender; send it
+  kReplyEcho,    // an echo request, turned into its reply; send it
+  // These do not.
   kPassNotVip,             // for no VIP of ours: the kernel's, where the port can hand it over
   kDropTruncated,          // ends before its headers do
   kDropMalformed,          // a header contradicts itself (version, header length, total length)
-  kDropUnsupported,        // for a VIP, but neither TCP nor UDP
-  kDropFragment,           // a fragment for a VIP
+  kDropUnsupported,        // for a VIP, but neither TCP, UDP nor ICMP
+  kDropIcmp,               // for a VIP, but neither an error about a flow nor an echo request to be answered
+  kDropFragment,           // for a VIP, but fragments are not followed, or not of ICMP
+  kDropFragmentOrphan,     // a fragment for a VIP without the first one, or long after it
   kDropNoService,          // for a VIP, but no service has that protocol and port
   kDropNoBackend,          // no backend of the service is healthy
   kDropNextHopUnresolved,  // the backend's MAC is not known
+  kDropTooBig,             // for the tunnel, and no ICMP error may answer it
+  kDropReplyLimit,         // an answer was due, but there have been too many of late
+  kDropNoHeadroom,         // the caller left no room for what belongs before it
 };
 
 struct VerdictInfo {
@@ -30,16 +39,26 @@ struct VerdictInfo {
 // In the order of the enumeration.
 inline constexpr std::array kVerdicts = {
     VerdictInfo{Verdict::kForward, "forward", "sent to a backend"},
+    VerdictInfo{Verdict::kReplyTooBig, "reply_too_big", "too big for the tunnel, its sender is told by ICMP"},
+    VerdictInfo{Verdict::kReplyEcho, "reply_echo", "an echo request, answered"},
     VerdictInfo{Verdict::kPassNotVip, "pass_not_vip", "not for a VIP, left to the kernel"},
     VerdictInfo{Verdict::kDropTruncated, "drop_truncated", "ends before its headers do"},
     VerdictInfo{Verdict::kDropMalformed, "drop_malformed", "a header contradicts itself"},
-    VerdictInfo{Verdict::kDropUnsupported, "drop_unsupported", "for a VIP, but neither TCP nor UDP"},
-    VerdictInfo{Verdict::kDropFragment, "drop_fragment", "a fragment for a VIP"},
+    VerdictInfo{Verdict::kDropUnsupported, "drop_unsupported", "for a VIP, but neither TCP, UDP nor ICMP"},
+    VerdictInfo{Verdict::kDropIcmp, "drop_icmp", "ICMP, neither about a flow nor to be answered"},
+    VerdictInfo{Verdict::kDropFragment, "drop_fragment", "a fragment, of ICMP or not to be followed"},
+    VerdictInfo{Verdict::kDropFragmentOrphan, "drop_fragment_orphan", "a fragment without its first one"},
     VerdictInfo{Verdict::kDropNoService, "drop_no_service", "for a VIP, but no service has that protocol and port"},
     VerdictInfo{Verdict::kDropNoBackend, "drop_no_backend", "no backend of the service is healthy"},
     VerdictInfo{Verdict::kDropNextHopUnresolved, "drop_next_hop_unresolved", "the backend's MAC is not known"},
+    VerdictInfo{Verdict::kDropTooBig, "drop_too_big", "too big for the tunnel, and no ICMP error may answer it"},
+    VerdictInfo{Verdict::kDropReplyLimit, "drop_reply_limit", "an ICMP answer was due, but over the rate limit"},
+    VerdictInfo{Verdict::kDropNoHeadroom, "drop_no_headroom", "no room before the frame for the outer header"},
 };
 inline constexpr std::size_t kVerdictCount = kVerdicts.size();
+
+// Does the frame leave by the port that it came in by? The others are freed, or handed to the kernel.
+constexpr bool leaves(Verdict verdict) { return verdict <= Verdict::kReplyEcho; }
 
 constexpr std::string_view verdict_name(Verdict verdict) { return kVerdicts[static_cast<std::size_t>(verdict)].name; }
 

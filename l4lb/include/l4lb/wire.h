@@ -2,7 +2,9 @@
 // Headers as they lie on the wire. A BigEndian value is no integer: it must be asked for host(), so that the two byte
 // orders cannot be mixed by accident. Headers are never laid over a packet: a View copies single fields out of it with
 // memcpy, so alignment and aliasing do not matter, and only parse makes Views.
-// RFC 791 (IPv4), 8200 (IPv6), 9293 (TCP), 768 (UDP); IEEE 802.3, 802.1Q.
+// An Edit stores single fields in the same way.
+// RFC 791 (IPv4), 8200 (IPv6), 9293 (TCP), 768 (UDP), 792 and 4443 (ICMP), 2784 (GRE), draft-ietf-intarea-gue (GUE);
+// IEEE 802.3, 802.1Q.
 #pragma once
 
 #include <array>
@@ -49,10 +51,15 @@ enum class EtherType : std::uint16_t {
 // Next Header of IPv6 and Protocol of IPv4 share one registry.
 enum class IpProtocol : std::uint8_t {
   kHopByHop = 0,
+  kIcmp = 1,
+  kIpv4 = 4,  // a whole packet: RFC 2003
   kTcp = 6,
   kUdp = 17,
+  kIpv6 = 41,  // a whole packet: RFC 2473, 4213
   kRouting = 43,
   kFragment = 44,
+  kGre = 47,
+  kIcmpV6 = 58,
   kDestinationOptions = 60,
 };
 
@@ -88,8 +95,11 @@ struct VersionAndIhl {
 
 struct FlagsAndOffset {
   be16 raw;
+  static constexpr std::uint16_t kDontFragment = 0x4000;
   static constexpr std::uint16_t kMoreFragmentsOrOffset = 0x3fff;
+  static constexpr std::uint16_t kOffset = 0x1fff;
   bool is_fragment() const { return (raw.host() & kMoreFragmentsOrOffset) != 0; }
+  bool is_later_fragment() const { return (raw.host() & kOffset) != 0; }
 };
 
 struct Ipv4 {
@@ -109,6 +119,7 @@ static_assert(sizeof(Ipv4) == 20 && offsetof(Ipv4, protocol) == 9 && offsetof(Ip
 struct VersionClassLabel {
   be32 raw;
   unsigned version() const { return raw.host() >> 28U; }
+  std::uint8_t traffic_class() const { return static_cast<std::uint8_t>(raw.host() >> 20U); }
 };
 
 struct Ipv6 {
@@ -138,6 +149,8 @@ struct OffsetAndMore {
   static constexpr std::uint16_t kBits = 0xfff9;
   // Neither offset nor more to come: a whole packet that carries a fragment header (RFC 6946).
   bool is_atomic() const { return (raw.host() & kBits) == 0; }
+  static constexpr std::uint16_t kOffset = 0xfff8;
+  bool is_later_fragment() const { return (raw.host() & kOffset) != 0; }
 };
 
 struct Ipv6Fragment {
@@ -169,6 +182,30 @@ struct Udp {
 };
 static_assert(sizeof(Udp) == 8);
 
+// Of ICMP and ICMPv6.
+struct Icmp {
+  std::uint8_t type;
+  std::uint8_t code;
+  be16 checksum;
+  be32 rest;  // by type: identifier and sequence number, MTU, …
+};
+static_assert(sizeof(Icmp) == 8);
+
+// Without checksum, key and sequence number (RFC 2784).
+struct Gre {
+  be16 flags_and_version;
+  be16 type;  // an EtherType
+};
+static_assert(sizeof(Gre) == 4);
+
+// Variant 0, without flags and options.
+struct Gue {
+  std::uint8_t version_and_length;
+  IpProtocol protocol;  // of what is inside
+  be16 flags;
+};
+static_assert(sizeof(Gue) == 4);
+
 // A header at a place in a packet, of which single fields are read: view[&Ipv4::protocol]. Copying the whole header
 // first would be simpler, but compilers do it in 16-byte pieces, and reading a field across two of them then waits for
 // both stores (measured: 5 ns a packet).
@@ -191,6 +228,27 @@ class View {
 
  private:
   const std::byte* bytes_;
+};
+
+// The same for storing: Edit<Ipv4>(bytes).set(&Ipv4::ttl, 64).
+template <class Header>
+class Edit {
+  static_assert(std::is_trivially_copyable_v<Header> && std::is_standard_layout_v<Header>);
+
+ public:
+  // Precondition: sizeof(Header) bytes lie at `bytes`.
+  explicit Edit(std::byte* bytes) : bytes_(bytes) {}
+
+  template <class Field>
+  Edit& set(Field Header::*field, std::type_identity_t<Field> value) {
+    static constexpr Header kLayout{};
+    const auto offset = reinterpret_cast<const char*>(&(kLayout.*field)) - reinterpret_cast<const char*>(&kLayout);
+    std::memcpy(bytes_ + offset, &value, sizeof(value));
+    return *this;
+  }
+
+ private:
+  std::byte* bytes_;
 };
 
 }  // namespace anypop::l4lb::wire

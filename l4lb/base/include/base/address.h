@@ -53,11 +53,14 @@ class IpPrefix {
   IpPrefix() = default;
 
   static absl::StatusOr<IpPrefix> parse(std::string_view text);
+  // All of the address: /32 or /128.
+  static IpPrefix of(const IpAddress& address);
 
   const IpAddress& address() const { return address_; }
   unsigned length_bits() const { return length_bits_; }
   Family family() const { return address_.family(); }
   bool contains(const IpAddress& address) const;
+  bool contains(const IpPrefix& other) const { return other.length_bits_ >= length_bits_ && contains(other.address_); }
   std::string to_string() const;
 
   friend bool operator==(const IpPrefix&, const IpPrefix&) = default;

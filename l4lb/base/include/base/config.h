@@ -22,7 +22,9 @@ inline constexpr std::string_view kDefaultConfigPath = "/etc/anypop/pop.yaml";
 enum class Protocol : std::uint8_t { kTcp = 6, kUdp = 17 };  // IANA protocol numbers
 std::string_view protocol_name(Protocol protocol);           // "tcp", "udp"
 
-enum class Forwarding : std::uint8_t { kL2 };  // l2: rewrite the destination MAC, the backend answers the client itself
+// How a packet reaches its backend, which owns the VIP and answers the client by itself. l2: with the backend's MAC, on
+// the same link. The others: in a tunnel to the backend's address, over any number of routers.
+enum class Forwarding : std::uint8_t { kL2, kIpip, kGre, kGue };
 std::string_view forwarding_name(Forwarding forwarding);
 
 enum class ProbeType : std::uint8_t { kTcp, kHttp };
@@ -53,15 +55,39 @@ struct BackendConfig {
   friend bool operator==(const BackendConfig&, const BackendConfig&) = default;
 };
 
+// Which packets go to the same backend: those of a flow (the 5-tuple); of a source address, whatever the service, as
+// long as its backends are the same; or of a source's network.
+enum class HashBy : std::uint8_t { kFlow, kSource, kSourceNetwork };
+
+// What the tunnels of a service look like; nothing of it matters to l2.
+struct TunnelConfig {
+  // Outer source addresses, one prefix per family of the backends. The host bits follow the flow.
+  std::vector<IpPrefix> sources;
+  unsigned mtu_bytes = 0;          // the largest outer IP packet; 0: what the port takes
+  std::uint16_t gue_port = 6080;   // UDP destination port
+  bool gue_zero_checksum = false;  // no UDP checksum over IPv6 (RFC 6935)
+  friend bool operator==(const TunnelConfig&, const TunnelConfig&) = default;
+};
+
 struct ServiceConfig {
   std::string name;
   IpAddress vip;
   Protocol protocol = Protocol::kTcp;
   std::uint16_t port = 0;
+  std::uint16_t last_port = 0;              // of the range that begins with `port`; 0: `port` alone
+  std::optional<unsigned> vip_prefix_bits;  // the VIP is every address of this prefix; nullopt: `vip` alone
+  HashBy hash = HashBy::kFlow;
+  unsigned network_bits = 0;  // of a source's network; 0: 24 in IPv4, 56 in IPv6
   Forwarding forwarding = Forwarding::kL2;
+  TunnelConfig tunnel;
   unsigned table_size = 65537;  // Maglev slots: a prime, at least 100 times the backends is advisable
   std::vector<BackendConfig> backends;
   ProbeConfig probe;
+
+  bool any_port() const { return port == 0 && last_port == 65535; }
+  std::uint16_t end_port() const { return last_port == 0 ? port : last_port; }  // the last one
+  IpPrefix vip_prefix() const;
+  std::string ports() const;  // as in the file: "80", "8000-8099", "any"
   friend bool operator==(const ServiceConfig&, const ServiceConfig&) = default;
 };
 
@@ -82,6 +108,21 @@ struct PortConfig {
   friend bool operator==(const PortConfig&, const PortConfig&) = default;
 };
 
+// Is an echo request (ping) to a VIP answered? while_serving: if a service of the VIP has a healthy backend.
+enum class AnswerEcho : std::uint8_t { kAlways, kWhileServing, kNever };
+// follow: to the backend of the first fragment.
+enum class FragmentPolicy : std::uint8_t { kFollow, kDrop };
+
+// Choices of the packet engine that are no service's.
+struct EngineConfig {
+  AnswerEcho answer_echo = AnswerEcho::kWhileServing;
+  FragmentPolicy fragments = FragmentPolicy::kFollow;
+  unsigned fragment_records = 8192;    // fragmented packets that one worker remembers, 16 bytes each
+  unsigned echo_per_second = 1000;     // echo requests that one worker answers
+  unsigned too_big_per_second = 1000;  // ICMP errors that one worker sends because a packet does not fit a tunnel
+  friend bool operator==(const EngineConfig&, const EngineConfig&) = default;
+};
+
 struct DataplaneConfig {
   std::vector<PortConfig> ports;
   std::vector<unsigned> cores;  // one worker each; empty: one worker, wherever the scheduler puts it
@@ -90,6 +131,7 @@ struct DataplaneConfig {
   unsigned memory_mb = 128;                 // of hugepages, or of plain memory without them
   unsigned packet_buffers = 8192;           // per port
   std::array<std::uint8_t, 16> hash_key{};  // 32 hexadecimal digits, secret, the same on every server of the PoP
+  EngineConfig engine;
   friend bool operator==(const DataplaneConfig&, const DataplaneConfig&) = default;
 };
 

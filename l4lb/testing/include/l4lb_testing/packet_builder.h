@@ -42,6 +42,8 @@ struct IpFields {
   std::uint16_t fragment_offset = 0;  // in units of 8 bytes
   bool more_fragments = false;
   bool dont_fragment = false;
+  // IPv6 only.
+  std::uint32_t flow_label = 0;
 };
 
 struct FragmentFields {      // of IPv6
@@ -61,6 +63,13 @@ struct TcpFields {
 struct UdpFields {
   std::uint16_t source = 40000;
   std::uint16_t destination = 53;
+  bool zero_checksum = false;
+};
+
+struct IcmpFields {
+  std::uint8_t type = 8;
+  std::uint8_t code = 0;
+  std::uint32_t rest = 0;  // identifier and sequence number, MTU, …
 };
 
 class PacketBuilder {
@@ -78,7 +87,7 @@ class PacketBuilder {
   PacketBuilder& fragment(const FragmentFields& fields);
   PacketBuilder& tcp(const TcpFields& fields = {});
   PacketBuilder& udp(const UdpFields& fields = {});
-  PacketBuilder& icmp(std::uint8_t type);  // ICMP or ICMPv6, by the family; checksum left at 0
+  PacketBuilder& icmp(const IcmpFields& fields);  // ICMP or ICMPv6, by the family
   PacketBuilder& payload(std::size_t bytes);
   PacketBuilder& raw(std::span<const std::byte> bytes);
   // After everything else is filled in: zeros behind the packet up to `bytes`; the frame cut to its first `bytes`.
@@ -104,6 +113,7 @@ class PacketBuilder {
   bool v4_ = false;
   std::size_t transport_at_ = 0;  // 0: none yet
   std::uint8_t transport_ = 0;
+  bool zero_checksum_ = false;
   IpFields ip_fields_;
   std::size_t padded_bytes_ = 0;
   std::optional<std::size_t> cut_bytes_;

@@ -2,7 +2,10 @@
 // Frames as the engine takes them.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "l4lb/pipeline.h"
@@ -10,14 +13,34 @@
 
 namespace anypop::l4lb_testing {
 
-// One Packet per frame, pointing into it: the frames must outlive them and not be resized.
-inline std::vector<l4lb::Packet> packets_of(std::vector<Frame>& frames) {
-  std::vector<l4lb::Packet> packets(frames.size());
-  for (std::size_t i = 0; i < frames.size(); ++i) {
-    packets[i].data = frames[i].data();
-    packets[i].length_bytes = static_cast<std::uint32_t>(frames[i].size());
+// Copies of frames, each in memory that ends where the frame does, and begins `headroom_bytes` before it, so that
+// AddressSanitizer sees the first byte read or written outside.
+class Burst {
+ public:
+  explicit Burst(std::span<const Frame> frames, std::size_t headroom_bytes = l4lb::kHeadroomBytes) {
+    for (const Frame& frame : frames) {
+      std::vector<std::byte>& buffer = buffers_.emplace_back(headroom_bytes + frame.size());
+      std::copy(frame.begin(), frame.end(), buffer.begin() + static_cast<std::ptrdiff_t>(headroom_bytes));
+      packets_.push_back({.data = buffer.data() + headroom_bytes,
+                          .length_bytes = static_cast<std::uint32_t>(frame.size()),
+                          .headroom_bytes = static_cast<std::uint32_t>(headroom_bytes)});
+    }
   }
-  return packets;
-}
+  Burst(const Burst&) = delete;
+  Burst& operator=(const Burst&) = delete;
+
+  std::span<l4lb::Packet> packets() { return packets_; }
+  l4lb::Packet& operator[](std::size_t index) { return packets_[index]; }
+  std::size_t size() const { return packets_.size(); }
+  // What the packet is now.
+  Frame frame(std::size_t index) const {
+    const l4lb::Packet& packet = packets_[index];
+    return {packet.data, packet.data + packet.length_bytes};
+  }
+
+ private:
+  std::vector<std::vector<std::byte>> buffers_;
+  std::vector<l4lb::Packet> packets_;
+};
 
 }  // namespace anypop::l4lb_testing

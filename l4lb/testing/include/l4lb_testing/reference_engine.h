@@ -5,8 +5,10 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "base/config.h"
@@ -33,9 +35,18 @@ struct ReferenceMember {
 };
 std::vector<std::uint16_t> reference_maglev(std::vector<ReferenceMember> members, std::uint32_t size);
 
+// What of an outer header varies with the flow, from the flow's hash.
+struct OuterVariation {
+  std::uint64_t source = 0;  // added to the first address of the prefix
+  unsigned udp_port = 0;
+  unsigned flow_label = 0;
+};
+OuterVariation outer_variation(std::uint64_t hash, const IpPrefix& sources);
+
+// Rates are not limited here.
 class ReferenceEngine {
  public:
-  ReferenceEngine(std::vector<ServiceConfig> services, const Key& key);
+  ReferenceEngine(std::vector<ServiceConfig> services, const Key& key, EngineConfig config = {});
 
   // What SnapshotBuilder::build() does.
   void update(const l4lb::SnapshotInput& input);
@@ -46,16 +57,36 @@ class ReferenceEngine {
     std::optional<std::size_t> backend;
     Frame frame;  // afterwards
   };
-  Outcome process(const Frame& frame) const;
+  Outcome process(const Frame& frame, std::uint32_t now_ms);
 
  private:
   using Bytes = std::vector<std::uint8_t>;
   struct Flow;
+  // Where the IP packet lies in the frame.
+  struct Place {
+    std::size_t ip_at = 0;
+    std::size_t ip_bytes = 0;
+  };
 
-  Outcome process_ip(const Bytes& packet, bool v4, Frame frame) const;
-  Outcome forward(const Flow& flow, Frame frame) const;
+  Outcome process_ip(const Bytes& packet, bool v4, Frame frame);
+  Outcome icmp(const Bytes& message, Flow flow, const Place& place, Frame frame) const;
+  l4lb::Verdict follow_fragment(unsigned id, bool later, Flow& flow);
+  bool serves(const Bytes& vip) const;
+  Outcome forward(const Flow& flow, const Place& place, Frame frame) const;
+  void send(const Flow& flow, const Place& place, std::uint64_t hash, Outcome& outcome) const;
   bool is_vip(const Bytes& address) const;
 
+  // First fragments, by source, destination, identification and (in IPv4) protocol.
+  struct First {
+    unsigned source_port = 0;
+    unsigned destination_port = 0;
+    unsigned protocol = 0;
+    std::uint32_t seen_ms = 0;
+  };
+  std::map<std::tuple<Bytes, Bytes, unsigned, unsigned>, First> firsts_;
+  std::uint32_t now_ms_ = 0;
+
+  EngineConfig config_;
   std::vector<ServiceConfig> services_;
   Key key_;
   l4lb::SnapshotInput input_;

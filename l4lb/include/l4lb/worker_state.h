@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a worker remembers from burst to burst, beside its counters: fragments, and how many ICMP answers it may still
+// give. One per worker, made once, shared with nobody; nothing in it grows.
+#pragma once
+
+#include <cstdint>
+
+#include "base/config.h"
+#include "l4lb/fragment_table.h"
+
+namespace anypop::l4lb {
+
+// Tokens come in at a steady rate, and at most a second's worth is saved up. Times are milliseconds of a clock that
+// does not go back, modulo 2^32. A pause of weeks may pass for a short one; then the bucket only fills later.
+class TokenBucket {
+ public:
+  explicit TokenBucket(std::uint32_t per_second) : per_second_(per_second), thousandths_(1000ULL * per_second) {}
+
+  // One token, if there is one.
+  bool take(std::uint32_t now_ms) {
+    const std::uint64_t full = 1000ULL * per_second_;
+    thousandths_ += std::uint64_t{now_ms - last_ms_} * per_second_;
+    last_ms_ = now_ms;
+    if (thousandths_ > full) thousandths_ = full;
+    if (thousandths_ < 1000) return false;
+    thousandths_ -= 1000;
+    return true;
+  }
+
+ private:
+  std::uint32_t per_second_;
+  std::uint32_t last_ms_ = 0;
+  std::uint64_t thousandths_;  // of a token
+};
+
+class WorkerState {
+ public:
+  explicit WorkerState(const EngineConfig& config)
+      : too_big(config.too_big_per_second), echo(config.echo_per_second), fragments(config.fragment_records) {}
+
+  TokenBucket too_big;
+  TokenBucket echo;
+  FragmentTable fragments;
+};
+
+}  // namespace anypop::l4lb

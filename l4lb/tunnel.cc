@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tunnel.h"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <cstring>
+
+#include "checksum.h"
+
+namespace anypop::l4lb {
+namespace {
+
+using wire::be16;
+using wire::be32;
+using wire::Edit;
+using wire::View;
+
+constexpr unsigned kVariableBitsMax = 32;  // of a source address: more would not spread any better
+
+// Which outer family, and what follows the outer IP header.
+template <TunnelShape shape>
+struct Shape {
+  static constexpr bool kV4 =
+      shape == TunnelShape::kIpip4 || shape == TunnelShape::kGre4 || shape == TunnelShape::kGue4;
+  static constexpr bool kGre = shape == TunnelShape::kGre4 || shape == TunnelShape::kGre6;
+  static constexpr bool kGue = shape == TunnelShape::kGue4 || shape == TunnelShape::kGue6;
+  static constexpr std::uint32_t kIpBytes = kV4 ? sizeof(wire::Ipv4) : sizeof(wire::Ipv6);
+  static constexpr std::uint32_t kShimBytes =
+      kGre ? sizeof(wire::Gre) : (kGue ? sizeof(wire::Udp) + sizeof(wire::Gue) : 0);
+  static constexpr std::uint32_t kBytes = kIpBytes + kShimBytes;
+};
+static_assert(Shape<TunnelShape::kGue6>::kBytes == kHeadroomBytes);
+
+// Scaled, so that every address of the prefix is as likely as every other.
+std::uint32_t source_offset(const Tunnel& tunnel, std::uint32_t entropy) {
+  return static_cast<std::uint32_t>((std::uint64_t{entropy} * tunnel.sources) >> 32U);
+}
+
+// Parts of the entropy that the source address uses last come first here.
+std::uint32_t flow_label(std::uint32_t entropy) { return (entropy * 0x9e3779b1U) >> 12U; }
+// The dynamic ports of RFC 6335, 49152 to 65535, as RFC 7348 advises for the same purpose.
+std::uint16_t source_port(std::uint32_t entropy) {
+  return static_cast<std::uint16_t>(0xc000U | ((entropy * 0x9e3779b1U) >> 18U));
+}
+
+struct Inner {
+  std::uint8_t traffic_class;
+  std::uint32_t bytes;
+};
+
+template <class F>
+Inner inner_of(const std::byte* ip) {
+  if constexpr (F::kFamily == Family::kV4) {
+    const View<wire::Ipv4> header(ip);
+    return {header[&wire::Ipv4::dscp_and_ecn], header[&wire::Ipv4::total_length].host()};
+  } else {
+    const View<wire::Ipv6> header(ip);
+    return {header[&wire::Ipv6::version_class_label].traffic_class(),
+            std::uint32_t{sizeof(wire::Ipv6)} + header[&wire::Ipv6::payload_length].host()};
+  }
+}
+
+void finish_ipv4(const Tunnel& tunnel, Inner inner, std::uint32_t total_bytes, std::uint32_t entropy, std::byte* at) {
+  const View<wire::Ipv4> prebuilt(tunnel.header.data());
+  const std::uint32_t source = prebuilt[&wire::Ipv4::source].value.host() + source_offset(tunnel, entropy);
+  // The prebuilt checksum field holds the sum of what does not vary, not its complement.
+  const std::uint32_t sum = prebuilt[&wire::Ipv4::checksum].host() + std::uint32_t{inner.traffic_class} + total_bytes +
+                            (source >> 16U) + (source & 0xffffU);
+  Edit<wire::Ipv4>(at)
+      .set(&wire::Ipv4::dscp_and_ecn, inner.traffic_class)
+      .set(&wire::Ipv4::total_length, be16(static_cast<std::uint16_t>(total_bytes)))
+      .set(&wire::Ipv4::source, {be32(source)})
+      .set(&wire::Ipv4::checksum, checksum(sum));
+}
+
+void finish_ipv6(const Tunnel& tunnel, Inner inner, std::uint32_t payload_bytes, std::uint32_t entropy, std::byte* at) {
+  constexpr std::size_t kVariableAt = offsetof(wire::Ipv6, source) + sizeof(wire::Ipv6Address) - sizeof(be32);
+  be32 low;
+  std::memcpy(&low, tunnel.header.data() + kVariableAt, sizeof(low));
+  low = be32(low.host() + source_offset(tunnel, entropy));
+  std::memcpy(at + kVariableAt, &low, sizeof(low));
+  const std::uint32_t word = 0x60000000U | (std::uint32_t{inner.traffic_class} << 20U) | flow_label(entropy);
+  Edit<wire::Ipv6>(at)
+      .set(&wire::Ipv6::version_class_label, {be32(word)})
+      .set(&wire::Ipv6::payload_length, be16(static_cast<std::uint16_t>(payload_bytes)));
+}
+
+// Of the datagram at `udp`, whose checksum field is zero.
+be16 udp6_checksum(const std::byte* ip, const std::byte* udp, std::uint32_t udp_bytes) {
+  const std::uint64_t pseudo = sum_words({ip + offsetof(wire::Ipv6, source), 2 * sizeof(wire::Ipv6Address)}) +
+                               udp_bytes + static_cast<std::uint8_t>(wire::IpProtocol::kUdp);
+  const be16 value = checksum(pseudo + sum_words({udp, udp_bytes}));
+  return value == be16(0) ? be16(0xffff) : value;  // zero would say that there is none
+}
+
+template <TunnelShape shape>
+void write(const Tunnel& tunnel, Inner inner, std::uint32_t entropy, std::byte* at) {
+  using S = Shape<shape>;
+  std::memcpy(at, tunnel.header.data(), S::kBytes);
+  const std::uint32_t payload_bytes = S::kShimBytes + inner.bytes;
+  if constexpr (S::kV4) {
+    finish_ipv4(tunnel, inner, S::kIpBytes + payload_bytes, entropy, at);
+  } else {
+    finish_ipv6(tunnel, inner, payload_bytes, entropy, at);
+  }
+  if constexpr (S::kGue) {
+    std::byte* const udp = at + S::kIpBytes;
+    Edit<wire::Udp>(udp)
+        .set(&wire::Udp::source_port, be16(source_port(entropy)))
+        .set(&wire::Udp::length, be16(static_cast<std::uint16_t>(payload_bytes)));
+    if (!S::kV4 && tunnel.udp_checksum) {
+      Edit<wire::Udp>(udp).set(&wire::Udp::checksum, udp6_checksum(at, udp, payload_bytes));
+    }
+  }
+}
+
+template <TunnelShape shape>
+Verdict put_before(const Tunnel& tunnel, Inner inner, std::uint32_t entropy, std::uint32_t ip_offset, Packet& packet) {
+  constexpr std::uint32_t kBytes = Shape<shape>::kBytes;
+  if (packet.headroom_bytes < kBytes) return Verdict::kDropNoHeadroom;
+  std::byte* const frame = packet.data - kBytes;
+  // MAC addresses are written by the caller; the tags move along.
+  constexpr std::uint32_t kTagsAt = offsetof(wire::Ethernet, type);
+  if (ip_offset != sizeof(wire::Ethernet)) {
+    std::memmove(frame + kTagsAt, packet.data + kTagsAt, ip_offset - sizeof(wire::Ethernet));
+  }
+  const be16 type(static_cast<std::uint16_t>(Shape<shape>::kV4 ? wire::EtherType::kIpv4 : wire::EtherType::kIpv6));
+  std::memcpy(frame + ip_offset - sizeof(type), &type, sizeof(type));
+  write<shape>(tunnel, inner, entropy, frame + ip_offset);
+  packet.data = frame;
+  packet.headroom_bytes -= kBytes;
+  packet.length_bytes = ip_offset + kBytes + inner.bytes;
+  return Verdict::kForward;
+}
+
+TunnelShape shape_of(Forwarding forwarding, Family outer) {
+  const bool v4 = outer == Family::kV4;
+  switch (forwarding) {
+    case Forwarding::kL2: return TunnelShape::kDirect;
+    case Forwarding::kIpip: return v4 ? TunnelShape::kIpip4 : TunnelShape::kIpip6;
+    case Forwarding::kGre: return v4 ? TunnelShape::kGre4 : TunnelShape::kGre6;
+    case Forwarding::kGue: return v4 ? TunnelShape::kGue4 : TunnelShape::kGue6;
+  }
+  return TunnelShape::kDirect;
+}
+
+wire::IpProtocol outer_protocol(Forwarding forwarding, wire::IpProtocol inner) {
+  switch (forwarding) {
+    case Forwarding::kGre: return wire::IpProtocol::kGre;
+    case Forwarding::kGue: return wire::IpProtocol::kUdp;
+    default: return inner;
+  }
+}
+
+// The first of the addresses that the source may take, and their number. Of a subnet the first address (and in IPv4 the
+// last one) means something else, so it is left out.
+template <class F>
+typename F::Address first_source(const IpPrefix& prefix, std::uint32_t& count) {
+  typename F::Address first = to_wire<F>(prefix.address());
+  const auto address_bits = static_cast<unsigned>(sizeof(first) * 8);
+  const unsigned bits = std::min(address_bits - prefix.length_bits(), kVariableBitsMax);
+  count = 1U;
+  if (bits == 0) return first;
+  const std::uint64_t all = std::uint64_t{1} << bits;
+  const std::uint64_t reserved = bits == 1 ? 0 : (F::kFamily == Family::kV4 ? 2 : 1);
+  count = static_cast<std::uint32_t>(all - reserved);
+  if (reserved > 0) reinterpret_cast<std::byte*>(&first)[sizeof(first) - 1] |= std::byte{1};
+  return first;
+}
+
+template <class F>
+std::uint32_t put_ip(const IpPrefix& source, const IpAddress& backend, wire::IpProtocol protocol, Tunnel& tunnel) {
+  const typename F::Address first = first_source<F>(source, tunnel.sources);
+  std::byte* const at = tunnel.header.data();
+  if constexpr (F::kFamily == Family::kV4) {
+    Edit<wire::Ipv4> header(at);
+    header.set(&wire::Ipv4::version_and_ihl, {0x45})
+        .set(&wire::Ipv4::flags_and_offset, {be16(wire::FlagsAndOffset::kDontFragment)})
+        .set(&wire::Ipv4::ttl, kOuterTtl)
+        .set(&wire::Ipv4::protocol, protocol)
+        .set(&wire::Ipv4::destination, to_wire<V4>(backend));
+    const std::uint16_t constant = fold(sum_words({at, sizeof(wire::Ipv4)}));
+    header.set(&wire::Ipv4::source, first).set(&wire::Ipv4::checksum, be16(constant));
+    return sizeof(wire::Ipv4);
+  } else {
+    Edit<wire::Ipv6>(at)
+        .set(&wire::Ipv6::next_header, protocol)
+        .set(&wire::Ipv6::hop_limit, kOuterTtl)
+        .set(&wire::Ipv6::source, first)
+        .set(&wire::Ipv6::destination, to_wire<V6>(backend));
+    return sizeof(wire::Ipv6);
+  }
+}
+
+}  // namespace
+
+Tunnel make_tunnel(const ServiceConfig& service, const IpAddress& backend, std::uint32_t mtu_bytes) {
+  const bool inner_v4 = service.vip.family() == Family::kV4;
+  const wire::IpProtocol inner = inner_v4 ? wire::IpProtocol::kIpv4 : wire::IpProtocol::kIpv6;
+  const wire::IpProtocol protocol = outer_protocol(service.forwarding, inner);
+  const auto source = std::ranges::find_if(service.tunnel.sources,
+                                           [&](const IpPrefix& prefix) { return prefix.family() == backend.family(); });
+  assert(source != service.tunnel.sources.end());
+
+  Tunnel tunnel;
+  tunnel.shape = shape_of(service.forwarding, backend.family());
+  std::uint32_t bytes = backend.family() == Family::kV4 ? put_ip<V4>(*source, backend, protocol, tunnel)
+                                                        : put_ip<V6>(*source, backend, protocol, tunnel);
+  std::byte* const behind_ip = tunnel.header.data() + bytes;
+  if (service.forwarding == Forwarding::kGre) {
+    const auto type = inner_v4 ? wire::EtherType::kIpv4 : wire::EtherType::kIpv6;
+    Edit<wire::Gre>(behind_ip).set(&wire::Gre::type, be16(static_cast<std::uint16_t>(type)));
+    bytes += std::uint32_t{sizeof(wire::Gre)};
+  } else if (service.forwarding == Forwarding::kGue) {
+    Edit<wire::Udp>(behind_ip).set(&wire::Udp::destination_port, be16(service.tunnel.gue_port));
+    Edit<wire::Gue>(behind_ip + sizeof(wire::Udp)).set(&wire::Gue::protocol, inner);
+    bytes += std::uint32_t{sizeof(wire::Udp) + sizeof(wire::Gue)};
+    tunnel.udp_checksum = backend.family() == Family::kV6 && !service.tunnel.gue_zero_checksum;
+  }
+  const std::uint32_t mtu = service.tunnel.mtu_bytes != 0 ? service.tunnel.mtu_bytes : mtu_bytes;
+  tunnel.inner_max_bytes = static_cast<std::uint16_t>(std::clamp<std::uint32_t>(mtu, bytes, 65535) - bytes);
+  return tunnel;
+}
+
+template <class F>
+Verdict encapsulate(const Tunnel& tunnel, std::uint32_t entropy, std::uint32_t ip_offset, Packet& packet) {
+  const Inner inner = inner_of<F>(packet.data + ip_offset);
+  if (inner.bytes > tunnel.inner_max_bytes) return Verdict::kDropTooBig;
+  switch (tunnel.shape) {
+    case TunnelShape::kDirect: break;
+    case TunnelShape::kIpip4: return put_before<TunnelShape::kIpip4>(tunnel, inner, entropy, ip_offset, packet);
+    case TunnelShape::kIpip6: return put_before<TunnelShape::kIpip6>(tunnel, inner, entropy, ip_offset, packet);
+    case TunnelShape::kGre4: return put_before<TunnelShape::kGre4>(tunnel, inner, entropy, ip_offset, packet);
+    case TunnelShape::kGre6: return put_before<TunnelShape::kGre6>(tunnel, inner, entropy, ip_offset, packet);
+    case TunnelShape::kGue4: return put_before<TunnelShape::kGue4>(tunnel, inner, entropy, ip_offset, packet);
+    case TunnelShape::kGue6: return put_before<TunnelShape::kGue6>(tunnel, inner, entropy, ip_offset, packet);
+  }
+  return Verdict::kForward;
+}
+
+template Verdict encapsulate<V4>(const Tunnel&, std::uint32_t, std::uint32_t, Packet&);
+template Verdict encapsulate<V6>(const Tunnel&, std::uint32_t, std::uint32_t, Packet&);
+
+}  // namespace anypop::l4lb
