@@ -169,6 +169,10 @@ INSTANTIATE_TEST_SUITE_P(
             "198.51.100.1 (l2 forwarding keeps the family)"},
         BadCase{"UnknownService", "services: [dns6]", "services: [dns]",
                 "pop.yaml:24: announcements[1].services: found 'dns', expected the name of a service"},
+        BadCase{"LineBreakInAName", "services: [dns6]", "services: [\"dns\\n6\"]",
+                "pop.yaml:24: announcements[1].services: found 'dns\\x0a6', expected the name of a service"},
+        BadCase{"LineBreakInAnAddress", "address: 10.0.0.2", "address: \"10.0\\n0.2\"",
+                "pop.yaml:13: services[0].backends[1].address: found '10.0\\x0a0.2', expected an IPv4 or IPv6 address"},
         BadCase{"HostBits", "198.51.100.0/24", "198.51.100.1/24",
                 "pop.yaml:23: announcements[0].prefixes[0]: found '198.51.100.1/24', expected no bits set behind the "
                 "prefix "

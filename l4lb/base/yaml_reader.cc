@@ -21,6 +21,19 @@ std::string describe(const YAML::Node& node) {
   return "nothing";
 }
 
+// The file may hold anything; a message is one line of printable text.
+std::string one_line(std::string_view text) {
+  std::string line;
+  for (const char c : text) {
+    if (absl::ascii_isprint(static_cast<unsigned char>(c))) {
+      line += c;
+    } else {
+      line += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    }
+  }
+  return line;
+}
+
 }  // namespace
 
 void ConfigErrors::add(const YAML::Mark& mark, std::string_view key, std::string_view problem) {
@@ -28,8 +41,8 @@ void ConfigErrors::add(const YAML::Mark& mark, std::string_view key, std::string
   std::string where = file_;
   if (!mark.is_null()) where += fmt::format(":{}", mark.line + 1);
   where += ": ";
-  if (!key.empty()) where += fmt::format("{}: ", key);
-  status_ = absl::InvalidArgumentError(where.append(problem));
+  if (!key.empty()) where += fmt::format("{}: ", one_line(key));
+  status_ = absl::InvalidArgumentError(where + one_line(problem));
 }
 
 YamlMap::YamlMap(YAML::Node node, std::string place, ConfigErrors& errors)

@@ -56,6 +56,7 @@ int main(int argc, char** argv) {
   std::mt19937_64 random(seed);
   std::size_t runs = 0;
   std::printf("seed %llu (ANYPOP_SEED repeats it)\n", static_cast<unsigned long long>(seed));
+  std::fflush(stdout);  // an input that aborts takes what is buffered with it
   for (int i = 1; i < argc; ++i) {
     for (const Input& original : load(argv[i])) {
       LLVMFuzzerTestOneInput(original.data(), original.size());
