@@ -178,11 +178,13 @@ def kill_everything(deadline_s: float = 20) -> None:
 
 
 def _start_time(pid: int) -> int:
-    """In clock ticks after the boot; with it a pid means one process for ever. 0: there is none."""
+    """In clock ticks after the boot; with it a pid means one process for ever. 0: there is none, or only its exit code."""
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19])
+        state, *numbers = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except (FileNotFoundError, ProcessLookupError):
         return 0
+    # A zombie may be our own child, whose `run` was interrupted: nobody will fetch it before we have ended.
+    return 0 if state in "ZX" else int(numbers[18])
 
 
 def _comm(pid: int) -> str:
