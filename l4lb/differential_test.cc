@@ -121,6 +121,7 @@ SnapshotInput random_input(Random& random, const std::vector<ServiceConfig>& ser
     const std::uint64_t sick = 1 + random.below(4);
     for (std::size_t i = 0; i < service.backends.size(); ++i) {
       BackendState state{.healthy = !random.one_in(sick)};
+      if (random.one_in(4)) state.weight_permille = random.of<unsigned>({0, 0, 50, 999});
       if (!random.one_in(5)) state.next_hop_mac = *MacAddress::parse(fmt::format("02:00:00:00:00:{:02x}", i));
       input.backends.back().push_back(state);
     }

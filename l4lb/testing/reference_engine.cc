@@ -93,11 +93,15 @@ void ReferenceEngine::update(const l4lb::SnapshotInput& input) {
   input_ = input;
   tables_.clear();
   for (std::size_t i = 0; i < services_.size(); ++i) {
+    unsigned weight = 0;
+    for (const l4lb::BackendState& state : input.backends[i]) weight += state.healthy ? state.weight_permille : 0;
     std::vector<ReferenceMember> members;
     for (std::size_t j = 0; j < services_[i].backends.size(); ++j) {
       const BackendConfig& backend = services_[i].backends[j];
-      if (!input.backends[i][j].healthy) continue;
-      members.push_back({.name = backend.name, .weight = backend.weight, .backend = static_cast<std::uint16_t>(j)});
+      const unsigned permille = weight == 0 ? 1000 : input.backends[i][j].weight_permille;
+      if (!input.backends[i][j].healthy || permille == 0) continue;
+      members.push_back(
+          {.name = backend.name, .weight = backend.weight * permille, .backend = static_cast<std::uint16_t>(j)});
     }
     tables_.push_back(members.empty() ? std::vector<std::uint16_t>{}
                                       : reference_maglev(members, services_[i].table_size));
