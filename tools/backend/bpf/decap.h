@@ -4,6 +4,8 @@
  * it is read, and every length against the one around it. */
 #pragma once
 
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -11,9 +13,6 @@
 #include <linux/ipv6.h>
 #include <linux/types.h>
 #include <linux/udp.h>
-
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
 
 #include "verdicts.h"
 
@@ -34,26 +33,26 @@ struct prefix6 {
   struct in6_addr address;
 };
 
-#define PREFIX_MAP(name, prefix)                  \
-  struct {                                        \
-    __uint(type, BPF_MAP_TYPE_LPM_TRIE);          \
-    __uint(max_entries, PREFIXES_MAX);            \
-    __uint(map_flags, BPF_F_NO_PREALLOC);         \
-    __type(key, prefix);                          \
-    __type(value, __u8);                          \
+#define PREFIX_MAP(name, prefix)          \
+  struct {                                \
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);  \
+    __uint(max_entries, PREFIXES_MAX);    \
+    __uint(map_flags, BPF_F_NO_PREALLOC); \
+    __type(key, prefix);                  \
+    __type(value, __u8);                  \
   } name SEC(".maps")
 
-PREFIX_MAP(vips4, struct prefix4);    /* inner destinations */
+PREFIX_MAP(vips4, struct prefix4); /* inner destinations */
 PREFIX_MAP(vips6, struct prefix6);
 PREFIX_MAP(sources4, struct prefix4); /* outer sources */
 PREFIX_MAP(sources6, struct prefix6);
 
-#define SET_MAP(name, entries, key_type)  \
-  struct {                                \
-    __uint(type, BPF_MAP_TYPE_HASH);      \
-    __uint(max_entries, entries);         \
-    __type(key, key_type);                \
-    __type(value, __u8);                  \
+#define SET_MAP(name, entries, key_type) \
+  struct {                               \
+    __uint(type, BPF_MAP_TYPE_HASH);     \
+    __uint(max_entries, entries);        \
+    __type(key, key_type);               \
+    __type(value, __u8);                 \
   } name SEC(".maps")
 
 SET_MAP(addresses4, ADDRESSES_MAX, __be32); /* outer destinations: this server's addresses */
@@ -98,18 +97,18 @@ struct tunnel {
 };
 
 static __always_inline __u32 count(__u32 verdict) {
-  __u64 *counter = bpf_map_lookup_elem(&counters, &verdict);
+  __u64* counter = bpf_map_lookup_elem(&counters, &verdict);
   if (counter) ++*counter;
   return verdict;
 }
 
-/* Of a map that is a set: 1, or 0 for none. Read, because the compiler turns a mere test for null into arithmetic on the
- * pointer, which the verifier refuses. */
-static __always_inline __u8 value_of(const __u8 *found) { return found ? *found : 0; }
+/* Of a map that is a set: 1, or 0 for none. Read, because the compiler turns a mere test for null into arithmetic on
+ * the pointer, which the verifier refuses. */
+static __always_inline __u8 value_of(const __u8* found) { return found ? *found : 0; }
 
 /* RFC 1071 over an IPv4 header without options: zero when it is whole. */
-static __always_inline __u32 header_sum(const struct iphdr *ip) {
-  const __u16 *word = (const void *)ip;
+static __always_inline __u32 header_sum(const struct iphdr* ip) {
+  const __u16* word = (const void*)ip;
   __u32 sum = 0;
 #pragma unroll
   for (__u32 i = 0; i < sizeof(*ip) / sizeof(*word); ++i) sum += word[i];
@@ -119,18 +118,18 @@ static __always_inline __u32 header_sum(const struct iphdr *ip) {
 }
 
 /* The inner packet: of the promised family, inside the outer one, and for a VIP. */
-static __always_inline __u32 read_inner(void *at, void *end, struct tunnel *tunnel) {
+static __always_inline __u32 read_inner(void* at, void* end, struct tunnel* tunnel) {
   const __u32 room = tunnel->inner_limit - tunnel->inner_offset;
   if (tunnel->inner_limit < tunnel->inner_offset) return DECAP_DROP_MALFORMED;
   if (tunnel->inner_v6) {
-    struct ipv6hdr *ip = at;
-    if ((void *)(ip + 1) > end || ip->version != 6) return DECAP_DROP_MALFORMED;
+    struct ipv6hdr* ip = at;
+    if ((void*)(ip + 1) > end || ip->version != 6) return DECAP_DROP_MALFORMED;
     if (sizeof(*ip) + bpf_ntohs(ip->payload_len) > room) return DECAP_DROP_MALFORMED;
     struct prefix6 destination = {128, ip->daddr};
     if (!bpf_map_lookup_elem(&vips6, &destination)) return DECAP_PASS_NOT_VIP;
   } else {
-    struct iphdr *ip = at;
-    if ((void *)(ip + 1) > end || ip->version != 4 || ip->ihl < 5) return DECAP_DROP_MALFORMED;
+    struct iphdr* ip = at;
+    if ((void*)(ip + 1) > end || ip->version != 4 || ip->ihl < 5) return DECAP_DROP_MALFORMED;
     const __u32 total_bytes = bpf_ntohs(ip->tot_len);
     if (total_bytes < ip->ihl * 4 || total_bytes > room) return DECAP_DROP_MALFORMED;
     struct prefix4 destination = {32, ip->daddr};
@@ -139,16 +138,16 @@ static __always_inline __u32 read_inner(void *at, void *end, struct tunnel *tunn
   return tunnel->source_allowed ? tunnel->decap : DECAP_DROP_SOURCE;
 }
 
-static __always_inline __u32 read_ipip(void *at, void *end, struct tunnel *tunnel, int inner_v6) {
+static __always_inline __u32 read_ipip(void* at, void* end, struct tunnel* tunnel, int inner_v6) {
   tunnel->inner_v6 = inner_v6;
   tunnel->decap = DECAP_IPIP;
   return read_inner(at, end, tunnel);
 }
 
 /* RFC 2784 without options, and version 0. */
-static __always_inline __u32 read_gre(void *at, void *end, struct tunnel *tunnel) {
-  struct gre_header *gre = at;
-  if ((void *)(gre + 1) > end) return DECAP_DROP_MALFORMED;
+static __always_inline __u32 read_gre(void* at, void* end, struct tunnel* tunnel) {
+  struct gre_header* gre = at;
+  if ((void*)(gre + 1) > end) return DECAP_DROP_MALFORMED;
   if (gre->flags_and_version) return DECAP_PASS_UNSUPPORTED;
   if (gre->protocol == bpf_htons(ETH_P_IPV6)) {
     tunnel->inner_v6 = 1;
@@ -162,12 +161,12 @@ static __always_inline __u32 read_gre(void *at, void *end, struct tunnel *tunnel
 
 /* GUE variant 0, a data packet without options (draft-ietf-intarea-gue section 3). The UDP checksum is not looked at:
  * the inner packet has its own, and the inner destination must be a VIP. */
-static __always_inline __u32 read_gue(void *at, void *end, struct tunnel *tunnel) {
-  struct udphdr *udp = at;
-  if ((void *)(udp + 1) > end) return DECAP_DROP_MALFORMED;
+static __always_inline __u32 read_gue(void* at, void* end, struct tunnel* tunnel) {
+  struct udphdr* udp = at;
+  if ((void*)(udp + 1) > end) return DECAP_DROP_MALFORMED;
   if (!bpf_map_lookup_elem(&gue_ports, &udp->dest)) return DECAP_PASS_OTHER;
-  struct gue_header *gue = (void *)(udp + 1);
-  if ((void *)(gue + 1) > end) return DECAP_DROP_MALFORMED;
+  struct gue_header* gue = (void*)(udp + 1);
+  if ((void*)(gue + 1) > end) return DECAP_DROP_MALFORMED;
   const __u32 limit = tunnel->inner_offset + bpf_ntohs(udp->len);
   if (limit > tunnel->inner_limit) return DECAP_DROP_MALFORMED;
   if (gue->version_control_length || gue->flags) return DECAP_PASS_UNSUPPORTED;
@@ -182,9 +181,9 @@ static __always_inline __u32 read_gue(void *at, void *end, struct tunnel *tunnel
   return read_inner(gue + 1, end, tunnel);
 }
 
-static __always_inline __u32 read_payload(void *at, void *end, __u8 protocol, struct tunnel *tunnel) {
+static __always_inline __u32 read_payload(void* at, void* end, __u8 protocol, struct tunnel* tunnel) {
   const __u32 zero = 0;
-  const __u32 *allowed = bpf_map_lookup_elem(&settings, &zero);
+  const __u32* allowed = bpf_map_lookup_elem(&settings, &zero);
   if (!allowed) return DECAP_PASS_OTHER;
   if (*allowed & DECAP_ALLOW_ANY_SOURCE) tunnel->source_allowed = 1;
   if (protocol == IPPROTO_IPIP && (*allowed & DECAP_ALLOW_IPIP)) return read_ipip(at, end, tunnel, 0);
@@ -195,9 +194,9 @@ static __always_inline __u32 read_payload(void *at, void *end, __u8 protocol, st
 }
 
 /* A header with options is none of ours, and neither is one with extension headers. */
-static __always_inline __u32 read_outer4(void *at, void *end, __u32 frame_bytes, struct tunnel *tunnel) {
-  struct iphdr *ip = at;
-  if ((void *)(ip + 1) > end || ip->version != 4 || ip->ihl < 5) return DECAP_PASS_OTHER;
+static __always_inline __u32 read_outer4(void* at, void* end, __u32 frame_bytes, struct tunnel* tunnel) {
+  struct iphdr* ip = at;
+  if ((void*)(ip + 1) > end || ip->version != 4 || ip->ihl < 5) return DECAP_PASS_OTHER;
   if (!bpf_map_lookup_elem(&addresses4, &ip->daddr)) return DECAP_PASS_OTHER;
   if (ip->frag_off & bpf_htons(0x3fff)) return DECAP_PASS_FRAGMENT;
   if (ip->ihl != 5) return DECAP_PASS_UNSUPPORTED;
@@ -212,9 +211,9 @@ static __always_inline __u32 read_outer4(void *at, void *end, __u32 frame_bytes,
   return read_payload(ip + 1, end, ip->protocol, tunnel);
 }
 
-static __always_inline __u32 read_outer6(void *at, void *end, __u32 frame_bytes, struct tunnel *tunnel) {
-  struct ipv6hdr *ip = at;
-  if ((void *)(ip + 1) > end || ip->version != 6) return DECAP_PASS_OTHER;
+static __always_inline __u32 read_outer6(void* at, void* end, __u32 frame_bytes, struct tunnel* tunnel) {
+  struct ipv6hdr* ip = at;
+  if ((void*)(ip + 1) > end || ip->version != 6) return DECAP_PASS_OTHER;
   if (!bpf_map_lookup_elem(&addresses6, &ip->daddr)) return DECAP_PASS_OTHER;
   if (ip->nexthdr == IPPROTO_FRAGMENT) return DECAP_PASS_FRAGMENT;
   if (ip->nexthdr == IPPROTO_HOPOPTS || ip->nexthdr == IPPROTO_DSTOPTS || ip->nexthdr == IPPROTO_ROUTING) {
