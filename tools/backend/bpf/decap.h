@@ -4,15 +4,18 @@
  * it is read, and every length against the one around it. */
 #pragma once
 
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
+/* The kernel's types first, because libbpf's headers need them. */
+/* clang-format off */
+#include <linux/types.h>
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
-#include <linux/types.h>
 #include <linux/udp.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+/* clang-format on */
 
 #include "verdicts.h"
 
