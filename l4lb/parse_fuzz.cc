@@ -8,6 +8,7 @@
 #include "flow.h"
 #include "l4lb_testing/fuzz_input.h"
 #include "parse.h"
+#include "parse_plain.h"
 #include "quic.h"
 
 namespace {
@@ -41,6 +42,23 @@ void check_whole(const Frame& frame, std::uint32_t ip_offset, const l4lb::IpFind
   }
 }
 
+// The short way must find what the long one does, and take every packet that it is meant for.
+template <class F>
+void check_plain(const Frame& frame) {
+  l4lb::Flow<F> plain;
+  const bool is_plain = l4lb::parse_plain<F>(frame, plain);
+  const l4lb::Layer2 layer2 = l4lb::parse_ethernet(frame);
+  const bool v4 = F::kFamily == anypop::Family::kV4;
+  if (layer2.next != (v4 ? l4lb::Layer2::Next::kIpv4 : l4lb::Layer2::Next::kIpv6)) return require(!is_plain);
+  l4lb::Flow<F> flow;
+  const l4lb::IpFinding found = l4lb::parse_ip<F>(frame, layer2.ip_offset, flow);
+  const bool meant = layer2.ip_offset == l4lb::kPlainIpOffset && found.fault == l4lb::Verdict::kForward &&
+                     found.fragment == l4lb::Fragment::kWhole &&
+                     found.transport_at == l4lb::kPlainIpOffset + sizeof(typename F::Header);
+  require(is_plain == meant);
+  if (meant) require(plain == flow);
+}
+
 template <class F>
 void check(const Frame& frame, std::uint32_t ip_offset) {
   l4lb::Flow<F> flow;
@@ -61,6 +79,8 @@ void check(const Frame& frame, std::uint32_t ip_offset) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   for (const Frame& frame : anypop::l4lb_testing::split_burst({data, size})) {
+    check_plain<l4lb::V4>(frame);
+    check_plain<l4lb::V6>(frame);
     const l4lb::Layer2 layer2 = l4lb::parse_ethernet(frame);
     if (layer2.next == l4lb::Layer2::Next::kIpv4) check<l4lb::V4>(frame, layer2.ip_offset);
     if (layer2.next == l4lb::Layer2::Next::kIpv6) check<l4lb::V6>(frame, layer2.ip_offset);

@@ -26,8 +26,10 @@
 #include "fragments.h"
 #include "icmp.h"
 #include "parse.h"
+#include "parse_plain.h"
 #include "reply.h"
 #include "snapshot_layout.h"
+#include "tunnel_write.h"
 
 namespace anypop::l4lb {
 namespace {
@@ -106,18 +108,36 @@ template <class F>
   return found.fault == Verdict::kDropIcmp && judge_icmp(snapshot, found, worker, packet, flow);
 }
 
+// The flow behind the last one of the lane becomes part of it.
+template <class F>
+void enter(const Snapshot& snapshot, std::size_t index, Lane<F>& lane) {
+  const ServiceTable<F>& services = snapshot.services_of<F>();
+  lane.packet[lane.count] = static_cast<std::uint8_t>(index);
+  lane.home[lane.count] = services.home(service_key(lane.flow[lane.count]));
+  services.prefetch(lane.home[lane.count]);
+  ++lane.count;
+}
+
 template <class F>
 void parse_into(const Snapshot& snapshot, Packet& packet, std::size_t index, std::uint32_t ip_offset, Worker& worker,
                 Lane<F>& lane) {
-  const ServiceTable<F>& services = snapshot.services_of<F>();
   Flow<F>& flow = lane.flow[lane.count];
   const IpFinding found = parse_ip<F>({packet.data, packet.length_bytes}, ip_offset, flow);
   const bool ordinary = found.fault == Verdict::kForward && found.fragment == Fragment::kWhole;
-  if (!ordinary && !judge<F>(snapshot, found, worker, packet, flow)) return;
-  lane.packet[lane.count] = static_cast<std::uint8_t>(index);
-  lane.home[lane.count] = services.home(service_key(flow));
-  services.prefetch(lane.home[lane.count]);
-  ++lane.count;
+  if (ordinary || judge<F>(snapshot, found, worker, packet, flow)) enter(snapshot, index, lane);
+}
+
+// Whatever is not plain.
+[[gnu::noinline]] void parse_slowly(const Snapshot& snapshot, Packet& packet, std::size_t index, Worker& worker,
+                                    Lane<V4>& v4, Lane<V6>& v6) {
+  const Layer2 layer2 = parse_ethernet({packet.data, packet.length_bytes});
+  packet.ip_offset = static_cast<std::uint8_t>(layer2.ip_offset);
+  switch (layer2.next) {
+    case Layer2::Next::kIpv4: parse_into(snapshot, packet, index, layer2.ip_offset, worker, v4); break;
+    case Layer2::Next::kIpv6: parse_into(snapshot, packet, index, layer2.ip_offset, worker, v6); break;
+    case Layer2::Next::kOther: packet.verdict = Verdict::kPassNotVip; break;
+    case Layer2::Next::kTruncated: packet.verdict = Verdict::kDropTruncated; break;
+  }
 }
 
 void parse(const Snapshot& snapshot, std::span<Packet> packets, Worker& worker, Lane<V4>& v4, Lane<V6>& v6) {
@@ -128,13 +148,14 @@ void parse(const Snapshot& snapshot, std::span<Packet> packets, Worker& worker, 
     packet.backend = kNone;
     packet.follows = false;
     packet.by_connection_id = false;
-    const Layer2 layer2 = parse_ethernet({packet.data, packet.length_bytes});
-    packet.ip_offset = static_cast<std::uint8_t>(layer2.ip_offset);
-    switch (layer2.next) {
-      case Layer2::Next::kIpv4: parse_into(snapshot, packet, i, layer2.ip_offset, worker, v4); break;
-      case Layer2::Next::kIpv6: parse_into(snapshot, packet, i, layer2.ip_offset, worker, v6); break;
-      case Layer2::Next::kOther: packet.verdict = Verdict::kPassNotVip; break;
-      case Layer2::Next::kTruncated: packet.verdict = Verdict::kDropTruncated; break;
+    packet.ip_offset = kPlainIpOffset;
+    const std::span<const std::byte> frame(packet.data, packet.length_bytes);
+    if (parse_plain<V4>(frame, v4.flow[v4.count])) {
+      enter(snapshot, i, v4);
+    } else if (parse_plain<V6>(frame, v6.flow[v6.count])) {
+      enter(snapshot, i, v6);
+    } else {
+      parse_slowly(snapshot, packet, i, worker, v4, v6);
     }
   }
 }
@@ -204,7 +225,7 @@ template <class F>
 // Into its backend's tunnel, or, when it does not fit, back to its sender with an ICMP error.
 template <class F>
 Verdict into_tunnel(const Tunnel& tunnel, std::uint32_t entropy, Worker& worker, Packet& packet) {
-  const Verdict verdict = encapsulate<F>(tunnel, entropy, packet.ip_offset, packet);
+  const Verdict verdict = encapsulate_inline<F>(tunnel, entropy, packet);
   // No errors about errors, nor about later fragments: RFC 1812 section 4.3.2.7, RFC 4443 section 2.4 (e).
   if (verdict != Verdict::kDropTooBig || packet.follows) return verdict;
   return reply_too_big<F>(packet.ip_offset, tunnel.inner_max_bytes, worker.now_ms, worker.state.too_big, packet);
