@@ -15,7 +15,7 @@ Forwarding::Forwarding(const PopConfig& config, MacAddress source_mac, unsigned 
   input_.generation = 1;
   for (const ServiceConfig& service : config.services) {
     auto& states = input_.backends.emplace_back();
-    for (const BackendConfig& backend : service.backends) states.push_back({true, backend.mac});
+    for (const BackendConfig& backend : service.backends) states.push_back({.next_hop_mac = backend.mac});
   }
 }
 
@@ -52,7 +52,12 @@ absl::Status Forwarding::set_health(const dataplane_api::HealthUpdate& update) {
     }
     const auto s = static_cast<std::size_t>(service - services.begin());
     const auto b = static_cast<std::size_t>(backend - service->backends.begin());
+    if (told.weight_permille > l4lb::kWholeWeight) {
+      return invalid_argument("found weight_permille {} for backend '{}' of service '{}', expected 0 to {}",
+                              told.weight_permille, backend->name, service->name, l4lb::kWholeWeight);
+    }
     wanted.backends[s][b].healthy = told.healthy;
+    wanted.backends[s][b].weight_permille = static_cast<unsigned>(told.weight_permille);
   }
   return publish_if_changed(wanted);
 }

@@ -62,6 +62,18 @@ TEST_F(ForwardingTest, HealthMovesTheSlotsAndOnlyAChangeIsPublished) {
   EXPECT_EQ(put_health(R"({"backends":[]})").body, "{\"generation\":2}\n");
 }
 
+TEST_F(ForwardingTest, AWeightIsAShareOfTheConfiguredOne) {
+  EXPECT_EQ(put_health(R"({"backends":[{"service":"web","backend":"b1","healthy":true,"weight_permille":0}]})").status,
+            200U);
+  EXPECT_EQ(l4lb::slots(forwarding.snapshot(), 0, 0), 0U);
+  const auto answer =
+      put_health(R"({"backends":[{"service":"web","backend":"b1","healthy":true,"weight_permille":1001}]})");
+  EXPECT_EQ(answer.status, 400U);
+  EXPECT_THAT(answer.body,
+              HasSubstr("found weight_permille 1001 for backend 'b1' of service 'web', expected 0 to 1000"));
+  EXPECT_EQ(forwarding.backend(0, 0).weight_permille, 0U);
+}
+
 TEST_F(ForwardingTest, AnUnknownNameChangesNothing) {
   const auto service =
       put_health(R"({"backends":[{"service":"web","backend":"b1","healthy":false},{"service":"dns","backend":"b1",)"

@@ -14,13 +14,20 @@ bool whole(std::uint32_t offset, std::uint32_t end) {
 
 IpFinding fault(Verdict verdict) { return {.fault = verdict, .destination_known = true}; }
 
+IpFinding arrived(Verdict verdict, std::uint32_t transport_at, std::uint32_t end) {
+  IpFinding found = fault(verdict);
+  found.transport_at = transport_at;
+  found.end = end;
+  return found;
+}
+
 template <class Header, class F>
 IpFinding parse_ports(std::span<const std::byte> frame, std::uint32_t offset, std::uint32_t end, Flow<F>& flow) {
   if (!whole<Header>(offset, end)) return fault(Verdict::kDropTruncated);
   const View<Header> header(frame.data() + offset);
   flow.source_port = header[&Header::source_port];
   flow.destination_port = header[&Header::destination_port];
-  return fault(Verdict::kForward);
+  return arrived(Verdict::kForward, offset, end);
 }
 
 template <class F>
@@ -29,10 +36,7 @@ IpFinding parse_transport(std::span<const std::byte> frame, std::uint32_t offset
   if (flow.protocol == wire::IpProtocol::kUdp) return parse_ports<wire::Udp>(frame, offset, end, flow);
   if (flow.protocol != F::kIcmp) return fault(Verdict::kDropUnsupported);
   if (!whole<wire::Icmp>(offset, end)) return fault(Verdict::kDropTruncated);
-  IpFinding found = fault(Verdict::kDropIcmp);
-  found.transport_at = offset;
-  found.end = end;
-  return found;
+  return arrived(Verdict::kDropIcmp, offset, end);
 }
 
 template <class F>
@@ -177,6 +181,18 @@ IpFinding parse_ip<V6>(std::span<const std::byte> frame, std::uint32_t ip_offset
   if (walk.fragment == Fragment::kFirst) return parse_first_fragment(frame, walk.offset, end, walk.fragment_id, flow);
   return parse_transport(frame, walk.offset, end, flow);
 }
+
+template <class F>
+std::span<const std::byte> udp_payload(std::span<const std::byte> frame, std::uint32_t ip_offset) {
+  Flow<F> flow;
+  const IpFinding found = parse_ip<F>(frame, ip_offset, flow);
+  if (found.fault != Verdict::kForward || found.fragment != Fragment::kWhole) return {};
+  if (flow.protocol != wire::IpProtocol::kUdp) return {};
+  return frame.subspan(found.transport_at + sizeof(wire::Udp), found.end - found.transport_at - sizeof(wire::Udp));
+}
+
+template std::span<const std::byte> udp_payload<V4>(std::span<const std::byte> frame, std::uint32_t ip_offset);
+template std::span<const std::byte> udp_payload<V6>(std::span<const std::byte> frame, std::uint32_t ip_offset);
 
 template <>
 bool parse_quoted<V4>(std::span<const std::byte> quoted, Flow<V4>& flow) {

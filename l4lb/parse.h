@@ -57,7 +57,7 @@ struct IpFinding {
   bool destination_known = false;
   Fragment fragment = Fragment::kWhole;
   std::uint32_t fragment_id = 0;   // of a fragment
-  std::uint32_t transport_at = 0;  // with kDropIcmp: where the ICMP header begins in the frame,
+  std::uint32_t transport_at = 0;  // with kForward or kDropIcmp: where the transport header begins in the frame,
   std::uint32_t end = 0;           // and where the IP packet ends
 };
 // Fills `flow` as far as it gets. Precondition: ip_offset <= frame.size().
@@ -67,6 +67,11 @@ template <>
 IpFinding parse_ip<V4>(std::span<const std::byte> frame, std::uint32_t ip_offset, Flow<V4>& flow);
 template <>
 IpFinding parse_ip<V6>(std::span<const std::byte> frame, std::uint32_t ip_offset, Flow<V6>& flow);
+
+// What a whole UDP datagram carries, up to the end of the IP packet: UDP's own length is not looked at. Empty if the
+// frame holds no such thing, or a fragment. Precondition: as parse_ip().
+template <class F>
+std::span<const std::byte> udp_payload(std::span<const std::byte> frame, std::uint32_t ip_offset);
 
 // The flow of the start of a packet, as an ICMP error quotes it: its end may be missing, but not the ports. False:
 // nothing usable (cut before the ports, neither TCP nor UDP, a later fragment, not this family).

@@ -23,6 +23,21 @@ struct TableKey {
 
 using Tables = std::map<TableKey, std::shared_ptr<const MaglevTable>>;
 
+// Who gets new flows.
+std::vector<MaglevMember> members_of(const ServiceConfig& service, const std::vector<BackendState>& states) {
+  const bool all_drain = std::ranges::none_of(
+      states, [](const BackendState& state) { return state.healthy && state.weight_permille > 0; });
+  std::vector<MaglevMember> members;
+  for (std::size_t i = 0; i < service.backends.size(); ++i) {
+    const unsigned permille = all_drain ? kWholeWeight : states[i].weight_permille;
+    if (!states[i].healthy || permille == 0) continue;
+    members.push_back({.name = service.backends[i].name,
+                       .weight = service.backends[i].weight * permille,
+                       .backend = static_cast<std::uint16_t>(i)});
+  }
+  return members;
+}
+
 std::shared_ptr<const MaglevTable> make_table(const TableKey& key) {
   auto table = std::make_shared<MaglevTable>();
   table->slots = build_maglev(key.members, key.size);
@@ -112,12 +127,7 @@ std::shared_ptr<const MaglevTable> SnapshotBuilder::Impl::table_for(const Servic
                                                                     const std::vector<BackendState>& states,
                                                                     Tables& used) {
   assert(states.size() == service.backends.size());
-  TableKey key{.size = service.table_size, .members = {}};
-  for (std::size_t i = 0; i < service.backends.size(); ++i) {
-    const BackendConfig& backend = service.backends[i];
-    if (!states[i].healthy) continue;
-    key.members.push_back({.name = backend.name, .weight = backend.weight, .backend = static_cast<std::uint16_t>(i)});
-  }
+  TableKey key{.size = service.table_size, .members = members_of(service, states)};
   if (key.members.empty()) return nullptr;
   if (const auto known = used.find(key); known != used.end()) return known->second;
   const auto before = tables.find(key);
@@ -133,6 +143,7 @@ std::shared_ptr<const Snapshot> SnapshotBuilder::build(const SnapshotInput& inpu
                                                   .services_v6 = impl_->services_v6,
                                                   .services = {},
                                                   .source_bits = {},
+                                                  .quic = {},
                                                   .backends = {},
                                                   .tunnels = {},
                                                   .engine = impl_->engine,
@@ -140,6 +151,11 @@ std::shared_ptr<const Snapshot> SnapshotBuilder::build(const SnapshotInput& inpu
                                                   .serving_v6 = std::vector<bool>(impl_->services_v6.vips()),
                                                   .generation = input.generation,
                                                   .tables = {}});
+  if (std::ranges::any_of(impl_->services, [](const ServiceConfig& service) { return !service.quic.empty(); })) {
+    for (std::size_t i = 0; i < impl_->services.size(); ++i) {
+      snapshot->quic.emplace_back(impl_->services[i], input.backends[i]);
+    }
+  }
   for (std::size_t i = 0; i < impl_->services.size(); ++i) {
     auto table = impl_->table_for(impl_->services[i], input.backends[i], used);
     note_hash(impl_->services[i], *snapshot);

@@ -36,6 +36,28 @@ TEST_F(Snapshots, SlotsFollowTheWeightsOfTheHealthy) {
   EXPECT_GT(slots(*all, kSpread, 2), 0) << "the old snapshot has changed";
 }
 
+TEST_F(Snapshots, ADrainingBackendHasNoSlotsUnlessAllDrain) {
+  auto& spread = input_.backends[kSpread];
+  spread[0].weight_permille = 0;
+  EXPECT_EQ(slots(*builder_.build(input_), kSpread, 0), 0);
+  EXPECT_EQ(slots(*builder_.build(input_), kSpread, 1), 126);
+  spread[1].weight_permille = 0;
+  spread[2].weight_permille = 0;
+  EXPECT_EQ(slots(*builder_.build(input_), kSpread, 0), 125) << "nobody else is there to serve";
+  spread[2].healthy = false;
+  EXPECT_EQ(slots(*builder_.build(input_), kSpread, 0), 167);
+}
+
+TEST_F(Snapshots, AReturningBackendStartsWithAShareOfItsWeight) {
+  auto& spread = input_.backends[kSpread];
+  spread[0].weight_permille = 500;  // weights 1, 1, 1
+  EXPECT_EQ(slots(*builder_.build(input_), kSpread, 0), 84);
+  spread[0].weight_permille = 1;
+  EXPECT_EQ(slots(*builder_.build(input_), kSpread, 0), 0) << "a share of less than half a slot";
+  spread[0].weight_permille = kWholeWeight;
+  EXPECT_EQ(slots(*builder_.build(input_), kSpread, 0), 125);
+}
+
 TEST_F(Snapshots, TablesAreSharedUnlessMembersChange) {
   const auto before = builder_.build(input_);
   input_.backends[kWeb][0].next_hop_mac = *MacAddress::parse("02:00:00:00:00:99");

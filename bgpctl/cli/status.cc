@@ -5,8 +5,8 @@
 
 #include <boost/json/array.hpp>
 
+#include "base/duration.h"
 #include "base/text.h"
-#include "duration.h"
 
 namespace anypop::bgpctl {
 namespace {

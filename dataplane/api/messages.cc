@@ -18,6 +18,10 @@ namespace {
 
 namespace json = boost::json;
 
+// What an older writer does not say keeps its default.
+struct Optional {};
+constexpr Optional kOptional;
+
 // T is a message, const when it is written.
 template <typename T, typename Message>
 concept Is = std::same_as<std::remove_const_t<T>, Message>;
@@ -31,6 +35,7 @@ void fields(Is<Heartbeat> auto& m, auto&& visit) {
 void fields(Is<BackendState> auto& m, auto&& visit) {
   visit("name", m.name), visit("address", m.address), visit("weight", m.weight), visit("healthy", m.healthy);
   visit("resolved", m.resolved), visit("mac", m.mac), visit("slots", m.slots);
+  visit("weight_permille", m.weight_permille, kOptional);
 }
 void fields(Is<ServiceState> auto& m, auto&& visit) {
   visit("name", m.name), visit("vip", m.vip), visit("protocol", m.protocol), visit("port", m.port);
@@ -55,6 +60,7 @@ void fields(Is<Stats> auto& m, auto&& visit) {
 }
 void fields(Is<BackendHealth> auto& m, auto&& visit) {
   visit("service", m.service), visit("backend", m.backend), visit("healthy", m.healthy);
+  visit("weight_permille", m.weight_permille, kOptional);
 }
 void fields(Is<HealthUpdate> auto& m, auto&& visit) { visit("backends", m.backends); }
 
@@ -67,7 +73,7 @@ json::value write(const T& value) {
     return json::value(value);
   } else {
     json::object object;
-    fields(value, [&](const char* key, const auto& field) { object[key] = write(field); });
+    fields(value, [&](const char* key, const auto& field, auto...) { object[key] = write(field); });
     return object;
   }
 }
@@ -110,11 +116,11 @@ class Reader {
   template <typename T>
   void read(const json::value& in, T& out, const std::string& place) {
     if (!in.is_object()) return fail(place, "an object");
-    fields(out, [&](const char* key, auto& field) {
+    fields(out, [&](const char* key, auto& field, auto... optional) {
       const std::string inner = place.empty() ? key : fmt::format("{}.{}", place, key);
       const json::value* value = in.get_object().if_contains(key);
-      if (value == nullptr) return fail(inner, "a value");
-      read(*value, field, inner);
+      if (value != nullptr) return read(*value, field, inner);
+      if (sizeof...(optional) == 0) fail(inner, "a value");
     });
   }
   const absl::Status& status() const { return status_; }

@@ -16,12 +16,21 @@ TEST(Messages, StateSurvivesTheRoundTrip) {
   state.ports.push_back({.name = "uplink", .device = "eth0", .mac = "02:00:00:00:00:01", .link_up = true});
   state.services.push_back({.name = "web4", .vip = "198.51.100.1", .protocol = "tcp", .port = 80});
   state.services[0].backends.push_back(
-      {.name = "b1", .address = "10.0.0.1", .weight = 3, .healthy = false, .slots = 9});
+      {.name = "b1", .address = "10.0.0.1", .weight = 3, .healthy = false, .slots = 9, .weight_permille = 250});
   const auto read = parse_state(to_json(state));
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(to_json(*read), to_json(state));
   EXPECT_EQ(read->services[0].backends[0].weight, 3U);
   EXPECT_FALSE(read->services[0].backends[0].healthy);
+}
+
+TEST(Messages, AnOlderMonitorSaysNothingAboutWeights) {
+  const auto read = parse_health_update(R"({"backends":[{"service":"web","backend":"b1","healthy":true},)"
+                                        R"({"service":"web","backend":"b2","healthy":true,"weight_permille":50}]})");
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->backends[0].weight_permille, 1000U);
+  EXPECT_EQ(read->backends[1].weight_permille, 50U);
+  EXPECT_THAT(to_json(*read), HasSubstr(R"("weight_permille":50)"));
 }
 
 TEST(Messages, ErrorsNameTheKey) {

@@ -15,10 +15,14 @@
 
 namespace anypop::l4lb {
 
-// What is known about a backend at run time, beside its configuration.
+inline constexpr unsigned kWholeWeight = 1000;
+
+// What is known about a backend at run time, beside its configuration. A healthy backend of weight 0 is draining: it
+// gets no new flows, unless no backend of the service has any weight.
 struct BackendState {
   bool healthy = true;
-  std::optional<MacAddress> next_hop_mac;  // nullopt: unresolved
+  std::optional<MacAddress> next_hop_mac;   // nullopt: unresolved
+  unsigned weight_permille = kWholeWeight;  // of the configured weight, at most kWholeWeight. 0: draining
   friend bool operator==(const BackendState&, const BackendState&) = default;
 };
 

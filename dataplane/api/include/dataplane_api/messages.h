@@ -39,10 +39,11 @@ struct BackendState {
   std::string name;
   std::string address;
   std::uint64_t weight = 1;
-  bool healthy = true;      // as last told by PUT /v1/health; true after a start
-  bool resolved = false;    // is there a MAC to send to?
-  std::string mac;          // empty while unresolved
-  std::uint64_t slots = 0;  // of the service's Maglev table
+  bool healthy = true;                   // as last told by PUT /v1/health; true after a start
+  bool resolved = false;                 // is there a MAC to send to?
+  std::string mac;                       // empty while unresolved
+  std::uint64_t slots = 0;               // of the service's Maglev table
+  std::uint64_t weight_permille = 1000;  // as last told by PUT /v1/health
 };
 
 struct ServiceState {
@@ -100,6 +101,9 @@ struct BackendHealth {
   std::string service;
   std::string backend;
   bool healthy = true;
+  // Of the configured weight, 0 to 1000: less for a backend that has just come back. A healthy one with 0 is draining:
+  // its flows stay, new ones go elsewhere, unless no backend of the service has any weight. May be missing in the JSON.
+  std::uint64_t weight_permille = 1000;
 };
 
 // A level, not an edge: what is not named keeps its health, and sending it twice changes nothing.

@@ -47,11 +47,24 @@ struct ProbeConfig {
   friend bool operator==(const ProbeConfig&, const ProbeConfig&) = default;
 };
 
+// One way in which the servers of a QUIC service may write their name into connection IDs: the plaintext scheme of
+// draft-ietf-quic-load-balancers. Bytes of such an ID: first the three bits of `config_id` and five that mean nothing
+// here, then the server ID, then at least four of the server's choice.
+struct QuicConfig {
+  static constexpr unsigned kConfigs = 7;  // 0 to 6; 7 says that the ID names no server
+  static constexpr unsigned kServerIdBytesMax = 15;
+  static constexpr unsigned kNonceBytesMin = 4;
+  unsigned config_id = 0;
+  unsigned server_id_bytes = 0;
+  friend bool operator==(const QuicConfig&, const QuicConfig&) = default;
+};
+
 struct BackendConfig {
   std::string name;
   IpAddress address;
-  unsigned weight = 1;            // share of new flows, 1 to 1000
-  std::optional<MacAddress> mac;  // overrides the kernel's neighbour table
+  unsigned weight = 1;                  // share of new flows, 1 to 1000
+  std::optional<MacAddress> mac;        // overrides the kernel's neighbour table
+  std::vector<std::string> server_ids;  // of its QUIC server, as bytes; one of each length in the service's `quic`
   friend bool operator==(const BackendConfig&, const BackendConfig&) = default;
 };
 
@@ -80,7 +93,8 @@ struct ServiceConfig {
   unsigned network_bits = 0;  // of a source's network; 0: 24 in IPv4, 56 in IPv6
   Forwarding forwarding = Forwarding::kL2;
   TunnelConfig tunnel;
-  unsigned table_size = 65537;  // Maglev slots: a prime, at least 100 times the backends is advisable
+  std::vector<QuicConfig> quic;  // empty: packets follow their flows only
+  unsigned table_size = 65537;   // Maglev slots: a prime, at least 100 times the backends is advisable
   std::vector<BackendConfig> backends;
   ProbeConfig probe;
 
