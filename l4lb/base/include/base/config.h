@@ -91,12 +91,21 @@ struct ServiceConfig {
   friend bool operator==(const ServiceConfig&, const ServiceConfig&) = default;
 };
 
+// How an announcement is made unattractive before it is withdrawn, and when it counts as left by its traffic.
+struct DrainConfig {
+  unsigned prepend = 2;     // how often bird.local_as is put before the path, besides GRACEFUL_SHUTDOWN
+  unsigned quiet_pps = 10;  // packets a second of its services, at most,
+  unsigned quiet_s = 10;    // for so long
+  friend bool operator==(const DrainConfig&, const DrainConfig&) = default;
+};
+
 struct AnnouncementConfig {
   std::string name;
   std::vector<IpPrefix> prefixes;
   std::vector<std::string> services;  // all of them must work; empty in the file: every service inside the prefixes
   unsigned min_healthy_percent = 50;  // of each service's backend weight
   unsigned hold_down_ms = 60000;      // after a withdrawal health must have been good this long before announcing again
+  DrainConfig drain;
   friend bool operator==(const AnnouncementConfig&, const AnnouncementConfig&) = default;
 };
 
@@ -143,6 +152,7 @@ struct MonitorConfig {
 
 struct BirdConfig {
   std::string socket = "/run/bird/bird.ctl";
+  std::uint32_t local_as = 0;  // of this PoP's BGP sessions, for the prepends of a drain; 0: a drain has none
   friend bool operator==(const BirdConfig&, const BirdConfig&) = default;
 };
 
