@@ -76,9 +76,9 @@ std::string render_protocol(const AnnouncementConfig& announcement, Family famil
 // Constants only: how a function's return type is written differs between the versions of BIRD.
 std::string render_drain(const PopConfig& config, const AnnouncementConfig& announcement, Family family) {
   std::string marks = "bgp_community.add((65535,0));";
-  if (config.bird.local_as != 0) {
+  if (config.birds.front().local_as != 0) {
     for (unsigned i = 0; i < announcement.drain.prepend; ++i) {
-      marks += fmt::format(" bgp_path.prepend({});", config.bird.local_as);
+      marks += fmt::format(" bgp_path.prepend({});", config.birds.front().local_as);
     }
   }
   return fmt::format(
@@ -125,9 +125,9 @@ std::vector<LevelCommand> commands_for(const AnnouncementConfig& announcement, L
 }
 
 std::string render_bird_config(const PopConfig& config) {
-  std::string text =
-      fmt::format(kHead, config.pop, config.file.empty() ? std::string("pop.yaml") : config.file.string(),
-                  config.bird.local_as == 0 ? ", and with prepends if pop.yaml has bird.local_as" : " and prepends");
+  std::string text = fmt::format(
+      kHead, config.pop, config.file.empty() ? std::string("pop.yaml") : config.file.string(),
+      config.birds.front().local_as == 0 ? ", and with prepends if pop.yaml has bird.local_as" : " and prepends");
   for (const AnnouncementConfig& announcement : config.announcements) {
     text += fmt::format("\ninclude \"{}\";\n", state_file_path(config, announcement).string());
     for (const Family family : families(announcement)) {

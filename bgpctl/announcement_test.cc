@@ -35,13 +35,13 @@ TEST_F(Announcement, RendersAllPrefixesOfAFamilyInOneProtocol) {
 }
 
 TEST_F(Announcement, RendersADrainThatIsPreferredAndSaysSo) {
-  config_.bird.local_as = 64512;
+  config_.birds.front().local_as = 64512;
   const std::string text = render_bird_config(config_);
   EXPECT_THAT(text, HasSubstr("protocol static anypop_web_v6_drain {\n  disabled ANYPOP_WEB_OFF_DRAIN;\n"
                               "  ipv6 { preference 210; import filter { bgp_community.add((65535,0)); "
                               "bgp_path.prepend(64512); bgp_path.prepend(64512); accept; }; };\n"
                               "  route 2001:db8:53::/48 blackhole;\n}\n"));
-  config_.bird.local_as = 0;
+  config_.birds.front().local_as = 0;
   EXPECT_THAT(render_bird_config(config_), HasSubstr("{ bgp_community.add((65535,0)); accept; }"));
 }
 

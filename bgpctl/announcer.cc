@@ -50,8 +50,8 @@ class Announcer::Impl : public std::enable_shared_from_this<Impl> {
   Impl(boost::asio::io_context& io, const PopConfig& config)
       : io_(io),
         config_(config),
-        look_session_(std::make_shared<Session>(io, config.bird.socket)),
-        set_session_(std::make_shared<Session>(io, config.bird.socket)),
+        look_session_(std::make_shared<Session>(io, config.birds.front().socket)),
+        set_session_(std::make_shared<Session>(io, config.birds.front().socket)),
         looks_(io),
         sets_(io) {}
 

@@ -59,7 +59,7 @@ class AnnouncerTest : public TestPop {
   }
   // Answers each command with the bytes beside the first text that it starts with.
   void answer(std::vector<std::pair<std::string, std::string>> answers) {
-    bird_.emplace(io_, config_.bird.socket);
+    bird_.emplace(io_, config_.birds.front().socket);
     bird_->on_command = [answers = std::move(answers)](FakeBird& b, FakeBird::Client& c, const std::string& line) {
       for (const auto& [start, bytes] : answers) {
         if (line.starts_with(start)) return b.send(c, bytes);
@@ -73,7 +73,7 @@ class AnnouncerTest : public TestPop {
 };
 
 TEST_F(AnnouncerTest, WritesTheStateFileBeforeTheFirstCommand) {
-  bird_.emplace(io_, config_.bird.socket);
+  bird_.emplace(io_, config_.birds.front().socket);
   std::vector<Level> said;
   bird_->on_command = [&](FakeBird& b, FakeBird::Client& c, const std::string&) {
     said.push_back(*read_state_file(config_, web()));
@@ -124,7 +124,7 @@ TEST_F(AnnouncerTest, WritesTheStateFileWhenThereIsNoBird) {
 }
 
 TEST_F(AnnouncerTest, GivesUpOnABirdThatHangsAndRecovers) {
-  bird_.emplace(io_, config_.bird.socket);
+  bird_.emplace(io_, config_.birds.front().socket);
   bird_->on_command = [](FakeBird&, FakeBird::Client&, const std::string&) {};
   EXPECT_EQ(set(false).status.code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(*read_state_file(config_, web()), Level::kWithdrawn);
@@ -218,7 +218,7 @@ TEST_F(AnnouncerTest, LooksAtEverySessionThatStands) {
 }
 
 TEST_F(AnnouncerTest, LooksAgainWhenAReconfigurationComesInBetween) {
-  bird_.emplace(io_, config_.bird.socket);
+  bird_.emplace(io_, config_.birds.front().socket);
   int stopped = 0;
   bird_->on_command = [&](FakeBird& b, FakeBird::Client& c, const std::string& line) {
     if (line == "show protocols") return b.send(c, "1002-up1 BGP --- up 10:00 Established\n0000 \n");
@@ -248,7 +248,7 @@ TEST_F(AnnouncerTest, CarriesOutOrdersInOrderAndForgetsThemWhenDestroyed) {
 }
 
 TEST_F(AnnouncerTest, AWithdrawalDoesNotWaitForALookAtABirdThatHangs) {
-  bird_.emplace(io_, config_.bird.socket);
+  bird_.emplace(io_, config_.birds.front().socket);
   bird_->on_command = [](FakeBird& b, FakeBird::Client& c, const std::string& line) {
     if (!line.starts_with("show")) b.send(c, "0000 \n");
   };
@@ -265,7 +265,7 @@ TEST_F(AnnouncerTest, AWithdrawalDoesNotWaitForALookAtABirdThatHangs) {
 }
 
 TEST_F(AnnouncerTest, AWithdrawalsStateFileIsNotOverwrittenByWhatWasOrderedBeforeIt) {
-  bird_.emplace(io_, config_.bird.socket);
+  bird_.emplace(io_, config_.birds.front().socket);
   bird_->on_command = [](FakeBird&, FakeBird::Client&, const std::string&) {};
   std::vector<absl::StatusCode> codes;
   const auto note = [&](const SetResult& result) { codes.push_back(result.status.code()); };
@@ -315,7 +315,7 @@ TEST_F(AnnouncerTest, ABirdWithoutDrainProtocolsCanDoEverythingElse) {
 TEST_F(AnnouncerTest, EndsWhereverTheConnectionBreaks) {
   for (int good = 0; good < 5; ++good) {
     bird_.reset();
-    bird_.emplace(io_, config_.bird.socket);
+    bird_.emplace(io_, config_.birds.front().socket);
     announcer_.emplace(io_, config_);
     bird_->on_command = [&, left = good](FakeBird& b, FakeBird::Client& c, const std::string& line) mutable {
       if (left-- == 0) return b.hang_up(c);

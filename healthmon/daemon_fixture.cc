@@ -162,8 +162,8 @@ void Daemon::start_bird() {
   const std::string text = "log stderr all;\ndebug protocols { states };\nrouter id 192.0.2.1;\nprotocol device {}\n" +
                            bgpctl::render_bird_config(config_);
   ASSERT_TRUE(write_file_atomically(folder_ / "bird.conf", text).ok());
-  bird_.emplace(std::vector<std::string>{kBird, "-f", "-c", (folder_ / "bird.conf").string(), "-s", config_.bird.socket,
-                                         "-P", (folder_ / "bird.pid").string()},
+  bird_.emplace(std::vector<std::string>{kBird, "-f", "-c", (folder_ / "bird.conf").string(), "-s",
+                                         config_.birds.front().socket, "-P", (folder_ / "bird.pid").string()},
                 folder_ / "bird.log");
   wait_for("BIRD answers", [this] { return bird("show status").find("up and running") != std::string::npos; });
 }
@@ -207,7 +207,7 @@ absl::StatusOr<bgpctl::Level> Daemon::state_file() const {
 }
 
 std::string Daemon::bird(const std::string& command) const {
-  const std::string line = fmt::format("/usr/sbin/birdc -s {} '{}' 2>&1", config_.bird.socket, command);
+  const std::string line = fmt::format("/usr/sbin/birdc -s {} '{}' 2>&1", config_.birds.front().socket, command);
   std::string output;
   FILE* pipe = ::popen(line.c_str(), "r");
   std::array<char, 512> chunk;

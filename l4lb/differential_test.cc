@@ -57,6 +57,13 @@ TunnelConfig random_tunnel(Random& random) {
           .gue_zero_checksum = random.one_in(2)};
 }
 
+// Server IDs are as many bytes as told, all of them the backend's number.
+std::vector<QuicConfig> random_quic(Random& random) {
+  std::vector<QuicConfig> quic = {{.config_id = 0, .server_id_bytes = random.of<unsigned>({1, 2})}};
+  if (random.one_in(2)) quic.push_back({.config_id = 6, .server_id_bytes = random.of<unsigned>({3, 15})});
+  return quic;
+}
+
 // Ranges, any port, prefixes.
 void widen(Random& random, ServiceConfig& service) {
   if (random.one_in(4))
@@ -93,11 +100,15 @@ std::vector<ServiceConfig> random_services(Random& random) {
     service.network_bits = service.hash == HashBy::kSourceNetwork ? random.of<unsigned>({0, 31, 9}) : 0;
     service.forwarding = static_cast<Forwarding>(random.below(4));
     service.tunnel = random_tunnel(random);
+    if (service.protocol == Protocol::kUdp && random.one_in(2)) service.quic = random_quic(random);
     for (std::uint64_t j = 0, backends = 1 + random.below(7); j < backends; ++j) {
       const bool v4 = random.one_in(2);
       service.backends.push_back({.name = fmt::format("b{}", random.below(1000) * 10 + j),
                                   .address = *IpAddress::parse(fmt::format("{}{}", v4 ? "10.1.0." : "2001:db8:a::", j)),
                                   .weight = static_cast<unsigned>(1 + (random.one_in(2) ? 0 : random.below(1000)))});
+      for (const QuicConfig& quic : service.quic) {
+        service.backends.back().server_ids.emplace_back(quic.server_id_bytes, static_cast<char>(j));
+      }
     }
     services.push_back(service);
   }
@@ -175,11 +186,29 @@ void add_icmp(Random& random, const Target& target, PacketBuilder& builder) {
   if (!random.one_in(4)) builder.raw(random_quoted(random, target));
 }
 
+Frame random_quic_datagram(Random& random) {
+  const auto any = [&] { return static_cast<std::byte>(random.below(256)); };
+  const std::size_t id_bytes = random.one_in(2) ? 20 : random.below(22);
+  Frame id(id_bytes, static_cast<std::byte>(random.below(8)));  // that many backends, or one less
+  if (!id.empty()) id[0] = static_cast<std::byte>(random.of<unsigned>({0, 6, 6, 7, 1}) << 5U | random.below(32));
+  Frame datagram = {any()};
+  if ((datagram[0] & std::byte{0x80}) != std::byte{0}) {
+    for (int i = 0; i < 4; ++i) datagram.push_back(any());
+    datagram.push_back(static_cast<std::byte>(random.one_in(8) ? random.below(256) : id_bytes));
+  }
+  datagram.insert(datagram.end(), id.begin(), id.end());
+  if (random.one_in(8)) datagram.resize(random.below(datagram.size() + 1));
+  return datagram;
+}
+
 void add_transport(Random& random, const Target& target, PacketBuilder& builder) {
   const auto source = static_cast<std::uint16_t>(random.below(65536));
   if (random.one_in(5)) return add_icmp(random, target, builder);
   if (target.protocol == Protocol::kTcp) builder.tcp({.source = source, .destination = target.port});
-  if (target.protocol == Protocol::kUdp) builder.udp({.source = source, .destination = target.port});
+  if (target.protocol == Protocol::kUdp) {
+    builder.udp({.source = source, .destination = target.port});
+    if (!random.one_in(4)) builder.raw(random_quic_datagram(random));
+  }
 }
 
 void add_extensions(Random& random, PacketBuilder& builder) {
@@ -237,6 +266,7 @@ Frame random_frame(Random& random, const std::vector<ServiceConfig>& services) {
 struct Expected {
   std::array<std::uint64_t, kVerdictCount> verdicts{};
   std::vector<std::vector<std::uint64_t>> bytes;  // [service][backend]
+  std::uint64_t by_connection_id = 0;
 };
 
 void compare_burst(Random& random, const std::vector<ServiceConfig>& services, ReferenceEngine& reference,
@@ -251,8 +281,10 @@ void compare_burst(Random& random, const std::vector<ServiceConfig>& services, R
     ASSERT_EQ(verdict_name(burst[i].verdict), verdict_name(outcome.verdict)) << hex(inputs[i]);
     ASSERT_EQ(burst[i].service, outcome.service.value_or(kNone)) << hex(inputs[i]);
     ASSERT_EQ(burst[i].backend, outcome.backend.value_or(kNone)) << hex(inputs[i]);
+    ASSERT_EQ(burst[i].by_connection_id, outcome.by_connection_id) << hex(inputs[i]);
     ASSERT_EQ(burst.frame(i), outcome.frame) << hex(burst.frame(i)) << "\nexpected\n" << hex(outcome.frame);
     ++expected.verdicts[static_cast<std::size_t>(outcome.verdict)];
+    if (outcome.by_connection_id) ++expected.by_connection_id;
     if (outcome.verdict == Verdict::kForward) {
       expected.bytes[*outcome.service][*outcome.backend] += outcome.frame.size();
     }
@@ -262,6 +294,7 @@ void compare_burst(Random& random, const std::vector<ServiceConfig>& services, R
 TEST(Differential, EngineAndReferenceAgreeOnRandomPackets) {
   Random random(seed_of_this_run());
   std::array<std::uint64_t, kVerdictCount> seen{};
+  std::uint64_t by_connection_id = 0;
   for (int pop = 0; pop < 150; ++pop) {
     const std::vector<ServiceConfig> services = random_services(random);
     std::array<std::uint8_t, 16> key{};
@@ -285,6 +318,7 @@ TEST(Differential, EngineAndReferenceAgreeOnRandomPackets) {
         now_ms += static_cast<std::uint32_t>(random.below(3000));
       }
     }
+    by_connection_id += expected.by_connection_id;
     for (std::size_t i = 0; i < kVerdictCount; ++i) {
       ASSERT_EQ(counters.verdict(static_cast<Verdict>(i)), expected.verdicts[i]);
       seen[i] += expected.verdicts[i];
@@ -295,6 +329,7 @@ TEST(Differential, EngineAndReferenceAgreeOnRandomPackets) {
       }
     }
   }
+  EXPECT_GT(by_connection_id, 100) << "QUIC was hardly tried";
   for (const VerdictInfo& info : kVerdicts) {
     const std::uint64_t times = seen[static_cast<std::size_t>(info.verdict)];
     std::cout << fmt::format("{:>26} {}\n", info.name, times);

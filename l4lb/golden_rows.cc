@@ -76,6 +76,8 @@ void add_wide_services(Family family, const std::string& suffix, std::vector<Ser
   services.back().hash = HashBy::kSource;
   services.push_back(service("by-network" + suffix, family, Protocol::kTcp, 6001, {2, 1, 1}));
   services.back().hash = HashBy::kSourceNetwork;
+  services.push_back(service("quic" + suffix, family, Protocol::kUdp, 443, {1, 1, 1}));
+  make_golden_quic(services.back());
 }
 
 BackendState reachable(const std::string& mac) { return {.healthy = true, .next_hop_mac = *MacAddress::parse(mac)}; }
@@ -299,6 +301,10 @@ SnapshotInput golden_input() {
       input.backends.push_back(
           {reachable("02:00:00:00:00:21"), reachable("02:00:00:00:00:22"), reachable("02:00:00:00:00:23")});
     }
+    std::vector<BackendState>& quic = input.backends.emplace_back(3, reachable(kWebMac));
+    quic[kDraining] = reachable(kDnsMac);
+    quic[kDraining].weight_permille = 0;
+    quic[kGone].healthy = false;
   }
   return input;
 }
@@ -306,7 +312,7 @@ SnapshotInput golden_input() {
 std::vector<GoldenRow> golden_rows(Family family) {
   std::vector<GoldenRow> rows = common_rows(family);
   for (std::vector<GoldenRow> more : {family == Family::kV4 ? v4_rows() : v6_rows(), wide_rows(family),
-                                      golden_tunnel_rows(family), golden_icmp_rows(family)}) {
+                                      golden_tunnel_rows(family), golden_icmp_rows(family), golden_quic_rows(family)}) {
     rows.insert(rows.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
   }
   return rows;

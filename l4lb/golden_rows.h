@@ -44,7 +44,14 @@ enum GoldenService : std::uint16_t {
   // As kSpread, by source and by its network of 24 or 56 bits
   kBySource,   // tcp 6000
   kByNetwork,  // tcp 6001
+  kQuic,       // udp 443: backends as in GoldenQuicBackend
   kGoldenServices,
+};
+// Server IDs aa01, aa02, aa03 in configuration 0, and bb0001, bb0002, bb0003 in 1.
+enum GoldenQuicBackend : std::uint16_t {
+  kServing,   // kWebMac; every flow's
+  kDraining,  // kDnsMac
+  kGone,      // unhealthy
 };
 inline constexpr const char* kPortMac = "02:00:00:00:ff:01";
 inline constexpr const char* kWebMac = "02:00:00:00:00:11";
@@ -65,10 +72,15 @@ struct GoldenRow {
   // What leaves. What does not leave must be as it came.
   std::optional<l4lb_testing::Frame> output = std::nullopt;
   std::vector<l4lb_testing::Frame> before = {};  // packets that come first
+  std::uint16_t backend = 0;                     // if the service has one
+  bool by_connection_id = false;
 };
 std::vector<GoldenRow> golden_rows(Family family);
 // Parts of it, in files of their own.
 std::vector<GoldenRow> golden_tunnel_rows(Family family);
 std::vector<GoldenRow> golden_icmp_rows(Family family);
+std::vector<GoldenRow> golden_quic_rows(Family family);
+// Makes kQuic of a service with three backends.
+void make_golden_quic(ServiceConfig& service);
 
 }  // namespace anypop::l4lb

@@ -60,6 +60,7 @@ TYPED_TEST(Golden, EachRowAlone) {
     packet.service = 3;
     packet.backend = 4;
     packet.ip_offset = 5;
+    packet.by_connection_id = true;
     WorkerState state(golden_engine());
     l4lb_testing::Burst before(row.before);
     Counters uncounted(this->services_);
@@ -70,7 +71,8 @@ TYPED_TEST(Golden, EachRowAlone) {
 
     EXPECT_EQ(verdict_name(packet.verdict), verdict_name(row.verdict));
     EXPECT_EQ(packet.service, row.service ? this->kFirst + *row.service : kNone);
-    EXPECT_EQ(packet.backend, row.service && row.verdict != Verdict::kDropNoBackend ? 0 : kNone);
+    EXPECT_EQ(packet.backend, row.service && row.verdict != Verdict::kDropNoBackend ? row.backend : kNone);
+    EXPECT_EQ(packet.by_connection_id, row.by_connection_id);
     EXPECT_EQ(frame, row.output.value_or(row.input)) << hex(frame) << "\nexpected\n"
                                                      << hex(row.output.value_or(row.input));
     for (const VerdictInfo& info : kVerdicts) {

@@ -6,6 +6,7 @@
 //               (judge: later fragments and ICMP errors become the flows they belong to; echo requests are answered)
 //   service   → service of each flow; the others leave             (small table)
 //   hash      → keyed hash, Maglev slot                            prefetch: the slot
+//               (follow_connection_ids: the backend that a QUIC connection ID names, where a service wants that)
 //   decide    → backend, verdict
 //   rewrite   → outer header, MAC addresses; or an ICMP error to the sender
 //   count
@@ -126,6 +127,7 @@ void parse(const Snapshot& snapshot, std::span<Packet> packets, Worker& worker, 
     packet.service = kNone;
     packet.backend = kNone;
     packet.follows = false;
+    packet.by_connection_id = false;
     const Layer2 layer2 = parse_ethernet({packet.data, packet.length_bytes});
     packet.ip_offset = static_cast<std::uint8_t>(layer2.ip_offset);
     switch (layer2.next) {
@@ -184,6 +186,21 @@ void find_slots(const Snapshot& snapshot, Lane<F>& lane) {
   }
 }
 
+// A packet whose QUIC connection ID names a living backend gets a slot of that backend alone.
+template <class F>
+[[gnu::noinline]] void follow_connection_ids(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& lane) {
+  for (std::size_t i = 0; i < lane.count; ++i) {
+    const QuicRoutes& routes = snapshot.quic[lane.service[i]];
+    Packet& packet = packets[lane.packet[i]];
+    if (!routes.any() || packet.follows) continue;
+    const auto datagram = udp_payload<F>({packet.data, packet.length_bytes}, packet.ip_offset);
+    const std::uint16_t* const backend = routes.find(datagram);
+    if (backend == nullptr) continue;
+    lane.slot[i] = backend;
+    packet.by_connection_id = true;
+  }
+}
+
 // Into its backend's tunnel, or, when it does not fit, back to its sender with an ICMP error.
 template <class F>
 Verdict into_tunnel(const Tunnel& tunnel, std::uint32_t entropy, Worker& worker, Packet& packet) {
@@ -232,6 +249,7 @@ void process_lane(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& 
   if (lane.count == 0) return;
   find_services(snapshot, packets, lane);
   find_slots(snapshot, lane);
+  if (!snapshot.quic.empty()) follow_connection_ids(snapshot, packets, lane);
   decide_and_rewrite(snapshot, packets, lane);
   encapsulate_tunneled(snapshot, packets, lane, worker);
 }

@@ -68,7 +68,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const l4lb::Packet& packet = burst[i];
     const ReferenceEngine::Outcome expected = reference.process(inputs[i], now_ms);
     if (packet.verdict != expected.verdict || packet.service != expected.service.value_or(l4lb::kNone) ||
-        packet.backend != expected.backend.value_or(l4lb::kNone) || burst.frame(i) != expected.frame) {
+        packet.backend != expected.backend.value_or(l4lb::kNone) ||
+        packet.by_connection_id != expected.by_connection_id || burst.frame(i) != expected.frame) {
       report(inputs[i], packet, expected);
     }
   }

@@ -143,6 +143,7 @@ std::shared_ptr<const Snapshot> SnapshotBuilder::build(const SnapshotInput& inpu
                                                   .services_v6 = impl_->services_v6,
                                                   .services = {},
                                                   .source_bits = {},
+                                                  .quic = {},
                                                   .backends = {},
                                                   .tunnels = {},
                                                   .engine = impl_->engine,
@@ -150,6 +151,11 @@ std::shared_ptr<const Snapshot> SnapshotBuilder::build(const SnapshotInput& inpu
                                                   .serving_v6 = std::vector<bool>(impl_->services_v6.vips()),
                                                   .generation = input.generation,
                                                   .tables = {}});
+  if (std::ranges::any_of(impl_->services, [](const ServiceConfig& service) { return !service.quic.empty(); })) {
+    for (std::size_t i = 0; i < impl_->services.size(); ++i) {
+      snapshot->quic.emplace_back(impl_->services[i], input.backends[i]);
+    }
+  }
   for (std::size_t i = 0; i < impl_->services.size(); ++i) {
     auto table = impl_->table_for(impl_->services[i], input.backends[i], used);
     note_hash(impl_->services[i], *snapshot);

@@ -11,6 +11,7 @@
 #include "flow_hash.h"
 #include "l4lb/snapshot.h"
 #include "l4lb/verdict.h"
+#include "quic_routes.h"
 #include "service_table.h"
 #include "tunnel.h"
 
@@ -60,6 +61,7 @@ class Snapshot {
   // How much of the source's address a service hashes, in bits, and nothing else; or kWholeFlow.
   std::vector<std::uint8_t> source_bits;
   bool hashes_sources = false;         // does any service? If not, nobody looks there
+  std::vector<QuicRoutes> quic;        // by service; empty if none has any
   std::vector<BackendEntry> backends;  // service by service
   std::vector<Tunnel> tunnels;         // one for each of `backends`; of shape kDirect where none is needed
   EngineConfig engine;

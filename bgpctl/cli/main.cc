@@ -10,10 +10,10 @@
 #include <boost/json/serialize.hpp>
 
 #include "actions.h"
+#include "base/duration.h"
 #include "base/text.h"
 #include "bgpctl/announcement.h"
 #include "bgpctl/event_log.h"
-#include "duration.h"
 #include "facts.h"
 #include "operator_name.h"
 #include "status.h"

@@ -5,8 +5,8 @@
 
 #include <boost/json/array.hpp>
 
+#include "base/duration.h"
 #include "base/text.h"
-#include "duration.h"
 
 namespace anypop::bgpctl {
 namespace {
@@ -21,7 +21,7 @@ std::string prefixes_text(const AnnouncementConfig& announcement) {
 
 std::string bird_text(const PopConfig& config, const absl::StatusOr<BirdView>& bird) {
   if (!bird.ok()) return fmt::format("  BIRD       ! {}\n", message(bird.status()));
-  std::string text = fmt::format("  BIRD       {} at {}, configured {}\n", bird->version, config.bird.socket,
+  std::string text = fmt::format("  BIRD       {} at {}, configured {}\n", bird->version, config.birds.front().socket,
                                  bird->last_reconfiguration);
   for (const auto& [name, session] : bird->sessions) {
     const std::string& info = bird->protocols.at(name).info;
@@ -145,7 +145,7 @@ std::string status_text(const PopConfig& config, const PopFacts& facts, std::int
 }
 
 json::object status_json(const PopConfig& config, const PopFacts& facts) {
-  json::object bird{{"reachable", facts.bird.ok()}, {"socket", config.bird.socket}};
+  json::object bird{{"reachable", facts.bird.ok()}, {"socket", config.birds.front().socket}};
   if (facts.bird.ok()) {
     bird["version"] = facts.bird->version;
     bird["last_reboot"] = facts.bird->last_reboot;

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "base/text.h"
+#include "config_quic.h"
 
 namespace anypop {
 namespace {
@@ -135,6 +136,7 @@ void check_services(PopConfig& config, const ConfigMarks& marks, ConfigErrors& e
                              service.probe.interval_ms * service.probe.fall));
     }
     check_backends(service, i, marks, errors);
+    check_quic(service, i, marks.services[i], errors);
     if (service.forwarding != Forwarding::kL2) check_tunnel(service, i, marks, errors);
   }
 }

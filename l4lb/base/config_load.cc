@@ -9,6 +9,7 @@
 #include "base/config.h"
 #include "base/text.h"
 #include "config_check.h"
+#include "config_quic.h"
 #include "yaml_reader.h"
 
 namespace anypop {
@@ -50,6 +51,7 @@ void read_backend(YamlMap& map, BackendConfig& backend) {
   map.value("address", parse_into(backend.address), true);
   map.number("weight", backend.weight, 1U, 1000U);
   if (map.has("mac")) map.value("mac", parse_into(backend.mac.emplace()));
+  read_server_ids(map, backend);
 }
 
 // A bare address stands for the prefix that holds nothing else.
@@ -126,6 +128,7 @@ void read_service(YamlMap& map, ServiceConfig& service, ConfigMarks::Service& ma
       "port", [&](const std::string& found) { return parse_ports(found, service); }, true);
   read_hash(map, service);
   read_forwarding(map, service);
+  read_quic(map, service);
   map.number("table_size", service.table_size, 2U, 16'777'213U);
   map.list(
       "backends",
@@ -230,8 +233,8 @@ void read_pop(YamlMap& map, PopConfig& config, ConfigMarks& marks) {
   read_directory(map, "run_dir", config.run_dir);
   read_directory(map, "state_dir", config.state_dir);
   map.map("bird", [&](YamlMap& entry) {
-    entry.text("socket", config.bird.socket);
-    entry.number<std::uint32_t>("local_as", config.bird.local_as, 1, 4'294'967'294);
+    entry.text("socket", config.birds.front().socket);
+    entry.number<std::uint32_t>("local_as", config.birds.front().local_as, 1, 4'294'967'294);
   });
   map.map(
       "dataplane", [&](YamlMap& entry) { read_dataplane(entry, config.dataplane, marks); }, true);

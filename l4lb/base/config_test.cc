@@ -99,6 +99,24 @@ TEST(Config, ReadsPortsPrefixesAndHashes) {
   EXPECT_TRUE(config->find_service("dns6")->any_port());
 }
 
+TEST(Config, ReadsQuic) {
+  const auto one =
+      parse(absl::StrReplaceAll(kGood, {{"    port: 53", "    port: 53\n    quic: {config_id: 6, server_id_bytes: 2}"},
+                                        {"a::1\"}", "a::1\", server_id: 00Ff}"}}));
+  ASSERT_TRUE(one.ok()) << one.status();
+  const ServiceConfig& dns = *one->find_service("dns6");
+  EXPECT_EQ(dns.quic, (std::vector<QuicConfig>{{.config_id = 6, .server_id_bytes = 2}}));
+  EXPECT_EQ(dns.backends[0].server_ids, std::vector<std::string>{std::string("\0\xff", 2)});
+
+  const auto rotating = parse(absl::StrReplaceAll(
+      kGood, {{"    port: 53",
+               "    port: 53\n    quic: [{config_id: 0, server_id_bytes: 1}, {config_id: 1, server_id_bytes: 15}]"},
+              {"a::1\"}", "a::1\", server_id: [01, 0102030405060708090a0b0c0d0e0f]}"}}));
+  ASSERT_TRUE(rotating.ok()) << rotating.status();
+  EXPECT_EQ(rotating->find_service("dns6")->quic.size(), 2U);
+  EXPECT_EQ(rotating->find_service("dns6")->backends[0].server_ids[1].size(), 15U);
+}
+
 TEST(Config, TheShippedExampleIsGood) {
   const auto config = load_config(ANYPOP_EXAMPLE_CONFIG);
   EXPECT_TRUE(config.ok()) << config.status();
@@ -135,7 +153,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         BadCase{"UnknownKey", "    port: 80", "    prot: 80",
                 "pop.yaml:10: services[0].prot: found an unknown key, expected one of backends, forwarding, gue_port, "
-                "gue_zero_checksum, hash, name, network_bits, port, probe, protocol, table_size, tunnel_mtu, "
+                "gue_zero_checksum, hash, name, network_bits, port, probe, protocol, quic, table_size, tunnel_mtu, "
                 "tunnel_source, vip"},
         BadCase{"RepeatedKey", "pop: ams", "pop: ams\npop: fra",
                 "pop.yaml:2: pop: found the key a second time, expected it once"},
@@ -216,6 +234,34 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"NetworkBitsWithoutNetwork", "port: 80", "port: 80\n    hash: source\n    network_bits: 20",
                 "pop.yaml:12: services[0].network_bits: found it without hash: source_network, expected it only with "
                 "that"},
+        BadCase{"QuicOverTcp", "port: 80", "port: 80\n    quic: {config_id: 0, server_id_bytes: 1}",
+                "pop.yaml:7: services[0].quic: found it with protocol: tcp, expected udp"},
+        BadCase{"QuicConfigForUnroutableIds", "port: 53", "port: 53\n    quic: {config_id: 7, server_id_bytes: 1}",
+                "pop.yaml:19: services[1].quic.config_id: found '7', expected a whole number from 0 to 6"},
+        BadCase{"QuicConfigTwice", "port: 53",
+                "port: 53\n    quic: [{config_id: 2, server_id_bytes: 1}, {config_id: 2, server_id_bytes: 3}]",
+                "pop.yaml:15: services[1].quic: found config_id 2 a second time, expected unique ones"},
+        BadCase{"QuicServerIdTooLong", "port: 53", "port: 53\n    quic: {config_id: 0, server_id_bytes: 16}",
+                "pop.yaml:19: services[1].quic.server_id_bytes: found '16', expected a whole number from 1 to 15"},
+        BadCase{"QuicWithoutServerId", "port: 53", "port: 53\n    quic: {config_id: 0, server_id_bytes: 1}",
+                "pop.yaml:21: services[1].backends[0].server_id: found none of 1 bytes, expected one, because the "
+                "service has quic"},
+        BadCase{"ServerIdWithoutQuic", "{name: b1, address: 10.0.0.1}", "{name: b1, address: 10.0.0.1, server_id: 01}",
+                "pop.yaml:12: services[0].backends[0].server_id: found it without quic in the service, expected it "
+                "only with that"},
+        BadCase{
+            "ServerIdOfAnotherLength", "port: 53\n    backends:\n      - {name: b1,",
+            "port: 53\n    quic: {config_id: 0, server_id_bytes: 2}\n    backends:\n      - {server_id: 0A, name: b1,",
+            "pop.yaml:21: services[1].backends[0].server_id: found '0a', which has 1 bytes, expected 2 "
+            "(server_id_bytes of the service's quic)"},
+        BadCase{"ServerIdTwice", "port: 53\n    backends:\n      - {name: b1,",
+                "port: 53\n    quic: {config_id: 0, server_id_bytes: 1}\n    backends:\n"
+                "      - {name: b0, address: \"2001:db8::b0\", server_id: 0A}\n      - {server_id: 0a, name: b1,",
+                "pop.yaml:22: services[1].backends[1].server_id: found '0a', which is backend 'b0' already, expected "
+                "unique server IDs"},
+        BadCase{"ServerIdNoHex", "{name: b1, address: 10.0.0.1}", "{name: b1, address: 10.0.0.1, server_id: 0x01}",
+                "pop.yaml:12: services[0].backends[0].server_id: found '0x01', expected 1 to 15 bytes in hexadecimal "
+                "digits"},
         BadCase{"NotPrime", "port: 80", "port: 80\n    table_size: 65536",
                 "pop.yaml:7: services[0].table_size: found 65536, expected a prime such as 65537"},
         BadCase{"BadName", "name: web4", "name: \"web 4\"",

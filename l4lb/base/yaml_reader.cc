@@ -67,6 +67,8 @@ YAML::Node YamlMap::find(std::string_view key, bool required, std::string_view e
 
 bool YamlMap::has(std::string_view key) { return find(key, false, "").IsDefined(); }
 
+bool YamlMap::is_list(std::string_view key) { return find(key, false, "").IsSequence(); }
+
 void YamlMap::error(std::string_view key, std::string_view problem) {
   YAML::Mark mark = node_.Mark();
   if (node_.IsMap()) {

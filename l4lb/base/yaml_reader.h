@@ -61,6 +61,7 @@ class YamlMap {
               bool required = false);
 
   bool has(std::string_view key);
+  bool is_list(std::string_view key);
   void error(std::string_view key, std::string_view problem);
   // Unknown and repeated keys are errors, then missing ones: a misspelt key is both, and the spelling is the news.
   void finish();

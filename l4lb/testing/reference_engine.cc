@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "reference_quic.h"
 #include "reference_tunnel.h"
 
 namespace anypop::l4lb_testing {
@@ -16,7 +17,8 @@ struct ReferenceEngine::Flow {
   unsigned source_port = 0;
   unsigned destination_port = 0;
   unsigned protocol = 0;
-  bool follows = false;  // a later fragment or an ICMP error
+  std::vector<std::uint8_t> datagram;  // of UDP, if it is whole
+  bool follows = false;                // a later fragment or an ICMP error
 };
 
 namespace {
@@ -167,6 +169,7 @@ ReferenceEngine::Outcome ReferenceEngine::process_ip(const Bytes& packet, bool v
   if (is_icmp) return icmp(payload, flow, place, std::move(frame));
   flow.source_port = u16(payload, 0);
   flow.destination_port = u16(payload, 2);
+  if (flow.protocol == 17 && !fragment.is) flow.datagram = behind(payload, 8);
   if (fragment.is) {
     const Verdict followed = follow_fragment(fragment.id, false, flow);
     if (followed != Verdict::kForward) return stop(followed);
@@ -275,6 +278,10 @@ ReferenceEngine::Outcome ReferenceEngine::forward(const Flow& flow, const Place&
     hash = reference_hash(key_, source, Bytes(source.size()), 0, 0, 0);
   }
   outcome.backend = table[hash / 0x100000000ULL * table.size() / 0x100000000ULL];
+  if (const auto named = reference_quic(service, input_.backends[*outcome.service], flow.datagram)) {
+    outcome.backend = named;
+    outcome.by_connection_id = true;
+  }
   const l4lb::BackendState& state = input_.backends[*outcome.service][*outcome.backend];
   outcome.verdict = Verdict::kDropNextHopUnresolved;
   if (!state.next_hop_mac) return outcome;

@@ -11,7 +11,8 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", ANYPOP_VERSION);
   app.require_subcommand(1);
   app.footer(
-      "Examples:\n  anypop check-config pop.yaml\n  anypop status\n  anypop status --json | jq .monitor.announcements");
+      "Examples:\n  anypop check-config pop.yaml\n  anypop status\n  anypop status --json | jq .monitor.announcements\n"
+      "  anypop replay --config pop.yaml --in in.pcap --out out.pcap");
 
   int exit_code = 0;
   std::string config_file{anypop::kDefaultConfigPath};
@@ -26,6 +27,8 @@ int main(int argc, char** argv) {
   status->add_flag("--json", as_json, "everything the daemons said, as one JSON object");
   status->footer("Exit code: 0 if both daemons answer and every announcement is announced, else 1.");
   status->callback([&] { exit_code = anypop::cli::status(config_file, as_json); });
+
+  anypop::cli::add_replay(app, exit_code);
 
   try {
     app.parse(argc, argv);

@@ -31,6 +31,7 @@ struct Packet {
   std::uint8_t ip_offset = 0;                 // out: of the IP header in the frame as it came, once known
   bool follows = false;                       // out: belongs to a flow by what another packet says: a later fragment,
                                               // or an ICMP error
+  bool by_connection_id = false;              // out: its QUIC connection ID, not its flow, named the backend
   std::uint16_t service = kNone;              // out: index in the configuration, once known
   std::uint16_t backend = kNone;              // out: index within the service, once known
 };
@@ -40,6 +41,7 @@ struct Packet {
 class Counters {
  public:
   explicit Counters(const std::vector<ServiceConfig>& services);
+  explicit Counters(const Snapshot& snapshot);  // for as many services and backends as it has
 
   struct Traffic {
     std::atomic<std::uint64_t> packets{0};

@@ -47,11 +47,24 @@ struct ProbeConfig {
   friend bool operator==(const ProbeConfig&, const ProbeConfig&) = default;
 };
 
+// One way in which the servers of a QUIC service may write their name into connection IDs: the plaintext scheme of
+// draft-ietf-quic-load-balancers. Bytes of such an ID: first the three bits of `config_id` and five that mean nothing
+// here, then the server ID, then at least four of the server's choice.
+struct QuicConfig {
+  static constexpr unsigned kConfigs = 7;  // 0 to 6; 7 says that the ID names no server
+  static constexpr unsigned kServerIdBytesMax = 15;
+  static constexpr unsigned kNonceBytesMin = 4;
+  unsigned config_id = 0;
+  unsigned server_id_bytes = 0;
+  friend bool operator==(const QuicConfig&, const QuicConfig&) = default;
+};
+
 struct BackendConfig {
   std::string name;
   IpAddress address;
-  unsigned weight = 1;            // share of new flows, 1 to 1000
-  std::optional<MacAddress> mac;  // overrides the kernel's neighbour table
+  unsigned weight = 1;                  // share of new flows, 1 to 1000
+  std::optional<MacAddress> mac;        // overrides the kernel's neighbour table
+  std::vector<std::string> server_ids;  // of its QUIC server, as bytes; one of each length in the service's `quic`
   friend bool operator==(const BackendConfig&, const BackendConfig&) = default;
 };
 
@@ -80,7 +93,8 @@ struct ServiceConfig {
   unsigned network_bits = 0;  // of a source's network; 0: 24 in IPv4, 56 in IPv6
   Forwarding forwarding = Forwarding::kL2;
   TunnelConfig tunnel;
-  unsigned table_size = 65537;  // Maglev slots: a prime, at least 100 times the backends is advisable
+  std::vector<QuicConfig> quic;  // empty: packets follow their flows only
+  unsigned table_size = 65537;   // Maglev slots: a prime, at least 100 times the backends is advisable
   std::vector<BackendConfig> backends;
   ProbeConfig probe;
 
@@ -99,12 +113,31 @@ struct DrainConfig {
   friend bool operator==(const DrainConfig&, const DrainConfig&) = default;
 };
 
+// Repeated withdrawals, counted as routers that damp count them (RFC 2439): each adds a penalty of 1000, a drain by
+// health half of that, and the sum halves in every half-life.
+struct FlapConfig {
+  unsigned half_life_s = 900;
+  unsigned latch_penalty = 6000;        // at this sum it stays out (RFC 7196 suppresses here); 0: never
+  unsigned hold_down_max_ms = 900'000;  // hold_down_ms doubles with every flap that counts, up to this
+  friend bool operator==(const FlapConfig&, const FlapConfig&) = default;
+};
+
+// What becomes of an announcement when the monitor is dead for good and `bgpctl withdraw --monitor-lost` is run.
+enum class MonitorLost : std::uint8_t { kWithdraw, kKeep };
+
 struct AnnouncementConfig {
   std::string name;
   std::vector<IpPrefix> prefixes;
   std::vector<std::string> services;  // all of them must work; empty in the file: every service inside the prefixes
   unsigned min_healthy_percent = 50;  // of each service's backend weight
   unsigned hold_down_ms = 60000;      // after a withdrawal health must have been good this long before announcing again
+  unsigned required_services = 0;     // how many of them must work; 0: all
+  unsigned drain_below_percent = 0;   // below this share it is drained, as long as min_healthy_percent holds it in
+  unsigned return_margin_percent = 0;  // a level that was lost returns only at so much more than its limit
+  bool keep_last = false;              // faults do not withdraw it while BIRD knows nobody else who announces it
+  bool canary = false;                 // announced always, whatever health says: shows that BGP itself works
+  FlapConfig flaps;
+  MonitorLost if_monitor_lost = MonitorLost::kKeep;
   DrainConfig drain;
   friend bool operator==(const AnnouncementConfig&, const AnnouncementConfig&) = default;
 };
@@ -153,6 +186,7 @@ struct MonitorConfig {
 struct BirdConfig {
   std::string socket = "/run/bird/bird.ctl";
   std::uint32_t local_as = 0;  // of this PoP's BGP sessions, for the prepends of a drain; 0: a drain has none
+  std::vector<Family> families{Family::kV4, Family::kV6};  // whose protocols it runs
   friend bool operator==(const BirdConfig&, const BirdConfig&) = default;
 };
 
@@ -160,7 +194,7 @@ struct PopConfig {
   std::string pop;                                      // name of this PoP
   std::filesystem::path run_dir = "/run/anypop";        // sockets and BIRD state files; forgotten at a reboot
   std::filesystem::path state_dir = "/var/lib/anypop";  // holds and the event log; survives a reboot
-  BirdConfig bird;
+  std::vector<BirdConfig> birds{BirdConfig{}};          // one, or one for each family
   DataplaneConfig dataplane;
   MonitorConfig monitor;
   std::vector<ServiceConfig> services;

@@ -55,6 +55,7 @@ class ReferenceEngine {
     l4lb::Verdict verdict = l4lb::Verdict::kPassNotVip;
     std::optional<std::size_t> service;
     std::optional<std::size_t> backend;
+    bool by_connection_id = false;
     Frame frame;  // afterwards
   };
   Outcome process(const Frame& frame, std::uint32_t now_ms);

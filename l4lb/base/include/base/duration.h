@@ -8,7 +8,7 @@
 
 #include <absl/status/statusor.h>
 
-namespace anypop::bgpctl {
+namespace anypop {
 
 // "90s", "30m", "2h", "1d" in milliseconds; at least one second, at most a year.
 absl::StatusOr<std::int64_t> parse_duration_ms(std::string_view text);
@@ -16,4 +16,4 @@ absl::StatusOr<std::int64_t> parse_duration_ms(std::string_view text);
 // "42 s", "2 min 5 s", "3 h 10 min", "2 d 1 h": the two largest units.
 std::string duration_text(std::int64_t milliseconds);
 
-}  // namespace anypop::bgpctl
+}  // namespace anypop

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "duration.h"
+#include "base/duration.h"
 
 #include <algorithm>
 #include <array>
 
 #include "base/text.h"
 
-namespace anypop::bgpctl {
+namespace anypop {
 namespace {
 
 struct Unit {
@@ -42,4 +42,4 @@ std::string duration_text(std::int64_t milliseconds) {
   return text.empty() ? "0 s" : text;
 }
 
-}  // namespace anypop::bgpctl
+}  // namespace anypop

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "duration.h"
+#include "base/duration.h"
 
 #include <gtest/gtest.h>
 
-namespace anypop::bgpctl {
+namespace anypop {
 namespace {
 
 TEST(Duration, ReadsWhatOperatorsType) {
@@ -28,4 +28,4 @@ TEST(Duration, IsWrittenInItsTwoLargestUnits) {
 }
 
 }  // namespace
-}  // namespace anypop::bgpctl
+}  // namespace anypop
