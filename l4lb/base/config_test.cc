@@ -35,8 +35,7 @@ services:
       - {name: b1, address: "2001:db8:a::1"}
     probe: {type: tcp}
 announcements:
-  - {name: web, prefixes: [198.51.100.0/24], hold_down_ms: 500,
-     drain: {prepend: 3, quiet_pps: 0, quiet_s: 5}}
+  - {name: web, prefixes: [198.51.100.0/24], hold_down_ms: 500, drain: {prepend: 3, quiet_pps: 0, quiet_s: 5}}
   - {name: dns, prefixes: ["2001:db8:53::/48"], services: [dns6]}
 )";
 
