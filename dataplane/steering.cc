@@ -92,11 +92,6 @@ absl::StatusOr<unsigned> interface_index(const std::string& interface) {
 
 }  // namespace
 
-void OwnedFd::reset() {
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = -1;
-}
-
 absl::StatusOr<OwnedFd> claim_interface(const std::string& interface) {
   OwnedFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (fd.get() < 0) return errno_error(errno, "cannot make a socket");

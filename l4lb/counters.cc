@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "l4lb/pipeline.h"
+#include "snapshot_layout.h"
 
 namespace anypop::l4lb {
 namespace {
@@ -23,6 +24,10 @@ Counters::Counters(const std::vector<ServiceConfig>& services) : backends_(backe
     first_backend_.push_back(first);
     first += service.backends.size();
   }
+}
+
+Counters::Counters(const Snapshot& snapshot) : backends_(snapshot.backends.size()) {
+  for (const ServiceEntry& service : snapshot.services) first_backend_.push_back(service.first_backend);
 }
 
 std::uint64_t Counters::verdict(Verdict verdict) const {

@@ -11,34 +11,9 @@
 #include <absl/status/statusor.h>
 
 #include "base/address.h"
+#include "base/owned_fd.h"
 
 namespace anypop::dataplane {
-
-// A file descriptor that is closed at the end.
-class OwnedFd {
- public:
-  OwnedFd() = default;
-  explicit OwnedFd(int fd) : fd_(fd) {}
-  ~OwnedFd() { reset(); }
-  OwnedFd(OwnedFd&& other) noexcept : fd_(other.release()) {}
-  OwnedFd& operator=(OwnedFd&& other) noexcept {
-    if (this != &other) {
-      reset();
-      fd_ = other.release();
-    }
-    return *this;
-  }
-  int get() const { return fd_; }
-  int release() {
-    const int fd = fd_;
-    fd_ = -1;
-    return fd;
-  }
-
- private:
-  void reset();
-  int fd_ = -1;
-};
 
 // Only one dataplane may steer an interface. The claim is an abstract Unix socket: it belongs to the network namespace,
 // as the interface does, and it goes when the process goes. AlreadyExists: a living dataplane holds it.

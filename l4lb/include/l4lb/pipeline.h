@@ -41,6 +41,7 @@ struct Packet {
 class Counters {
  public:
   explicit Counters(const std::vector<ServiceConfig>& services);
+  explicit Counters(const Snapshot& snapshot);  // for as many services and backends as it has
 
   struct Traffic {
     std::atomic<std::uint64_t> packets{0};

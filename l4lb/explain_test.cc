@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// An explanation against what the pipeline does with packets of the same flow that somebody else has built.
+#include "l4lb/explain.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <iostream>
+#include <random>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "golden_rows.h"
+#include "l4lb_testing/packets.h"
+
+namespace anypop::l4lb {
+namespace {
+
+using l4lb_testing::eth;
+using l4lb_testing::Frame;
+
+struct World {
+  std::vector<ServiceConfig> services = golden_services();
+  std::shared_ptr<const Snapshot> snapshot =
+      SnapshotBuilder(services, kGoldenKey, golden_engine()).build(golden_input());
+};
+
+std::mt19937_64 make_random() {
+  const char* text = std::getenv("ANYPOP_SEED");
+  const std::uint64_t seed = text != nullptr ? std::strtoull(text, nullptr, 0) : std::random_device{}();
+  std::cout << "seed " << seed << " (ANYPOP_SEED repeats it)\n";
+  return std::mt19937_64(seed);
+}
+
+FlowQuestion random_question(std::mt19937_64& random) {
+  const auto of = [&](auto list) { return list.begin()[random() % list.size()]; };
+  const bool v4 = random() % 2 == 0;
+  FlowQuestion question;
+  question.protocol = random() % 3 == 0 ? Protocol::kUdp : Protocol::kTcp;
+  question.source = *IpAddress::parse(v4 ? fmt::format("192.0.2.{}", random() % 256)
+                                         : fmt::format("2001:db8:c::{:x}", random() % 65536));
+  question.destination = *IpAddress::parse(
+      v4 ? of(std::initializer_list<const char*>{"198.51.100.1", "198.51.100.2", "198.51.100.3", "203.0.113.7"})
+         : of(std::initializer_list<const char*>{"2001:db8:53::1", "2001:db8:53::2", "2001:db8:53::3",
+                                                 "2001:db8:54::7"}));
+  question.source_port = static_cast<std::uint16_t>(random());
+  question.destination_port = of(std::initializer_list<std::uint16_t>{53, 80, 81, 82, 443, 4000, 4001, 4002, 4003, 4004,
+                                                                      4005, 4006, 4007, 5005, 6000, 6001, 9});
+  question.opens = question.protocol == Protocol::kTcp && random() % 2 == 0;
+  if (random() % 8 == 0) question.ip_bytes = static_cast<std::uint32_t>(1200 + random() % 400);
+  return question;
+}
+
+// The same packet, by the builder of the tests.
+Frame build(const FlowQuestion& question) {
+  const std::string source = question.source.to_string();
+  const std::string destination = question.destination.to_string();
+  auto builder = eth().ip({.source = source, .destination = destination, .dont_fragment = true});
+  const bool tcp = question.protocol == Protocol::kTcp;
+  if (tcp) {
+    builder.tcp({.source = question.source_port,
+                 .destination = question.destination_port,
+                 .flags = static_cast<std::uint8_t>(question.opens ? 2 : 16)});
+  } else {
+    builder.udp({.source = question.source_port, .destination = question.destination_port});
+  }
+  const std::size_t headers = (question.source.family() == Family::kV4 ? 20U : 40U) + (tcp ? 20U : 8U);
+  return builder.payload(question.ip_bytes > headers ? question.ip_bytes - headers : 0).build();
+}
+
+std::string text_of(const FlowQuestion& question) {
+  return fmt::format("{} {}:{} to {}:{}, {} bytes", protocol_name(question.protocol), question.source.to_string(),
+                     question.source_port, question.destination.to_string(), question.destination_port,
+                     question.ip_bytes);
+}
+
+// The UDP checksum of a GUE header covers a payload that differs in its own checksums.
+std::vector<std::byte> without_udp_checksum(std::vector<std::byte> header) {
+  if (header.size() == kHeadroomBytes) header[46] = header[47] = std::byte{0};
+  return header;
+}
+
+TEST(Explain, SaysWhatThePipelineDoes) {
+  const World world;
+  std::mt19937_64 random = make_random();
+  WorkerState state(golden_engine());
+  Counters counters(world.services);
+  std::size_t forwarded = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    const FlowQuestion question = random_question(random);
+    const auto explained = explain(*world.snapshot, question, 0);
+    ASSERT_TRUE(explained.ok()) << explained.status();
+    const std::vector<Frame> frames = {build(question)};
+    l4lb_testing::Burst burst(frames);
+    process_burst(*world.snapshot, burst.packets(), 0, state, counters);
+    const Packet& packet = burst[0];
+    ASSERT_EQ(verdict_name(explained->verdict), verdict_name(packet.verdict)) << text_of(question);
+    ASSERT_EQ(explained->service, packet.service) << text_of(question);
+    ASSERT_EQ(explained->backend, packet.backend) << text_of(question);
+    if (packet.backend != kNone) {
+      ASSERT_EQ(explained->decision, Decision::kHashed);
+      ASSERT_EQ(explained->owner, packet.backend) << text_of(question);
+      ASSERT_LT(explained->slot, explained->slots);
+    }
+    if (packet.verdict != Verdict::kForward) continue;
+    ++forwarded;
+    const Frame frame = burst.frame(0);
+    ASSERT_TRUE(std::equal(explained->next_hop->bytes().begin(), explained->next_hop->bytes().end(),
+                           reinterpret_cast<const std::uint8_t*>(frame.data())));
+    const std::size_t outer = frame.size() - frames[0].size();
+    ASSERT_EQ(without_udp_checksum(explained->outer_header),
+              without_udp_checksum({frame.begin() + 14, frame.begin() + 14 + static_cast<std::ptrdiff_t>(outer)}))
+        << text_of(question);
+    ASSERT_EQ(explained->packet.size() + 14, frame.size());
+  }
+  EXPECT_GT(forwarded, 3'000U);
+}
+
+TEST(Explain, FollowsAConnectionId) {
+  const World world;
+  FlowQuestion question{.protocol = Protocol::kUdp,
+                        .source = *IpAddress::parse("192.0.2.1"),
+                        .destination = *IpAddress::parse("198.51.100.1"),
+                        .source_port = 4242,
+                        .destination_port = 443};
+  const auto plain = explain(*world.snapshot, question, 0);
+  ASSERT_TRUE(plain.ok());
+  EXPECT_EQ(plain->decision, Decision::kHashed);
+  EXPECT_EQ(plain->backend, kServing);
+  for (const unsigned byte : {0x40U, 0x05U, 0xaaU, 0x02U, 0x77U, 0x77U, 0x77U, 0x77U}) {
+    question.payload.push_back(
+        static_cast<std::byte>(byte));  // a short header, then configuration 0 and server ID aa02
+  }
+  question.ip_bytes = 100;
+  const auto named = explain(*world.snapshot, question, 0);
+  ASSERT_TRUE(named.ok());
+  EXPECT_EQ(named->decision, Decision::kConnectionId);
+  EXPECT_EQ(named->backend, kDraining);
+  EXPECT_EQ(named->owner, kServing);
+}
+
+TEST(Explain, RefusesWhatIsNoPacket) {
+  const World world;
+  FlowQuestion question{.source = *IpAddress::parse("192.0.2.1"), .destination = *IpAddress::parse("2001:db8::1")};
+  EXPECT_EQ(explain(*world.snapshot, question, 0).status().message(),
+            "found 192.0.2.1 and 2001:db8::1, expected two addresses of one family");
+  question.destination = *IpAddress::parse("198.51.100.1");
+  question.ip_bytes = kQuestionMaxBytes + 1;
+  EXPECT_FALSE(explain(*world.snapshot, question, 0).ok());
+}
+
+TEST(Explain, ShowsTheAnswerToWhatDoesNotFit) {
+  const World world;
+  const auto explained = explain(*world.snapshot,
+                                 {.source = *IpAddress::parse("192.0.2.1"),
+                                  .destination = *IpAddress::parse("198.51.100.1"),
+                                  .source_port = 1,
+                                  .destination_port = 4000 + kSmallMtu - kIpip4,
+                                  .ip_bytes = 1400},
+                                 0);
+  ASSERT_TRUE(explained.ok());
+  EXPECT_EQ(explained->verdict, Verdict::kReplyTooBig);
+  EXPECT_FALSE(explained->next_hop);
+  EXPECT_EQ(explained->packet.size(), 576U);  // RFC 1812 section 4.3.2.3
+}
+
+}  // namespace
+}  // namespace anypop::l4lb

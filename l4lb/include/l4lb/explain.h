@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// What becomes of the packets of a flow, and why. The answer is not worked out a second time: a packet of the flow is
+// made and goes through the pipeline, with a worker state of its own, so nothing that a worker uses is changed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include "base/address.h"
+#include "base/config.h"
+#include "l4lb/pipeline.h"
+#include "l4lb/snapshot.h"
+#include "l4lb/verdict.h"
+
+namespace anypop::l4lb {
+
+// A packet of a flow. Source and destination must be of one family.
+struct FlowQuestion {
+  Protocol protocol = Protocol::kTcp;
+  IpAddress source;
+  IpAddress destination;
+  std::uint16_t source_port = 0;
+  std::uint16_t destination_port = 0;
+  bool opens = false;              // TCP: a SYN, instead of a packet in the middle of the connection
+  std::uint32_t ip_bytes = 0;      // of the IP packet; at least what its headers and `payload` need
+  std::vector<std::byte> payload;  // of UDP: a QUIC packet may name its backend
+};
+inline constexpr std::uint32_t kQuestionMaxBytes = 9000;  // for ip_bytes and for payload
+
+// The packet itself, as a client would send it: an Ethernet frame behind kHeadroomBytes, with only that filled in which
+// the engine looks at. InvalidArgument: the families differ, or it would be larger than kQuestionMaxBytes.
+absl::StatusOr<std::vector<std::byte>> make_packet(const FlowQuestion& question);
+
+enum class Decision : std::uint8_t {
+  kNobody,        // no backend was chosen
+  kHashed,        // the owner of the flow's slot
+  kConnectionId,  // a QUIC connection ID named the backend
+};
+std::string_view decision_name(Decision decision);  // "nobody", "hashed", "connection_id"
+
+struct Explanation {
+  Verdict verdict = Verdict::kPassNotVip;
+  Decision decision = Decision::kNobody;
+  std::uint16_t service = kNone;  // index in the configuration
+  std::uint16_t backend = kNone;  // that was chosen: index within the service
+  // With a service that has a healthy backend:
+  std::uint32_t slots = 0;  // of the service's table; 0: nobody serves
+  std::uint32_t slot = 0;   // of the flow
+  std::uint16_t owner = kNone;
+  // Of a packet that is forwarded:
+  std::optional<MacAddress> next_hop;   // destination of the frame
+  std::vector<std::byte> outer_header;  // from the outer IP header to the inner one; empty: no tunnel
+  std::vector<std::byte> packet;        // what is sent: the forwarded packet or an ICMP answer, from its IP header on
+};
+
+// How `snapshot` treats the question's packet. Any thread that may read the snapshot. Errors: those of make_packet().
+// Cost: that of a packet and of some memory.
+absl::StatusOr<Explanation> explain(const Snapshot& snapshot, const FlowQuestion& question, std::uint32_t now_ms);
+
+}  // namespace anypop::l4lb
