@@ -27,7 +27,8 @@ absl::Status clear_stale_steering(const std::string& interface);
 absl::StatusOr<OwnedFd> steering_object();
 std::string fd_path(const OwnedFd& fd);
 
-// Adds VIPs to the maps of the program that is attached to `interface`, once the driver has attached it.
+// Makes these the VIPs of the program that is attached to `interface`, once the driver has attached it: adds what is
+// missing, removes what is not among them, and leaves alone what stays.
 absl::Status steer_vips(const std::string& interface, const std::vector<IpPrefix>& vips);
 
 }  // namespace anypop::dataplane
