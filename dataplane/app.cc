@@ -21,6 +21,7 @@
 #include "dataplane/host_check.h"
 #include "dataplane/neighbour_monitor.h"
 #include "dataplane/port.h"
+#include "dataplane/reloader.h"
 #include "dataplane/reports.h"
 #include "dataplane/worker.h"
 #include "dataplane/worker_threads.h"
@@ -31,12 +32,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kHugepagePatience{2000};
 constexpr std::chrono::milliseconds kHugepagePoll{10};
-
-std::vector<IpPrefix> all_vips(const PopConfig& config) {
-  std::vector<IpPrefix> vips;
-  for (const ServiceConfig& service : config.services) vips.push_back(service.vip_prefix());
-  return vips;
-}
 
 std::vector<IpAddress> addresses_to_resolve(const PopConfig& config) {
   std::vector<IpAddress> addresses;
@@ -88,22 +83,30 @@ class App::Impl {
   }
 
   void run() {
-    signals_.async_wait([this](boost::system::error_code error, int signal) {
-      if (error) return;
-      spdlog::info("event=stop signal={}", signal);
-      io_.stop();
-    });
+    wait_for_signal();
     io_.run();
   }
 
  private:
+  void wait_for_signal() {
+    signals_.async_wait([this](boost::system::error_code error, int signal) {
+      if (error) return;
+      if (signal == SIGHUP) {
+        reloader_->reload_soon();
+        return wait_for_signal();
+      }
+      spdlog::info("event=stop signal={}", signal);
+      io_.stop();
+    });
+  }
+
   absl::Status in_file(const absl::Status& status) const {
     return status.ok() ? status : make_error(status.code(), "{}: {}", config_.file.string(), message(status));
   }
 
   absl::Status check() {
     // From here on a signal is a wish to stop that run() hears, not a death with things half made.
-    for (const int signal : {SIGTERM, SIGINT}) {
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
       boost::system::error_code error;
       signals_.add(signal, error);
       if (error) return internal_error("cannot wait for signal {}: {}", signal, error.message());
@@ -121,8 +124,9 @@ class App::Impl {
 
   // First of all, because the socket is also what keeps a second instance out. It answers once run() runs.
   absl::Status listen() {
-    auto server = HttpServer::listen(io_, {.socket_path = config_.dataplane_socket()},
-                                     [this](const HttpRequest& request) { return answer(api_, request); });
+    auto server = HttpServer::listen_async(
+        io_, {.socket_path = config_.dataplane_socket()},
+        [this](const HttpRequest& request, const HttpServer::Reply& reply) { answer(api_, request, reply); });
     if (!server.ok()) return in_file(server.status());
     server_ = *std::move(server);
     return absl::OkStatus();
@@ -151,15 +155,17 @@ class App::Impl {
 
   absl::Status start_workers() {
     const unsigned count = worker_count(config_.dataplane);
-    forwarding_ = std::make_unique<Forwarding>(config_, ports_.front()->mac(), smallest_mtu(ports_));
-    auto& snapshots = forwarding_->publish_to(count);
+    forwarding_ = std::make_unique<Forwarding>(config_, ports_.front()->mac(), smallest_mtu(ports_), count);
     for (unsigned i = 0; i < count; ++i) {
-      workers_.push_back(std::make_unique<Worker>(i, queues_of(i, count, ports_), config_, snapshots));
+      workers_.push_back(std::make_unique<Worker>(i, queues_of(i, count, ports_), config_, forwarding_->published()));
     }
-    reporters_ = {&config_, make_instance_name(), forwarding_.get(), &ports_, &workers_};
+    reporters_ = {make_instance_name(), forwarding_.get(), &ports_, &workers_};
+    reloader_ = std::make_unique<Reloader>(Reloader::Parts{
+        io_, *forwarding_, ports_, [this](const PopConfig& config) { return start_neighbours(config); }, neighbours_});
     api_ = {[this] { return report_heartbeat(reporters_); }, [this] { return report_state(reporters_); },
             [this] { return report_stats(reporters_); },
-            [this](const dataplane_api::HealthUpdate& update) { return set_health(update); }};
+            [this](const auto& update, auto& unknown) { return set_health(update, unknown); },
+            [this](auto request, auto done) { reloader_->reload(std::move(request), std::move(done)); }};
     auto threads = WorkerThreads::launch(workers_);
     if (!threads.ok()) return in_file(threads.status());
     threads_ = *std::move(threads);
@@ -167,17 +173,21 @@ class App::Impl {
   }
 
   absl::Status follow_neighbours() {
+    auto neighbours = start_neighbours(config_);
+    if (!neighbours.ok()) return in_file(neighbours.status());
+    neighbours_ = *std::move(neighbours);
+    if (neighbours_) use_neighbours();
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::unique_ptr<NeighbourMonitor>> start_neighbours(const PopConfig& config) {
     std::vector<unsigned> interfaces;
     for (const auto& port : ports_) {
       if (port->interface_index() != 0) interfaces.push_back(port->interface_index());
     }
-    if (interfaces.empty()) return absl::OkStatus();
-    auto neighbours = NeighbourMonitor::start(io_, NeighbourTable(std::move(interfaces), addresses_to_resolve(config_)),
-                                              [this] { use_neighbours(); });
-    if (!neighbours.ok()) return in_file(neighbours.status());
-    neighbours_ = *std::move(neighbours);
-    use_neighbours();
-    return absl::OkStatus();
+    if (interfaces.empty()) return std::unique_ptr<NeighbourMonitor>();
+    return NeighbourMonitor::start(io_, NeighbourTable(std::move(interfaces), addresses_to_resolve(config)),
+                                   [this] { use_neighbours(); });
   }
 
   void use_neighbours() {
@@ -186,8 +196,8 @@ class App::Impl {
                    "neighbours");
   }
 
-  absl::Status set_health(const dataplane_api::HealthUpdate& update) {
-    const absl::Status status = forwarding_->set_health(update);
+  absl::Status set_health(const dataplane_api::HealthUpdate& update, std::vector<std::string>& unknown) {
+    const absl::Status status = forwarding_->set_health(update, unknown);
     log_generation(status, "health");
     return status;
   }
@@ -216,6 +226,7 @@ class App::Impl {
   std::unique_ptr<WorkerThreads> threads_;
   Reporters reporters_;
   std::unique_ptr<NeighbourMonitor> neighbours_;
+  std::unique_ptr<Reloader> reloader_;
   std::uint64_t logged_generation_ = 1;  // the first one is part of the start
 };
 

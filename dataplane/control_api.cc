@@ -19,43 +19,72 @@ HttpResponse status_error(const absl::Status& status) {
   return http_error(absl::IsInvalidArgument(status) ? 400 : 503, std::string(message(status)));
 }
 
-HttpResponse get_heartbeat(const ControlApi& api, const HttpRequest& /*request*/) {
-  return {200, to_json(api.heartbeat())};
-}
-HttpResponse get_state(const ControlApi& api, const HttpRequest& /*request*/) { return {200, to_json(api.state())}; }
-HttpResponse get_stats(const ControlApi& api, const HttpRequest& /*request*/) { return {200, to_json(api.stats())}; }
+using dataplane_api::kReloadPath;
+using Reply = HttpServer::Reply;
 
-HttpResponse put_health(const ControlApi& api, const HttpRequest& request) {
+void get_heartbeat(const ControlApi& api, const HttpRequest& /*request*/, const Reply& reply) {
+  reply({200, to_json(api.heartbeat())});
+}
+void get_state(const ControlApi& api, const HttpRequest& /*request*/, const Reply& reply) {
+  reply({200, to_json(api.state())});
+}
+void get_stats(const ControlApi& api, const HttpRequest& /*request*/, const Reply& reply) {
+  reply({200, to_json(api.stats())});
+}
+
+void put_health(const ControlApi& api, const HttpRequest& request, const Reply& reply) {
   const auto update = dataplane_api::parse_health_update(request.body);
-  if (!update.ok()) return status_error(update.status());
-  if (absl::Status status = api.set_health(*update); !status.ok()) return status_error(status);
-  return {200, fmt::format("{{\"generation\":{}}}\n", api.heartbeat().generation)};
+  if (!update.ok()) return reply(status_error(update.status()));
+  dataplane_api::HealthAnswer good;
+  if (absl::Status status = api.set_health(*update, good.unknown); !status.ok()) return reply(status_error(status));
+  good.generation = api.heartbeat().generation;
+  reply({200, to_json(good)});
+}
+
+void post_reload(const ControlApi& api, const HttpRequest& request, const Reply& reply) {
+  const std::size_t query = request.target.find('?');
+  const bool dry_run = query != std::string::npos && request.target.substr(query + 1) == "dry_run=1";
+  if (query != std::string::npos && !dry_run) {
+    return reply(http_error(
+        400, fmt::format("found ?{}, expected ?dry_run=1 or nothing", escaped(request.target.substr(query + 1)))));
+  }
+  if (!dry_run && !request.body.empty()) {
+    return reply(http_error(400, "found a body, expected none: a reload takes the configuration's file"));
+  }
+  api.reload({dry_run, request.body}, [reply](const absl::StatusOr<dataplane_api::ReloadReport>& report) {
+    if (!report.ok()) return reply(status_error(report.status()));
+    reply({report->refused.empty() ? 200U : 409U, to_json(*report)});
+  });
 }
 
 struct Route {
   std::string_view path;
   std::string_view method;
-  HttpResponse (*answer)(const ControlApi&, const HttpRequest&);
+  void (*answer)(const ControlApi&, const HttpRequest&, const Reply&);
 };
 
 constexpr std::array kRoutes = {
-    Route{kHeartbeatPath, "GET", get_heartbeat},
-    Route{kStatePath, "GET", get_state},
-    Route{kStatsPath, "GET", get_stats},
-    Route{kHealthPath, "PUT", put_health},
+    Route{kHeartbeatPath, "GET", get_heartbeat}, Route{kStatePath, "GET", get_state},
+    Route{kStatsPath, "GET", get_stats},         Route{kHealthPath, "PUT", put_health},
+    Route{kReloadPath, "POST", post_reload},
 };
+
+std::string paths() {
+  std::string out;
+  for (const Route& route : kRoutes) out += fmt::format("{}{}", out.empty() ? "" : ", ", route.path);
+  return out;
+}
 
 }  // namespace
 
-HttpResponse answer(const ControlApi& api, const HttpRequest& request) {
+void answer(const ControlApi& api, const HttpRequest& request, const Reply& reply) {
   const std::string_view path = std::string_view(request.target).substr(0, request.target.find('?'));
   for (const Route& route : kRoutes) {
     if (route.path != path) continue;
-    if (route.method == request.method) return route.answer(api, request);
-    return http_error(405, fmt::format("found {} {}, expected {}", escaped(request.method), path, route.method));
+    if (route.method == request.method) return route.answer(api, request, reply);
+    return reply(http_error(405, fmt::format("found {} {}, expected {}", escaped(request.method), path, route.method)));
   }
-  return http_error(404, fmt::format("found {}, expected one of {}, {}, {}, {}", escaped(path), kHeartbeatPath,
-                                     kStatePath, kStatsPath, kHealthPath));
+  reply(http_error(404, fmt::format("found {}, expected one of {}", escaped(path), paths())));
 }
 
 }  // namespace anypop::dataplane

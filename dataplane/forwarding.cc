@@ -5,71 +5,142 @@
 #include <utility>
 
 #include "base/text.h"
+#include "l4lb/snapshot_diff.h"
 
 namespace anypop::dataplane {
+namespace {
 
-Forwarding::Forwarding(const PopConfig& config, MacAddress source_mac, unsigned mtu_bytes)
-    : config_(config), builder_(config.services, config.dataplane.hash_key, config.dataplane.engine) {
-  input_.source_mac = source_mac;
-  input_.mtu_bytes = mtu_bytes;
-  input_.generation = 1;
+constexpr std::size_t kAbsent = SIZE_MAX;
+
+template <typename T>
+std::size_t index_of(const std::vector<T>& things, std::string_view name) {
+  const auto at = std::find_if(things.begin(), things.end(), [&](const T& thing) { return thing.name == name; });
+  return at == things.end() ? kAbsent : static_cast<std::size_t>(at - things.begin());
+}
+
+Known known_at_start(const PopConfig& config, MacAddress source_mac, unsigned mtu_bytes) {
+  Known known;
+  known.input.source_mac = source_mac;
+  known.input.mtu_bytes = mtu_bytes;
+  known.input.generation = 1;
   for (const ServiceConfig& service : config.services) {
-    auto& states = input_.backends.emplace_back();
+    auto& states = known.input.backends.emplace_back();
     for (const BackendConfig& backend : service.backends) states.push_back({.next_hop_mac = backend.mac});
   }
+  return known;
 }
 
-Published<l4lb::Snapshot>& Forwarding::publish_to(unsigned workers) {
-  published_ = std::make_unique<Published<l4lb::Snapshot>>(workers, builder_.build(input_));
-  return *published_;
+l4lb::BackendState carry_over(const PopConfig& before, const Known& known, const ServiceConfig& service,
+                              const BackendConfig& backend) {
+  l4lb::BackendState state{.healthy = !known.monitored, .next_hop_mac = backend.mac};
+  const std::size_t s = index_of(before.services, service.name);
+  if (s == kAbsent) return state;
+  const std::size_t b = index_of(before.services[s].backends, backend.name);
+  if (b == kAbsent) return state;
+  state = known.input.backends[s][b];
+  // What was learned is about an address, what was configured is configured no more.
+  const BackendConfig& old = before.services[s].backends[b];
+  if (backend.mac || old.mac || old.address != backend.address) state.next_hop_mac = backend.mac;
+  return state;
 }
 
-absl::Status Forwarding::set_next_hops(const FindMac& find) {
-  l4lb::SnapshotInput wanted = input_;
-  for (std::size_t s = 0; s < config_.services.size(); ++s) {
-    const auto& backends = config_.services[s].backends;
-    for (std::size_t b = 0; b < backends.size(); ++b) {
-      if (!backends[b].mac) wanted.backends[s][b].next_hop_mac = find(backends[b].address);
+// What is known, in the numbers of another configuration.
+l4lb::SnapshotInput carry_over(const PopConfig& before, const Known& known, const PopConfig& after) {
+  l4lb::SnapshotInput input = known.input;
+  input.backends.clear();
+  for (const ServiceConfig& service : after.services) {
+    auto& states = input.backends.emplace_back();
+    for (const BackendConfig& backend : service.backends) {
+      states.push_back(carry_over(before, known, service, backend));
     }
   }
+  return input;
+}
+
+void resolve(const PopConfig& config, const Forwarding::FindMac& find, l4lb::SnapshotInput& input) {
+  for (std::size_t s = 0; s < config.services.size(); ++s) {
+    const auto& backends = config.services[s].backends;
+    for (std::size_t b = 0; b < backends.size(); ++b) {
+      if (!backends[b].mac) input.backends[s][b].next_hop_mac = find(backends[b].address);
+    }
+  }
+}
+
+}  // namespace
+
+Forwarding::Forwarding(PopConfig config, MacAddress source_mac, unsigned mtu_bytes, unsigned workers)
+    : config_(std::make_shared<const PopConfig>(std::move(config))),
+      builder_(config_->services, config_->dataplane.hash_key, config_->dataplane.engine),
+      known_(known_at_start(*config_, source_mac, mtu_bytes)),
+      counters_(config_->services, workers),
+      published_(workers,
+                 std::make_shared<const WorkerView>(WorkerView{builder_.build(known_.input), counters_.current()})) {}
+
+absl::Status Forwarding::set_next_hops(const FindMac& find) {
+  l4lb::SnapshotInput wanted = known_.input;
+  resolve(*config_, find, wanted);
   return publish_if_changed(wanted);
 }
 
-absl::Status Forwarding::set_health(const dataplane_api::HealthUpdate& update) {
-  l4lb::SnapshotInput wanted = input_;
+absl::Status Forwarding::set_health(const dataplane_api::HealthUpdate& update, std::vector<std::string>& unknown) {
+  l4lb::SnapshotInput wanted = known_.input;
   for (const dataplane_api::BackendHealth& told : update.backends) {
-    const auto& services = config_.services;
-    const auto service =
-        std::find_if(services.begin(), services.end(), [&](const auto& s) { return s.name == told.service; });
-    if (service == services.end()) {
-      return invalid_argument("unknown service '{}', expected one of the configuration", escaped(told.service));
+    const std::size_t s = index_of(config_->services, told.service);
+    const std::size_t b = s == kAbsent ? kAbsent : index_of(config_->services[s].backends, told.backend);
+    if (b == kAbsent) {
+      unknown.push_back(told.service + "/" + told.backend);
+      continue;
     }
-    const auto backend = std::find_if(service->backends.begin(), service->backends.end(),
-                                      [&](const auto& b) { return b.name == told.backend; });
-    if (backend == service->backends.end()) {
-      return invalid_argument("unknown backend '{}' of service '{}', expected one of the configuration",
-                              escaped(told.backend), service->name);
-    }
-    const auto s = static_cast<std::size_t>(service - services.begin());
-    const auto b = static_cast<std::size_t>(backend - service->backends.begin());
     if (told.weight_permille > l4lb::kWholeWeight) {
       return invalid_argument("found weight_permille {} for backend '{}' of service '{}', expected 0 to {}",
-                              told.weight_permille, backend->name, service->name, l4lb::kWholeWeight);
+                              told.weight_permille, escaped(told.backend), escaped(told.service), l4lb::kWholeWeight);
     }
     wanted.backends[s][b].healthy = told.healthy;
     wanted.backends[s][b].weight_permille = static_cast<unsigned>(told.weight_permille);
+    known_.monitored = true;
   }
   return publish_if_changed(wanted);
 }
 
 absl::Status Forwarding::publish_if_changed(const l4lb::SnapshotInput& wanted) {
-  if (wanted.backends == input_.backends) return absl::OkStatus();
+  if (wanted.backends == known_.input.backends) return absl::OkStatus();
   l4lb::SnapshotInput next = wanted;
   ++next.generation;
-  const absl::Status status = published_->publish(builder_.build(next), kPublishWait);
+  const absl::Status status = published_.publish(
+      std::make_shared<const WorkerView>(WorkerView{builder_.build(next), counters_.current()}), kPublishWait);
   // Late workers change nothing about what is in force.
-  if (status.ok() || absl::IsDeadlineExceeded(status)) input_ = std::move(next);
+  if (status.ok() || absl::IsDeadlineExceeded(status)) known_.input = std::move(next);
   return status;
+}
+
+Reload Forwarding::begin_reload() const {
+  return {.before = config_,
+          .known = known_,
+          .snapshot_before = published_.current().snapshot,
+          .after = nullptr,
+          .diff = {},
+          .builder = std::nullopt};
+}
+
+void prepare(Reload& reload, PopConfig after) {
+  reload.after = std::make_shared<const PopConfig>(std::move(after));
+  reload.diff = diff_configs(*reload.before, *reload.after);
+  reload.builder.emplace(reload.after->services, reload.after->dataplane.hash_key, reload.after->dataplane.engine);
+  const auto snapshot = reload.builder->build(carry_over(*reload.before, reload.known, *reload.after));
+  l4lb::count_moved_slots({*reload.before, *reload.snapshot_before}, {*reload.after, *snapshot}, reload.diff);
+}
+
+absl::Status Forwarding::finish_reload(Reload reload, const FindMac& find) {
+  if (published_.full()) return resource_exhausted("a worker hangs: nothing can be changed until it goes on");
+  l4lb::SnapshotInput input = carry_over(*config_, known_, *reload.after);
+  resolve(*reload.after, find, input);
+  ++input.generation;
+  config_ = std::move(reload.after);
+  builder_ = *std::move(reload.builder);
+  known_.input = std::move(input);
+  counters_.renew(config_->services);
+  return published_.publish(
+      std::make_shared<const WorkerView>(WorkerView{builder_.build(known_.input), counters_.current()}), kPublishWait);
 }
 
 }  // namespace anypop::dataplane

@@ -5,11 +5,11 @@
 #include <gtest/gtest.h>
 
 #include "base/text.h"
-#include "dataplane/control_api.h"
 
 namespace anypop::dataplane {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 const MacAddress kPortMac({2, 0, 0, 0, 0, 1});
@@ -30,19 +30,21 @@ PopConfig two_backends() {
 
 class ForwardingTest : public testing::Test {
  protected:
-  ForwardingTest() { forwarding.publish_to(1); }
   std::uint64_t generation() const { return l4lb::generation(forwarding.snapshot()); }
-  HttpResponse put_health(const std::string& body) {
-    const ControlApi api{[this] {
-                           return dataplane_api::Heartbeat{"i", generation(), {}};
-                         },
-                         [] { return dataplane_api::State{}; }, [] { return dataplane_api::Stats{}; },
-                         [this](const dataplane_api::HealthUpdate& update) { return forwarding.set_health(update); }};
-    return answer(api, {"PUT", "/v1/health", body});
+  absl::Status tell(const std::string& backend, bool healthy) {
+    return forwarding.set_health({{{"web", backend, healthy}}}, unknown);
+  }
+  absl::Status reload(const PopConfig& after) {
+    Reload reload = forwarding.begin_reload();
+    prepare(reload, after);
+    diff = reload.diff;
+    return forwarding.finish_reload(std::move(reload), [](const IpAddress&) { return std::nullopt; });
   }
 
   PopConfig config = two_backends();
-  Forwarding forwarding{config, kPortMac, 1500};
+  Forwarding forwarding{config, kPortMac, 1500, 1};
+  std::vector<std::string> unknown;
+  ConfigDiff diff;
 };
 
 TEST_F(ForwardingTest, StartsHealthyAndResolvedOnlyByConfiguration) {
@@ -53,39 +55,27 @@ TEST_F(ForwardingTest, StartsHealthyAndResolvedOnlyByConfiguration) {
 }
 
 TEST_F(ForwardingTest, HealthMovesTheSlotsAndOnlyAChangeIsPublished) {
-  EXPECT_EQ(put_health(R"({"backends":[{"service":"web","backend":"b1","healthy":false}]})").body,
-            "{\"generation\":2}\n");
+  ASSERT_TRUE(tell("b1", false).ok());
+  EXPECT_EQ(generation(), 2U);
   EXPECT_EQ(l4lb::slots(forwarding.snapshot(), 0, 0), 0U);
   EXPECT_EQ(l4lb::slots(forwarding.snapshot(), 0, 1), 101U);
-  EXPECT_EQ(put_health(R"({"backends":[{"service":"web","backend":"b1","healthy":false}]})").body,
-            "{\"generation\":2}\n");
-  EXPECT_EQ(put_health(R"({"backends":[]})").body, "{\"generation\":2}\n");
+  ASSERT_TRUE(tell("b1", false).ok());
+  ASSERT_TRUE(forwarding.set_health({}, unknown).ok());
+  EXPECT_EQ(generation(), 2U);
 }
 
-TEST_F(ForwardingTest, AWeightIsAShareOfTheConfiguredOne) {
-  EXPECT_EQ(put_health(R"({"backends":[{"service":"web","backend":"b1","healthy":true,"weight_permille":0}]})").status,
-            200U);
-  EXPECT_EQ(l4lb::slots(forwarding.snapshot(), 0, 0), 0U);
-  const auto answer =
-      put_health(R"({"backends":[{"service":"web","backend":"b1","healthy":true,"weight_permille":1001}]})");
-  EXPECT_EQ(answer.status, 400U);
-  EXPECT_THAT(answer.body,
-              HasSubstr("found weight_permille 1001 for backend 'b1' of service 'web', expected 0 to 1000"));
-  EXPECT_EQ(forwarding.backend(0, 0).weight_permille, 0U);
+TEST_F(ForwardingTest, AnUnknownNameIsReportedAndTheRestTakesEffect) {
+  ASSERT_TRUE(
+      forwarding.set_health({{{"web", "b9", false}, {"dns", "b1", false}, {"web", "b1", false}}}, unknown).ok());
+  EXPECT_THAT(unknown, ElementsAre("web/b9", "dns/b1"));
+  EXPECT_FALSE(forwarding.backend(0, 0).healthy);
 }
 
-TEST_F(ForwardingTest, AnUnknownNameChangesNothing) {
-  const auto service =
-      put_health(R"({"backends":[{"service":"web","backend":"b1","healthy":false},{"service":"dns","backend":"b1",)"
-                 R"("healthy":false}]})");
-  EXPECT_EQ(service.status, 400U);
-  EXPECT_THAT(service.body, HasSubstr("unknown service 'dns'"));
-  const auto backend = put_health(R"({"backends":[{"service":"web","backend":"b9","healthy":false}]})");
-  EXPECT_EQ(backend.status, 400U);
-  EXPECT_THAT(backend.body, HasSubstr("unknown backend 'b9' of service 'web'"));
-  EXPECT_EQ(put_health("{").status, 400U);
+TEST_F(ForwardingTest, AWeightBeyondTheWholeIsRefused) {
+  const absl::Status status = forwarding.set_health({{{"web", "b1", true, 1001}}}, unknown);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(message(status)), HasSubstr("weight_permille 1001 for backend 'b1'"));
   EXPECT_EQ(generation(), 1U);
-  EXPECT_TRUE(forwarding.backend(0, 0).healthy);
 }
 
 TEST_F(ForwardingTest, NextHopsAreLearnedButConfiguredOnesStay) {
@@ -99,27 +89,48 @@ TEST_F(ForwardingTest, NextHopsAreLearnedButConfiguredOnesStay) {
   EXPECT_EQ(generation(), 3U);
 }
 
-TEST(Forwarding, AHungWorkerIsReportedAndTheChangeStandsAllTheSame) {
-  const PopConfig config = two_backends();
-  Forwarding forwarding(config, kPortMac, 1500);
-  Published<l4lb::Snapshot>::Reader worker(forwarding.publish_to(1), 0);
+TEST_F(ForwardingTest, AHungWorkerIsReportedAndTheChangeStandsAllTheSame) {
+  Published<WorkerView>::Reader worker(forwarding.published(), 0);
   worker.online();
-  EXPECT_EQ(forwarding.set_health({{{"web", "b1", false}}}).code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(tell("b1", false).code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_FALSE(forwarding.backend(0, 0).healthy);
-  EXPECT_EQ(l4lb::generation(forwarding.snapshot()), 2U);
+  EXPECT_EQ(generation(), 2U);
   worker.offline();
 }
 
-TEST_F(ForwardingTest, TheControlSocketNamesWhatItDoesNotKnow) {
-  const ControlApi api{[] { return dataplane_api::Heartbeat{}; }, [] { return dataplane_api::State{}; },
-                       [] { return dataplane_api::Stats{}; },
-                       [](const dataplane_api::HealthUpdate&) { return absl::OkStatus(); }};
-  EXPECT_EQ(answer(api, {"GET", "/v1/heartbeat", ""}).status, 200U);
-  EXPECT_EQ(answer(api, {"GET", "/v1/state?x=1", ""}).status, 200U);
-  EXPECT_EQ(answer(api, {"GET", "/v1/stats", ""}).status, 200U);
-  EXPECT_EQ(answer(api, {"GET", "/v2/stats", ""}).status, 404U);
-  EXPECT_EQ(answer(api, {"DELETE", "/v1/state", ""}).status, 405U);
-  EXPECT_THAT(answer(api, {"GET", "/v1/health", ""}).body, HasSubstr("expected PUT"));
+TEST_F(ForwardingTest, AReloadKeepsHealthAndMacsByName) {
+  ASSERT_TRUE(tell("b1", false).ok());
+  PopConfig after = config;
+  std::swap(after.services[0].backends[0], after.services[0].backends[1]);
+  ServiceConfig dns = config.services[0];
+  dns.name = "dns";
+  dns.port = 53;
+  after.services.insert(after.services.begin(), dns);
+  ASSERT_TRUE(reload(after).ok());
+  EXPECT_EQ(generation(), 3U);
+  EXPECT_EQ(forwarding.config().services.size(), 2U);
+  EXPECT_TRUE(forwarding.backend(1, 0).healthy);
+  EXPECT_EQ(forwarding.backend(1, 0).next_hop_mac, kBackendMac);
+  EXPECT_FALSE(forwarding.backend(1, 1).healthy) << "b1, as told";
+  EXPECT_FALSE(forwarding.backend(0, 0).healthy) << "new, and there is a monitor";
+  EXPECT_EQ(diff.services.at(0).name, "dns");
+}
+
+TEST_F(ForwardingTest, WithoutAMonitorANewBackendIsHealthyAtOnceAndTheReportCountsSlots) {
+  PopConfig after = config;
+  after.services[0].backends.push_back({.name = "b3", .address = *IpAddress::parse("10.1.0.13"), .mac = kPortMac});
+  ASSERT_TRUE(reload(after).ok());
+  EXPECT_TRUE(forwarding.backend(0, 2).healthy);
+  EXPECT_EQ(diff.services.at(0).slots, 101U);
+  EXPECT_NEAR(static_cast<double>(diff.services.at(0).slots_moved), 101.0 / 3, 8);
+}
+
+TEST_F(ForwardingTest, WhatIsToldBetweenPrepareAndFinishIsNotLost) {
+  Reload reload = forwarding.begin_reload();
+  prepare(reload, config);
+  ASSERT_TRUE(tell("b1", false).ok());
+  ASSERT_TRUE(forwarding.finish_reload(std::move(reload), [](const IpAddress&) { return std::nullopt; }).ok());
+  EXPECT_FALSE(forwarding.backend(0, 0).healthy);
 }
 
 }  // namespace

@@ -90,24 +90,6 @@ absl::Status check_interface(const PopConfig& config, std::size_t index, const H
   return absl::OkStatus();
 }
 
-// A vdev has no kernel interface, hence no neighbour table to learn from.
-absl::Status check_next_hops(const PopConfig& config) {
-  const auto& ports = config.dataplane.ports;
-  const auto at =
-      std::find_if(ports.begin(), ports.end(), [](const auto& port) { return port.kind == PortKind::kVdev; });
-  if (at == ports.end()) return absl::OkStatus();
-  for (std::size_t s = 0; s < config.services.size(); ++s) {
-    for (std::size_t b = 0; b < config.services[s].backends.size(); ++b) {
-      if (config.services[s].backends[b].mac) continue;
-      return failed_precondition(
-          "{}: services[{}].backends[{}].mac: found none for '{}', expected a MAC: port '{}' is a vdev, which has no "
-          "neighbour table to learn it from",
-          config.file.string(), s, b, config.services[s].backends[b].name, at->name);
-    }
-  }
-  return absl::OkStatus();
-}
-
 absl::Status check_memory(const PopConfig& config, const HostFacts& facts) {
   const DataplaneConfig& dataplane = config.dataplane;
   const std::uint64_t wanted = dataplane.memory_mb * kMegabyte;
@@ -138,6 +120,23 @@ bool hugepages_may_come_free(const PopConfig& config, const HostFacts& facts) {
   const std::uint64_t wanted = config.dataplane.memory_mb * kMegabyte;
   return config.dataplane.hugepages && facts.hugepages_free_bytes < wanted &&
          facts.hugepages_total * facts.hugepage_bytes >= wanted;
+}
+
+absl::Status check_next_hops(const PopConfig& config) {
+  const auto& ports = config.dataplane.ports;
+  const auto at =
+      std::find_if(ports.begin(), ports.end(), [](const auto& port) { return port.kind == PortKind::kVdev; });
+  if (at == ports.end()) return absl::OkStatus();
+  for (std::size_t s = 0; s < config.services.size(); ++s) {
+    for (std::size_t b = 0; b < config.services[s].backends.size(); ++b) {
+      if (config.services[s].backends[b].mac) continue;
+      return failed_precondition(
+          "{}: services[{}].backends[{}].mac: found none for '{}', expected a MAC: port '{}' is a vdev, which has no "
+          "neighbour table to learn it from",
+          config.file.string(), s, b, config.services[s].backends[b].name, at->name);
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status check_host(const PopConfig& config, const HostFacts& facts) {

@@ -36,11 +36,13 @@ int main(int argc, char** argv) {
   options.add_flag("--verbose", verbose, "log DPDK's own messages too");
   options.set_version_flag("--version", ANYPOP_VERSION);
   options.footer(
-      "Stays in the foreground; logs to standard error. SIGTERM detaches it from its ports and ends it.\n"
+      "Stays in the foreground; logs to standard error. SIGTERM detaches it from its ports and ends it;\n"
+      "SIGHUP, or POST /v1/reload, takes the configuration's file again without losing a packet.\n"
       "Examples:\n"
       "  anypop-dataplane\n"
       "  anypop-dataplane --config ./pop.yaml --verbose\n"
-      "  curl --unix-socket /run/anypop/dataplane.sock http://anypop/v1/stats");
+      "  curl --unix-socket /run/anypop/dataplane.sock http://anypop/v1/stats\n"
+      "  anypop check-config --diff && curl --unix-socket /run/anypop/dataplane.sock -X POST http://anypop/v1/reload");
   try {
     options.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -157,7 +157,11 @@ absl::Status Port::start() {
     return failed_precondition("the device does not start: {}", rte_strerror(-error));
   }
   started_ = true;
-  return config().kind == PortKind::kAfXdp ? steer_vips(config().device, options_.vips) : absl::OkStatus();
+  return steer(options_.vips);
+}
+
+absl::Status Port::steer(const std::vector<IpPrefix>& vips) const {
+  return config().kind == PortKind::kAfXdp ? steer_vips(config().device, vips) : absl::OkStatus();
 }
 
 void Port::warn_if_link_is_down() const {

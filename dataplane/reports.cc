@@ -26,7 +26,7 @@ dataplane_api::PortState port_state(const Reporters& from, std::size_t index) {
 }
 
 dataplane_api::ServiceState service_state(const Reporters& from, std::size_t index) {
-  const ServiceConfig& service = from.config->services[index];
+  const ServiceConfig& service = from.forwarding->config().services[index];
   dataplane_api::ServiceState state{
       service.name,
       service.vip_prefix_bits ? service.vip_prefix().to_string() : service.vip.to_string(),
@@ -44,16 +44,6 @@ dataplane_api::ServiceState service_state(const Reporters& from, std::size_t ind
   return state;
 }
 
-dataplane_api::BackendStats backend_stats(const Reporters& from, std::size_t service, std::size_t backend) {
-  dataplane_api::BackendStats sum{from.config->services[service].backends[backend].name, 0, 0};
-  for (const auto& worker : *from.workers) {
-    const auto& traffic = worker->counters().backend(service, backend);
-    sum.packets += traffic.packets.load(std::memory_order_relaxed);
-    sum.bytes += traffic.bytes.load(std::memory_order_relaxed);
-  }
-  return sum;
-}
-
 }  // namespace
 
 dataplane_api::Heartbeat report_heartbeat(const Reporters& from) {
@@ -66,28 +56,30 @@ dataplane_api::Heartbeat report_heartbeat(const Reporters& from) {
 
 dataplane_api::State report_state(const Reporters& from) {
   dataplane_api::State state{ANYPOP_VERSION,
-                             from.config->pop,
+                             from.forwarding->config().pop,
                              from.instance,
                              static_cast<std::uint64_t>(::getpid()),
                              l4lb::generation(from.forwarding->snapshot()),
                              {},
                              {}};
   for (std::size_t i = 0; i < from.ports->size(); ++i) state.ports.push_back(port_state(from, i));
-  for (std::size_t i = 0; i < from.config->services.size(); ++i) state.services.push_back(service_state(from, i));
+  for (std::size_t i = 0; i < from.forwarding->config().services.size(); ++i)
+    state.services.push_back(service_state(from, i));
   return state;
 }
 
 dataplane_api::Stats report_stats(const Reporters& from) {
   dataplane_api::Stats stats{from.instance, {}, {}};
+  const PopConfig& config = from.forwarding->config();
+  const CounterLedger& counters = from.forwarding->counters();
   for (const l4lb::VerdictInfo& info : l4lb::kVerdicts) {
-    dataplane_api::VerdictCount count{std::string(info.name), 0};
-    for (const auto& worker : *from.workers) count.packets += worker->counters().verdict(info.verdict);
-    stats.verdicts.push_back(std::move(count));
+    stats.verdicts.push_back({std::string(info.name), counters.verdict(info.verdict)});
   }
-  for (std::size_t s = 0; s < from.config->services.size(); ++s) {
-    dataplane_api::ServiceStats service{from.config->services[s].name, {}};
-    for (std::size_t b = 0; b < from.config->services[s].backends.size(); ++b) {
-      service.backends.push_back(backend_stats(from, s, b));
+  for (std::size_t s = 0; s < config.services.size(); ++s) {
+    dataplane_api::ServiceStats service{config.services[s].name, {}};
+    for (std::size_t b = 0; b < config.services[s].backends.size(); ++b) {
+      const Traffic traffic = counters.backend(s, b);
+      service.backends.push_back({config.services[s].backends[b].name, traffic.packets, traffic.bytes});
     }
     stats.services.push_back(std::move(service));
   }

@@ -74,12 +74,30 @@ std::vector<std::uint8_t> map_key(const IpPrefix& prefix) {
   return key;
 }
 
-absl::Status add_keys(int map, const std::vector<IpPrefix>& vips) {
+using Key = std::vector<std::uint8_t>;
+
+std::vector<Key> keys_in(int map, std::size_t key_bytes) {
+  std::vector<Key> keys;
+  Key next(key_bytes);
+  while (keys.size() < kVipsMax &&
+         bpf_map_get_next_key(map, keys.empty() ? nullptr : keys.back().data(), next.data()) == 0) {
+    keys.push_back(next);
+  }
+  return keys;
+}
+
+absl::Status set_keys(int map, const std::vector<IpPrefix>& vips, std::size_t key_bytes) {
+  std::vector<Key> wanted;
   for (const IpPrefix& vip : vips) {
     const std::uint8_t present = 1;
-    if (bpf_map_update_elem(map, map_key(vip).data(), &present, BPF_ANY) != 0) {
+    wanted.push_back(map_key(vip));
+    if (bpf_map_update_elem(map, wanted.back().data(), &present, BPF_ANY) != 0) {
       return errno_error(errno, "cannot steer {}", vip.to_string());
     }
+  }
+  for (const Key& key : keys_in(map, key_bytes)) {
+    if (std::find(wanted.begin(), wanted.end(), key) != wanted.end()) continue;
+    if (bpf_map_delete_elem(map, key.data()) != 0) return errno_error(errno, "cannot stop steering a former VIP");
   }
   return absl::OkStatus();
 }
@@ -91,11 +109,6 @@ absl::StatusOr<unsigned> interface_index(const std::string& interface) {
 }
 
 }  // namespace
-
-void OwnedFd::reset() {
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = -1;
-}
 
 absl::StatusOr<OwnedFd> claim_interface(const std::string& interface) {
   OwnedFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -168,7 +181,8 @@ absl::Status steer_vips(const std::string& interface, const std::vector<IpPrefix
     }
     const auto map = find_map(*program, family == Family::kV4 ? kMapV4 : kMapV6);
     if (!map.ok()) return map.status();
-    if (absl::Status status = add_keys(map->get(), wanted); !status.ok()) return status;
+    const std::size_t key_bytes = sizeof(std::uint32_t) + (family == Family::kV4 ? 4 : 16);
+    if (absl::Status status = set_keys(map->get(), wanted, key_bytes); !status.ok()) return status;
   }
   return absl::OkStatus();
 }

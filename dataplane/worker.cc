@@ -87,14 +87,12 @@ void send(const WorkerQueue& queue, QueueCounters& lost, Burst& burst) {
 
 }  // namespace
 
-Worker::Worker(unsigned number, std::vector<WorkerQueue> queues, const PopConfig& config,
-               Published<l4lb::Snapshot>& snapshots)
+Worker::Worker(unsigned number, std::vector<WorkerQueue> queues, const PopConfig& config, Published<WorkerView>& views)
     : number_(number),
       queues_(std::move(queues)),
       queue_counters_(queues_.size()),
       state_(config.dataplane.engine),
-      counters_(config.services),
-      snapshots_(snapshots, number),
+      views_(views, number),
       tsc_per_ms_(std::max<std::uint64_t>(1, rte_get_tsc_hz() / 1000)),
       idle_(config.dataplane.polling, wake_fds(queues_)) {
   heartbeat_.last_tsc.store(rte_rdtsc(), std::memory_order_relaxed);
@@ -113,30 +111,30 @@ double Worker::age_ms() const {
 }
 
 void Worker::run() {
-  snapshots_.online();
+  views_.online();
   while (!stop_.load(std::memory_order_relaxed)) {
-    const l4lb::Snapshot& snapshot = snapshots_.load();
+    const WorkerView& view = views_.load();
     unsigned packets = 0;
-    for (std::size_t i = 0; i < queues_.size(); ++i) packets += poll(queues_[i], queue_counters_[i], snapshot);
+    for (std::size_t i = 0; i < queues_.size(); ++i) packets += poll(queues_[i], queue_counters_[i], view);
     beat();
-    snapshots_.quiescent();
+    views_.quiescent();
     if (packets > 0) {
       idle_.worked();
     } else if (idle_.tired()) {
-      snapshots_.offline();
+      views_.offline();
       idle_.sleep();
-      snapshots_.online();
+      views_.online();
     }
   }
-  snapshots_.offline();
+  views_.offline();
 }
 
-unsigned Worker::poll(const WorkerQueue& queue, QueueCounters& lost, const l4lb::Snapshot& snapshot) {
+unsigned Worker::poll(const WorkerQueue& queue, QueueCounters& lost, const WorkerView& view) {
   Burst burst;
   const unsigned received = receive(queue, lost, burst);
   if (received == 0) return 0;
   const auto now_ms = static_cast<std::uint32_t>(rte_rdtsc() / tsc_per_ms_);
-  process_burst(snapshot, std::span(burst.packets).first(burst.size), now_ms, state_, counters_);
+  process_burst(*view.snapshot, std::span(burst.packets).first(burst.size), now_ms, state_, *view.counters[number_]);
   send(queue, lost, burst);
   return received;
 }

@@ -12,21 +12,18 @@
 
 #include "flow.h"
 #include "golden_rows.h"
+#include "l4lb/header_bytes.h"
 #include "l4lb/pipeline.h"
+#include "l4lb_testing/fuzz_input.h"
 #include "l4lb_testing/packets.h"
+#include "parse.h"
 
 namespace anypop::l4lb {
 namespace {
 
+using l4lb_testing::append_frame;
 using l4lb_testing::Frame;
 using l4lb_testing::hex;
-
-// As pipeline_fuzz.cc reads it.
-void append_frame(const Frame& frame, std::string& seed) {
-  seed += static_cast<char>(frame.size() >> 8U);
-  seed += static_cast<char>(frame.size() & 0xffU);
-  seed.append(reinterpret_cast<const char*>(frame.data()), frame.size());
-}
 
 // With a row for each packet that comes before another, as an example of nothing.
 std::vector<GoldenRow> in_sequence(std::vector<GoldenRow> rows) {
@@ -90,20 +87,45 @@ TYPED_TEST(Golden, EachRowAlone) {
   }
 }
 
-// A new row becomes a seed of the fuzzer by running this test once with ANYPOP_WRITE_CORPUS=1.
-TYPED_TEST(Golden, EachRowIsASeedOfTheFuzzer) {
-  const bool write = std::getenv("ANYPOP_WRITE_CORPUS") != nullptr;
+TYPED_TEST(Golden, WhatLiesBehindTheHeadersDoesNotMatter) {
+  for (const GoldenRow& row : this->rows_) {
+    SCOPED_TRACE(row.name);
+    Frame input = row.input;
+    std::fill(input.begin() + header_bytes(input), input.end(), std::byte{0xf7});
+    l4lb_testing::Burst burst({&input, 1});
+    WorkerState state(golden_engine());
+    Counters counters(this->services_);
+    l4lb_testing::Burst before(row.before);
+    process_burst(*this->snapshot_, before.packets(), 0, state, counters);
+    process_burst(*this->snapshot_, burst.packets(), 0, state, counters);
+    EXPECT_EQ(verdict_name(burst[0].verdict), verdict_name(row.verdict));
+    EXPECT_EQ(burst[0].by_connection_id, row.by_connection_id);
+    EXPECT_EQ(burst[0].backend, row.service && row.verdict != Verdict::kDropNoBackend ? row.backend : kNone);
+  }
+}
+
+// A new row becomes a seed of the fuzzers by running this test once with ANYPOP_WRITE_CORPUS=1.
+void expect_seed(const std::string& folder, std::string name, const std::string& seed) {
+  std::ranges::replace_if(
+      name, [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '-');
+  const std::filesystem::path path = std::filesystem::path(ANYPOP_CORPUS_DIR) / folder / name;
+  if (std::getenv("ANYPOP_WRITE_CORPUS") != nullptr) std::ofstream(path, std::ios::binary) << seed;
+  std::ifstream file(path, std::ios::binary);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), seed) << path;
+}
+
+TYPED_TEST(Golden, EachRowIsASeedOfTheFuzzers) {
   for (const GoldenRow& row : this->rows_) {
     std::string seed;
     for (const Frame& frame : row.before) append_frame(frame, seed);
     append_frame(row.input, seed);
-    std::string name = std::string(this->kFirst == 0 ? "v4 " : "v6 ") + row.name;
-    std::ranges::replace_if(
-        name, [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '-');
-    const std::filesystem::path path = std::filesystem::path(ANYPOP_CORPUS_DIR) / name;
-    if (write) std::ofstream(path, std::ios::binary) << seed;
-    std::ifstream file(path, std::ios::binary);
-    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), seed) << path;
+    expect_seed("", (this->kFirst == 0 ? "v4 " : "v6 ") + row.name, seed);
+    if (row.service != kQuic || this->kFirst != 0) continue;
+    // Behind what configures the service of quic_fuzz.cc: server IDs of two bytes, all alive.
+    const auto datagram = udp_payload<TypeParam>(row.input, 14);
+    seed = std::string("\x15\x15\0", 3);
+    seed.append(reinterpret_cast<const char*>(datagram.data()), datagram.size());
+    expect_seed("../fuzz_corpus_quic", row.name, seed);
   }
 }
 

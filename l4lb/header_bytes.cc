@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "parse.h"
+#include "quic.h"
 
 namespace anypop::l4lb {
 namespace {
@@ -17,11 +18,11 @@ std::uint32_t ip_header_bytes(std::span<const std::byte> frame, std::uint32_t ip
   const IpFinding found = parse_ip<F>(frame, ip_offset, flow);
   const auto all = static_cast<std::uint32_t>(frame.size());
   std::uint32_t least = ip_offset + std::uint32_t{sizeof(typename F::Header)};
-  if (found.fragment == Fragment::kLater && F::kFamily == Family::kV6) least += sizeof(wire::Ipv6Fragment);
   if (found.transport_at != 0) {
     least = found.transport_at + std::uint32_t{sizeof(wire::Icmp)};
     if (flow.protocol == wire::IpProtocol::kTcp) least = found.transport_at + std::uint32_t{sizeof(wire::Tcp)};
     if (flow.protocol == F::kIcmp) least += kQuotedBytes;
+    if (flow.protocol == wire::IpProtocol::kUdp) least += kQuicHeaderBytes;
   }
   return std::min(least, all);
 }
@@ -36,7 +37,8 @@ std::uint32_t header_bytes(std::span<const std::byte> frame) {
     case Layer2::Next::kOther:
     case Layer2::Next::kTruncated: break;
   }
-  return static_cast<std::uint32_t>(std::min(frame.size(), sizeof(wire::Ethernet)));
+  return static_cast<std::uint32_t>(
+      std::min(frame.size(), sizeof(wire::Ethernet) + kMaxVlanTags * sizeof(wire::VlanTag)));
 }
 
 }  // namespace anypop::l4lb

@@ -23,7 +23,7 @@ IpFinding arrived(Verdict verdict, std::uint32_t transport_at, std::uint32_t end
 
 template <class Header, class F>
 IpFinding parse_ports(std::span<const std::byte> frame, std::uint32_t offset, std::uint32_t end, Flow<F>& flow) {
-  if (!whole<Header>(offset, end)) return fault(Verdict::kDropTruncated);
+  if (!whole<Header>(offset, end)) return arrived(Verdict::kDropTruncated, offset, end);
   const View<Header> header(frame.data() + offset);
   flow.source_port = header[&Header::source_port];
   flow.destination_port = header[&Header::destination_port];
@@ -34,8 +34,8 @@ template <class F>
 IpFinding parse_transport(std::span<const std::byte> frame, std::uint32_t offset, std::uint32_t end, Flow<F>& flow) {
   if (flow.protocol == wire::IpProtocol::kTcp) return parse_ports<wire::Tcp>(frame, offset, end, flow);
   if (flow.protocol == wire::IpProtocol::kUdp) return parse_ports<wire::Udp>(frame, offset, end, flow);
-  if (flow.protocol != F::kIcmp) return fault(Verdict::kDropUnsupported);
-  if (!whole<wire::Icmp>(offset, end)) return fault(Verdict::kDropTruncated);
+  if (flow.protocol != F::kIcmp) return arrived(Verdict::kDropUnsupported, offset, end);
+  if (!whole<wire::Icmp>(offset, end)) return arrived(Verdict::kDropTruncated, offset, end);
   return arrived(Verdict::kDropIcmp, offset, end);
 }
 
@@ -49,8 +49,8 @@ IpFinding parse_first_fragment(std::span<const std::byte> frame, std::uint32_t o
   return found;
 }
 
-IpFinding later_fragment(std::uint32_t id) {
-  IpFinding found = fault(Verdict::kDropFragment);
+IpFinding later_fragment(std::uint32_t id, std::uint32_t payload_at, std::uint32_t end) {
+  IpFinding found = arrived(Verdict::kDropFragment, payload_at, end);
   found.fragment = Fragment::kLater;
   found.fragment_id = id;
   return found;
@@ -154,7 +154,7 @@ IpFinding parse_ip<V4>(std::span<const std::byte> frame, std::uint32_t ip_offset
   const wire::FlagsAndOffset position = header[&wire::Ipv4::flags_and_offset];
   if (position.is_fragment()) {
     const std::uint32_t id = header[&wire::Ipv4::identification].host();
-    if (position.is_later_fragment()) return later_fragment(id);
+    if (position.is_later_fragment()) return later_fragment(id, ip_offset + header_bytes, ip_offset + total_bytes);
     return parse_first_fragment(frame, ip_offset + header_bytes, ip_offset + total_bytes, id, flow);
   }
   return parse_transport(frame, ip_offset + header_bytes, ip_offset + total_bytes, flow);
@@ -175,8 +175,8 @@ IpFinding parse_ip<V6>(std::span<const std::byte> frame, std::uint32_t ip_offset
   Walk walk{.offset = ip_offset + std::uint32_t{sizeof(wire::Ipv6)}, .protocol = flow.protocol};
   const std::uint32_t end = ip_offset + total_bytes;
   const Verdict walked = walk_extensions(frame, end, walk);
-  if (walk.fragment == Fragment::kLater) return later_fragment(walk.fragment_id);
-  if (walked != Verdict::kForward) return fault(walked);
+  if (walk.fragment == Fragment::kLater) return later_fragment(walk.fragment_id, walk.offset, end);
+  if (walked != Verdict::kForward) return arrived(walked, walk.offset, end);
   flow.protocol = walk.protocol;
   if (walk.fragment == Fragment::kFirst) return parse_first_fragment(frame, walk.offset, end, walk.fragment_id, flow);
   return parse_transport(frame, walk.offset, end, flow);

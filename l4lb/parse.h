@@ -56,9 +56,11 @@ struct IpFinding {
   Verdict fault = Verdict::kForward;
   bool destination_known = false;
   Fragment fragment = Fragment::kWhole;
-  std::uint32_t fragment_id = 0;   // of a fragment
-  std::uint32_t transport_at = 0;  // with kForward or kDropIcmp: where the transport header begins in the frame,
-  std::uint32_t end = 0;           // and where the IP packet ends
+  std::uint32_t fragment_id = 0;  // of a fragment
+  // From 7. on, else 0: where the transport header begins in the frame, or what was there instead; and where the IP
+  // packet ends.
+  std::uint32_t transport_at = 0;
+  std::uint32_t end = 0;
 };
 // Fills `flow` as far as it gets. Precondition: ip_offset <= frame.size().
 template <class F>

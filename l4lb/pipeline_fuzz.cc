@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as a burst of frames, each behind its length in two bytes. The engine must read nothing outside them
 // (AddressSanitizer watches), and agree with the reference engine on verdict, service, backend and every byte.
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <span>
 #include <vector>
 
 #include "golden_rows.h"
 #include "l4lb/pipeline.h"
+#include "l4lb_testing/fuzz_input.h"
 #include "l4lb_testing/packets.h"
 #include "l4lb_testing/reference_engine.h"
 
@@ -19,18 +18,6 @@ namespace {
 using anypop::l4lb_testing::Frame;
 using anypop::l4lb_testing::ReferenceEngine;
 namespace l4lb = anypop::l4lb;
-
-std::vector<Frame> split_burst(std::span<const std::uint8_t> input) {
-  std::vector<Frame> frames;
-  while (input.size() >= 2) {
-    const std::size_t wanted = input[0] * std::size_t{256} + input[1];
-    const std::size_t bytes = std::min(wanted, input.size() - 2);
-    const auto frame = std::as_bytes(input.subspan(2, bytes));
-    frames.emplace_back(frame.begin(), frame.end());
-    input = input.subspan(2 + bytes);
-  }
-  return frames;
-}
 
 [[noreturn]] void report(const Frame& input, const l4lb::Packet& packet, const ReferenceEngine::Outcome& expected) {
   std::fprintf(stderr, "%s\nengine: %s, service %u, backend %u; reference: %s, service %d, backend %d\n",
@@ -60,7 +47,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static std::uint32_t now_ms = 0;
   now_ms += 60'000;
 
-  const std::vector<Frame> inputs = split_burst({data, size});
+  const std::vector<Frame> inputs = anypop::l4lb_testing::split_burst({data, size});
   anypop::l4lb_testing::Burst burst(inputs);
   l4lb::process_burst(*snapshot, burst.packets(), now_ms, state, counters);
 

@@ -20,6 +20,7 @@ struct LongHeader {
   std::uint8_t destination_id_bytes;
 };
 static_assert(sizeof(LongHeader) == 6);
+static_assert(sizeof(LongHeader) + 20 == kQuicHeaderBytes);
 
 constexpr std::uint8_t kLong = 0x80;
 constexpr std::uint8_t kTypeMask = 0x30;

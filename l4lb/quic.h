@@ -15,6 +15,9 @@ namespace anypop::l4lb {
 // A client's Initials come in datagrams of at least this many bytes; servers drop smaller ones (RFC 9000 section 14.1).
 inline constexpr std::size_t kQuicInitialBytes = 1200;
 
+// Nothing behind this many bytes of a datagram is looked at, except for its length.
+inline constexpr std::size_t kQuicHeaderBytes = 26;
+
 // May this UDP payload open a QUIC connection? True also for the Initials that a client sends later in its handshake.
 // False for versions that are not known: their connections begin with a version negotiation, which keeps no state.
 bool is_quic_initial(std::span<const std::byte> datagram);

@@ -27,7 +27,7 @@ using Stream = beast::basic_stream<LocalProtocol>;
 
 struct Shared {
   HttpServerOptions options;
-  HttpServer::Handler handler;
+  HttpServer::AsyncHandler handler;
   std::size_t connections = 0;
 };
 
@@ -63,7 +63,10 @@ class Session : public std::enable_shared_from_this<Session> {
     if (error) return;
     const auto& message = parser_->get();
     const HttpRequest request{std::string(message.method_string()), std::string(message.target()), message.body()};
-    answer(shared_->handler(request), message.keep_alive());
+    const bool keep_alive = message.keep_alive();
+    shared_->handler(request, [self = shared_from_this(), keep_alive](HttpResponse response) {
+      self->answer(std::move(response), keep_alive);
+    });
   }
 
   void answer(HttpResponse response, bool keep_alive) {
@@ -123,7 +126,7 @@ HttpResponse http_error(unsigned status, const std::string& message) {
 
 class HttpServer::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(asio::io_context& io, HttpServerOptions options, Handler handler) : acceptor_(io) {
+  Impl(asio::io_context& io, HttpServerOptions options, AsyncHandler handler) : acceptor_(io) {
     shared_->options = std::move(options);
     shared_->handler = std::move(handler);
   }
@@ -158,7 +161,7 @@ class HttpServer::Impl : public std::enable_shared_from_this<Impl> {
     beast::error_code ignored;
     acceptor_.close(ignored);
     if (listening_) ::unlink(shared_->options.socket_path.c_str());
-    shared_->handler = [](const HttpRequest&) { return http_error(503, "shutting down"); };
+    shared_->handler = [](const HttpRequest&, const Reply& reply) { reply(http_error(503, "shutting down")); };
   }
 
  private:
@@ -169,6 +172,13 @@ class HttpServer::Impl : public std::enable_shared_from_this<Impl> {
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::listen(asio::io_context& io, HttpServerOptions options,
                                                                Handler handler) {
+  return listen_async(
+      io, std::move(options),
+      [handler = std::move(handler)](const HttpRequest& request, const Reply& reply) { reply(handler(request)); });
+}
+
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::listen_async(asio::io_context& io, HttpServerOptions options,
+                                                                     AsyncHandler handler) {
   auto impl = std::make_shared<Impl>(io, std::move(options), std::move(handler));
   if (absl::Status status = impl->open(io); !status.ok()) return status;
   impl->accept();

@@ -63,6 +63,18 @@ void fields(Is<BackendHealth> auto& m, auto&& visit) {
   visit("weight_permille", m.weight_permille, kOptional);
 }
 void fields(Is<HealthUpdate> auto& m, auto&& visit) { visit("backends", m.backends); }
+void fields(Is<HealthAnswer> auto& m, auto&& visit) { visit("generation", m.generation), visit("unknown", m.unknown); }
+void fields(Is<BackendChange> auto& m, auto&& visit) {
+  visit("name", m.name), visit("change", m.change), visit("what", m.what);
+}
+void fields(Is<ServiceChange> auto& m, auto&& visit) {
+  visit("name", m.name), visit("change", m.change), visit("what", m.what), visit("backends", m.backends);
+  visit("slots", m.slots), visit("slots_moved", m.slots_moved);
+}
+void fields(Is<ReloadReport> auto& m, auto&& visit) {
+  visit("applied", m.applied), visit("generation", m.generation), visit("refused", m.refused);
+  visit("settings", m.settings), visit("services", m.services);
+}
 
 template <typename T>
 json::value write(const std::vector<T>& values);
@@ -152,10 +164,13 @@ std::string to_json(const Heartbeat& message) { return json::serialize(write(mes
 std::string to_json(const State& message) { return json::serialize(write(message)); }
 std::string to_json(const Stats& message) { return json::serialize(write(message)); }
 std::string to_json(const HealthUpdate& message) { return json::serialize(write(message)); }
+std::string to_json(const HealthAnswer& message) { return json::serialize(write(message)); }
+std::string to_json(const ReloadReport& message) { return json::serialize(write(message)); }
 
 absl::StatusOr<Heartbeat> parse_heartbeat(std::string_view text) { return parse<Heartbeat>(text); }
 absl::StatusOr<State> parse_state(std::string_view text) { return parse<State>(text); }
 absl::StatusOr<Stats> parse_stats(std::string_view text) { return parse<Stats>(text); }
 absl::StatusOr<HealthUpdate> parse_health_update(std::string_view text) { return parse<HealthUpdate>(text); }
+absl::StatusOr<ReloadReport> parse_reload_report(std::string_view text) { return parse<ReloadReport>(text); }
 
 }  // namespace anypop::dataplane_api

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """name_server.py NAME ADDRESS…: answers TCP connections and UDP datagrams on port 80 with NAME.
-name_server.py --ask tcp|udp ADDRESS TIMEOUT: prints who answers, or nothing."""
+name_server.py --ask tcp|udp ADDRESS TIMEOUT: prints who answers, or nothing.
+name_server.py --ask-often ADDRESS TIMES: as many connections, 1 ms apart; prints how many were answered, and TIMES."""
 import selectors
 import socket
 import sys
+import time
 
 PORT = 80
 
@@ -22,6 +24,20 @@ def ask(protocol, address, timeout_s):
             print(connection.recv(100).decode())
         except OSError:
             pass
+
+
+def ask_often(address, times):
+    answered = 0
+    for _ in range(int(times)):
+        with socket.socket(family(address), socket.SOCK_STREAM) as connection:
+            connection.settimeout(0.9)  # less than TCP needs to send a lost packet again
+            try:
+                connection.connect((address, PORT))
+                answered += bool(connection.recv(100))
+            except OSError:
+                pass
+        time.sleep(0.001)
+    print(answered, times)
 
 
 def serve(name):
@@ -47,5 +63,7 @@ def serve(name):
 
 if sys.argv[1] == "--ask":
     ask(*sys.argv[2:])
+elif sys.argv[1] == "--ask-often":
+    ask_often(*sys.argv[2:])
 else:
     serve(sys.argv[1])

@@ -17,11 +17,24 @@ int main(int argc, char** argv) {
   int exit_code = 0;
   std::string config_file{anypop::kDefaultConfigPath};
 
-  CLI::App* check = app.add_subcommand("check-config", "Check a configuration; the answer is one line");
-  check->add_option("FILE", config_file, "the configuration")->capture_default_str();
-  check->callback([&] { exit_code = anypop::cli::check_config(config_file); });
-
   bool as_json = false;
+  std::string old_config_file;
+  CLI::App* check = app.add_subcommand("check-config", "Check a configuration, or say what a reload would change");
+  check->add_option("FILE", config_file, "the configuration")->capture_default_str();
+  CLI::Option* diff =
+      check->add_option("--diff", old_config_file, "compare with this file, or with the running dataplane")
+          ->expected(0, 1)
+          ->option_text("[OLD]");
+  check->add_flag("--json", as_json, "the differences as JSON")->needs(diff);
+  check->footer(
+      "Exit code: 0 if the configuration is good and, with --diff, a reload would take it.\n"
+      "Examples:\n  anypop check-config pop.yaml\n  anypop check-config pop.yaml --diff\n"
+      "  anypop check-config new.yaml --diff old.yaml");
+  check->callback([&] {
+    exit_code = diff->count() > 0 ? anypop::cli::diff_config(config_file, old_config_file, as_json)
+                                  : anypop::cli::check_config(config_file);
+  });
+
   CLI::App* status = app.add_subcommand("status", "What is announced, who serves it, where packets went");
   status->add_option("--config", config_file, "the configuration")->capture_default_str();
   status->add_flag("--json", as_json, "everything the daemons said, as one JSON object");
@@ -29,6 +42,8 @@ int main(int argc, char** argv) {
   status->callback([&] { exit_code = anypop::cli::status(config_file, as_json); });
 
   anypop::cli::add_replay(app, exit_code);
+  anypop::cli::add_bench(app, exit_code);
+  anypop::cli::add_report(app, exit_code);
 
   try {
     app.parse(argc, argv);

@@ -9,7 +9,11 @@
 # anypop_benchmark(NAME SOURCES ... DEPENDS ...)            Google Benchmark
 # anypop_fuzzer(NAME SOURCES x_fuzz.cc DEPENDS ... [CORPUS dir])
 #   With ANYPOP_FUZZ a libFuzzer binary NAME; in every build NAME_replay, which runs the corpus as an ordinary test.
+# anypop_bpf_object(NAME SOURCE x.bpf.c [DEPENDS x.h ...])
+#   Compiles a BPF program into the library anypop::bpf_NAME, where std::string_view anypop::bpf_object_NAME() is its ELF
+#   object.
 include(GoogleTest)
+find_program(BPF_CLANG clang REQUIRED)
 add_custom_target(tsan_tests)
 
 function(anypop_library name)
@@ -72,4 +76,20 @@ function(anypop_fuzzer name)
     add_test(NAME ${name}_replay COMMAND ${name}_replay "${CMAKE_CURRENT_SOURCE_DIR}/${arg_CORPUS}")
     set_tests_properties(${name}_replay PROPERTIES LABELS unit TIMEOUT 120)
   endif()
+endfunction()
+
+function(anypop_bpf_object name)
+  cmake_parse_arguments(arg "" "SOURCE" "DEPENDS" ${ARGN})
+  set(bpf_name "${name}")
+  set(bpf_object "${CMAKE_CURRENT_BINARY_DIR}/${name}.bpf.o")
+  set(embedded "${CMAKE_CURRENT_BINARY_DIR}/${name}_bpf_object.cc")
+  add_custom_command(OUTPUT "${bpf_object}"
+    COMMAND "${BPF_CLANG}" -target bpf -O2 -g -Wall -Wextra -Werror -I/usr/include/${CMAKE_LIBRARY_ARCHITECTURE}
+      -c "${CMAKE_CURRENT_SOURCE_DIR}/${arg_SOURCE}" -o "${bpf_object}"
+    DEPENDS "${arg_SOURCE}" ${arg_DEPENDS} COMMENT "Compiling the BPF program ${name}" VERBATIM)
+  configure_file("${PROJECT_SOURCE_DIR}/tools/cmake/bpf_object.cc.in" "${embedded}" @ONLY)
+  set_source_files_properties("${embedded}" PROPERTIES OBJECT_DEPENDS "${bpf_object}")
+  add_library(anypop_bpf_${name} STATIC "${embedded}")
+  target_link_libraries(anypop_bpf_${name} PRIVATE anypop_flags)
+  add_library(anypop::bpf_${name} ALIAS anypop_bpf_${name})
 endfunction()

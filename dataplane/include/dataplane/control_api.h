@@ -3,10 +3,13 @@
 #pragma once
 
 #include <functional>
+#include <string>
+#include <vector>
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
-#include "dataplane_api/http.h"
+#include "dataplane_api/http_server.h"
 #include "dataplane_api/messages.h"
 
 namespace anypop::dataplane {
@@ -16,11 +19,19 @@ struct ControlApi {
   std::function<dataplane_api::Heartbeat()> heartbeat;
   std::function<dataplane_api::State()> state;
   std::function<dataplane_api::Stats()> stats;
-  std::function<absl::Status(const dataplane_api::HealthUpdate&)> set_health;  // Forwarding::set_health
+  // Forwarding::set_health
+  std::function<absl::Status(const dataplane_api::HealthUpdate&, std::vector<std::string>& unknown)> set_health;
+
+  struct ReloadRequest {
+    bool dry_run = false;
+    std::string text;  // with dry_run: to be judged instead of the file
+  };
+  using ReloadDone = std::function<void(const absl::StatusOr<dataplane_api::ReloadReport>&)>;
+  std::function<void(ReloadRequest, ReloadDone)> reload;
 };
 
-// 404: no such path; 405: not this method; 400: a body that says what is wrong with the request; 503: the workers did
-// not follow in time.
-HttpResponse answer(const ControlApi& api, const HttpRequest& request);
+// 404: no such path; 405: not this method; 400: the body says what is wrong with the request or the configuration; 409:
+// the configuration is good, but not for a running dataplane; 503: the workers did not follow in time.
+void answer(const ControlApi& api, const HttpRequest& request, const HttpServer::Reply& reply);
 
 }  // namespace anypop::dataplane

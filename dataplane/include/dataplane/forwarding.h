@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The forwarding state as the control path holds it: configuration, told health and learned next hops together make the
-// snapshot that the workers follow. Control thread only.
+// The forwarding state as the control path holds it: configuration, told health and learned next hops together make
+// what the workers follow. Control thread only, except prepare().
 #pragma once
 
 #include <chrono>
@@ -8,11 +8,15 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include <absl/status/status.h>
 
 #include "base/address.h"
 #include "base/config.h"
+#include "base/config_diff.h"
+#include "dataplane/counter_ledger.h"
 #include "dataplane/published.h"
 #include "dataplane_api/messages.h"
 #include "l4lb/snapshot.h"
@@ -22,33 +26,65 @@ namespace anypop::dataplane {
 // How long a change waits for the workers. A pass through their loop takes microseconds.
 inline constexpr std::chrono::milliseconds kPublishWait{100};
 
+// What the workers follow: one pointer to both, so that no packet is counted by another configuration's numbers.
+struct WorkerView {
+  std::shared_ptr<const l4lb::Snapshot> snapshot;
+  CounterSet counters;  // [worker]
+};
+
+// What is known at run time, in the numbers of one configuration.
+struct Known {
+  l4lb::SnapshotInput input;
+  bool monitored = false;  // the monitor has spoken
+};
+
+// A new configuration on its way. begin_reload() → prepare(), on any thread → finish_reload().
+struct Reload {
+  std::shared_ptr<const PopConfig> before;
+  Known known;
+  std::shared_ptr<const l4lb::Snapshot> snapshot_before;
+  std::shared_ptr<const PopConfig> after;
+  ConfigDiff diff;
+  std::optional<l4lb::SnapshotBuilder> builder;
+};
+
 class Forwarding {
  public:
   // All backends healthy; those with a `mac:` resolved. `source_mac` is the first port's, `mtu_bytes` the least of all.
-  Forwarding(const PopConfig& config, MacAddress source_mac, unsigned mtu_bytes);
+  Forwarding(PopConfig config, MacAddress source_mac, unsigned mtu_bytes, unsigned workers);
 
-  // For the workers, `workers` of them. Call once, before the next two.
-  Published<l4lb::Snapshot>& publish_to(unsigned workers);
+  const PopConfig& config() const { return *config_; }
+  Published<WorkerView>& published() { return published_; }
+  const CounterLedger& counters() const { return counters_; }
+  const l4lb::Snapshot& snapshot() const { return *published_.current().snapshot; }
+  const l4lb::BackendState& backend(std::size_t service, std::size_t index) const {
+    return known_.input.backends[service][index];
+  }
 
   // What `find` says of each backend without a `mac:` of its own. Publishes if that is news.
   using FindMac = std::function<std::optional<MacAddress>(const IpAddress&)>;
   absl::Status set_next_hops(const FindMac& find);
-  // InvalidArgument names the service or backend that is unknown, and nothing was changed. DeadlineExceeded and
-  // ResourceExhausted: see Published::publish().
-  absl::Status set_health(const dataplane_api::HealthUpdate& update);
+  // What the update does not name keeps its health. `unknown` gets "service/backend" of what this configuration does
+  // not have; the rest takes effect all the same. DeadlineExceeded and ResourceExhausted: see Published::publish().
+  absl::Status set_health(const dataplane_api::HealthUpdate& update, std::vector<std::string>& unknown);
 
-  const l4lb::Snapshot& snapshot() const { return published_->current(); }
-  const l4lb::BackendState& backend(std::size_t service, std::size_t index) const {
-    return input_.backends[service][index];
-  }
+  // The state to start a reload from; `after` and what follows is still empty.
+  Reload begin_reload() const;
+  // Puts it in force, with what is known now. A backend keeps its health by name; a new one counts as unhealthy until
+  // the monitor has spoken of it, if there is a monitor. Errors as in set_health(). Precondition: nothing refused.
+  absl::Status finish_reload(Reload reload, const FindMac& find);
 
  private:
   absl::Status publish_if_changed(const l4lb::SnapshotInput& wanted);
 
-  const PopConfig& config_;
+  std::shared_ptr<const PopConfig> config_;
   l4lb::SnapshotBuilder builder_;
-  l4lb::SnapshotInput input_;
-  std::unique_ptr<Published<l4lb::Snapshot>> published_;
+  Known known_;
+  CounterLedger counters_;
+  Published<WorkerView> published_;
 };
+
+// The expensive part of a reload to `after`: compares, and builds the tables in advance. Any thread.
+void prepare(Reload& reload, PopConfig after);
 
 }  // namespace anypop::dataplane

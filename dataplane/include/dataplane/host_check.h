@@ -37,6 +37,10 @@ absl::Status check_host(const PopConfig& config, const HostFacts& facts);
 // Too few hugepages are free, but there are enough: whoever has them may be a process that is just dying.
 bool hugepages_may_come_free(const PopConfig& config, const HostFacts& facts);
 
+// Part of it, and all that another configuration of the running dataplane needs: a vdev has no kernel interface, hence
+// no neighbour table to learn MACs from.
+absl::Status check_next_hops(const PopConfig& config);
+
 // run_dir exists, is a folder, and may be written to by this process. Touches the file system.
 absl::Status check_run_dir(const PopConfig& config);
 

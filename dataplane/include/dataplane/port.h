@@ -50,6 +50,9 @@ class Port {
   // Readable when packets wait on this queue; -1: the device has no such thing.
   int wake_fd(unsigned queue) const { return wake_fds_[queue]; }
 
+  // af_xdp: only packets to these enter; otherwise nothing happens.
+  absl::Status steer(const std::vector<IpPrefix>& vips) const;
+
   bool link_up() const;
   PortCounters counters() const;
 

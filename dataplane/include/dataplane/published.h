@@ -61,8 +61,7 @@ class Published {
   // DeadlineExceeded then, with the new value in force all the same. ResourceExhausted: too many old values wait for a
   // reader that hangs, and nothing was changed.
   absl::Status publish(std::shared_ptr<const T> value, std::chrono::milliseconds wait) {
-    reclaim();
-    if (retired_.size() >= kRetiredMax) {
+    if (full()) {
       return resource_exhausted("found {} old snapshots that a worker has not left, expected none: a worker hangs",
                                 retired_.size());
     }
@@ -80,6 +79,11 @@ class Published {
     return absl::OkStatus();
   }
 
+  // Control thread: would publish() be refused because a reader hangs?
+  bool full() {
+    reclaim();
+    return retired_.size() >= kRetiredMax;
+  }
   // Control thread: the value in force.
   const T& current() const { return *current_; }
   // Control thread: frees what nobody reads any more. publish() does it too.

@@ -17,7 +17,6 @@ namespace anypop::dataplane {
 
 // Everything that reports. The parts outlive it.
 struct Reporters {
-  const PopConfig* config = nullptr;
   std::string instance;
   const Forwarding* forwarding = nullptr;
   const std::vector<std::unique_ptr<Port>>* ports = nullptr;

@@ -11,34 +11,9 @@
 #include <absl/status/statusor.h>
 
 #include "base/address.h"
+#include "base/owned_fd.h"
 
 namespace anypop::dataplane {
-
-// A file descriptor that is closed at the end.
-class OwnedFd {
- public:
-  OwnedFd() = default;
-  explicit OwnedFd(int fd) : fd_(fd) {}
-  ~OwnedFd() { reset(); }
-  OwnedFd(OwnedFd&& other) noexcept : fd_(other.release()) {}
-  OwnedFd& operator=(OwnedFd&& other) noexcept {
-    if (this != &other) {
-      reset();
-      fd_ = other.release();
-    }
-    return *this;
-  }
-  int get() const { return fd_; }
-  int release() {
-    const int fd = fd_;
-    fd_ = -1;
-    return fd;
-  }
-
- private:
-  void reset();
-  int fd_ = -1;
-};
 
 // Only one dataplane may steer an interface. The claim is an abstract Unix socket: it belongs to the network namespace,
 // as the interface does, and it goes when the process goes. AlreadyExists: a living dataplane holds it.
@@ -52,7 +27,8 @@ absl::Status clear_stale_steering(const std::string& interface);
 absl::StatusOr<OwnedFd> steering_object();
 std::string fd_path(const OwnedFd& fd);
 
-// Adds VIPs to the maps of the program that is attached to `interface`, once the driver has attached it.
+// Makes these the VIPs of the program that is attached to `interface`, once the driver has attached it: adds what is
+// missing, removes what is not among them, and leaves alone what stays.
 absl::Status steer_vips(const std::string& interface, const std::vector<IpPrefix>& vips);
 
 }  // namespace anypop::dataplane

@@ -12,6 +12,7 @@
 
 #include "base/address.h"
 #include "base/config.h"
+#include "dataplane/forwarding.h"
 #include "dataplane/idle.h"
 #include "dataplane/published.h"
 #include "l4lb/pipeline.h"
@@ -40,8 +41,7 @@ struct alignas(RTE_CACHE_LINE_SIZE) HeartbeatCell {
 
 class alignas(RTE_CACHE_LINE_SIZE) Worker {
  public:
-  Worker(unsigned number, std::vector<WorkerQueue> queues, const PopConfig& config,
-         Published<l4lb::Snapshot>& snapshots);
+  Worker(unsigned number, std::vector<WorkerQueue> queues, const PopConfig& config, Published<WorkerView>& views);
 
   // Polls until stop(). The worker's thread.
   void run();
@@ -49,14 +49,13 @@ class alignas(RTE_CACHE_LINE_SIZE) Worker {
 
   // Any thread.
   unsigned number() const { return number_; }
-  const l4lb::Counters& counters() const { return counters_; }
   const std::vector<WorkerQueue>& queues() const { return queues_; }
   const QueueCounters& queue_counters(std::size_t queue) const { return queue_counters_[queue]; }
   std::uint64_t loops() const { return heartbeat_.loops.load(std::memory_order_relaxed); }
   double age_ms() const;  // since the last pass; since the construction before the first one
 
  private:
-  unsigned poll(const WorkerQueue& queue, QueueCounters& lost, const l4lb::Snapshot& snapshot);
+  unsigned poll(const WorkerQueue& queue, QueueCounters& lost, const WorkerView& view);
   void beat();
 
   HeartbeatCell heartbeat_;
@@ -65,8 +64,7 @@ class alignas(RTE_CACHE_LINE_SIZE) Worker {
   std::vector<WorkerQueue> queues_;
   std::vector<QueueCounters> queue_counters_;
   l4lb::WorkerState state_;
-  l4lb::Counters counters_;
-  Published<l4lb::Snapshot>::Reader snapshots_;
+  Published<WorkerView>::Reader views_;
   std::uint64_t tsc_per_ms_;
   IdleStrategy idle_;
 };

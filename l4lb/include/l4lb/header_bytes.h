@@ -9,8 +9,9 @@
 
 namespace anypop::l4lb {
 
-// From the start of `frame`, which must have its length on the wire: to the end of the transport header, or to the end
-// of what an ICMP message quotes. At most frame.size(). Pure, any thread, constant time.
+// From the start of `frame`, which must have its length on the wire: to the end of the transport header, of what UDP
+// carries to that of a QUIC connection ID, or to the end of what an ICMP message quotes. At most frame.size(). Pure,
+// any thread, constant time.
 std::uint32_t header_bytes(std::span<const std::byte> frame);
 
 }  // namespace anypop::l4lb

@@ -30,11 +30,17 @@ struct HttpServerOptions {
 class HttpServer {
  public:
   using Handler = std::function<HttpResponse(const HttpRequest&)>;
+  // To be called once, on the io_context's thread, now or later. A client that went away meanwhile is no error.
+  using Reply = std::function<void(HttpResponse)>;
+  using AsyncHandler = std::function<void(const HttpRequest&, Reply)>;
 
   // AlreadyExists: a living process serves this socket. A socket that nobody serves is replaced. Other errors name the
   // path.
   static absl::StatusOr<std::unique_ptr<HttpServer>> listen(boost::asio::io_context& io, HttpServerOptions options,
                                                             Handler handler);
+  // For a handler whose answer may take a while. The request is valid only during the call.
+  static absl::StatusOr<std::unique_ptr<HttpServer>> listen_async(boost::asio::io_context& io,
+                                                                  HttpServerOptions options, AsyncHandler handler);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

@@ -5,8 +5,10 @@
 //   GET /v1/heartbeat → Heartbeat     asked many times a second; touches no lock that a worker takes
 //   GET /v1/state     → State         configuration in force, backends with health and next hop, ports
 //   GET /v1/stats     → Stats         counters since start; monotone within one `instance`
-//   PUT /v1/health    ← HealthUpdate  → 200 {"generation": n} once every worker forwards by it; 400 names what is
-//   unknown
+//   PUT /v1/health    ← HealthUpdate  → 200 HealthAnswer once every worker forwards by it
+//   POST /v1/reload   → ReloadReport  reads the configuration's file again and puts it in force; 400 says what is wrong
+//                                     with it, 409 what cannot change while the dataplane runs: then nothing changed.
+//                                     With ?dry_run=1 nothing changes either way, and a body is the text to judge
 #pragma once
 
 #include <cstdint>
@@ -22,6 +24,7 @@ inline constexpr std::string_view kHeartbeatPath = "/v1/heartbeat";
 inline constexpr std::string_view kStatePath = "/v1/state";
 inline constexpr std::string_view kStatsPath = "/v1/stats";
 inline constexpr std::string_view kHealthPath = "/v1/health";
+inline constexpr std::string_view kReloadPath = "/v1/reload";
 
 struct WorkerHeartbeat {
   std::uint64_t worker = 0;
@@ -111,10 +114,42 @@ struct HealthUpdate {
   std::vector<BackendHealth> backends;
 };
 
+struct HealthAnswer {
+  std::uint64_t generation = 0;
+  // "service/backend": not of the configuration in force, and passed over. While a new configuration is brought in, the
+  // monitor and the dataplane know different ones for a moment, in either order.
+  std::vector<std::string> unknown;
+};
+
+struct BackendChange {
+  std::string name;
+  std::string change;  // "added", "removed", "changed"
+  std::string what;    // "weight 1 -> 2"; empty unless changed
+};
+
+struct ServiceChange {
+  std::string name;
+  std::string change;
+  std::string what;
+  std::vector<BackendChange> backends;
+  std::uint64_t slots = 0;        // of the Maglev table of a changed service
+  std::uint64_t slots_moved = 0;  // whose new flows go to another backend than before
+};
+
+struct ReloadReport {
+  bool applied = false;
+  std::uint64_t generation = 0;       // of the snapshot in force now
+  std::vector<std::string> refused;   // what cannot change while the dataplane runs; if any, nothing was applied
+  std::vector<std::string> settings;  // changed outside of services
+  std::vector<ServiceChange> services;
+};
+
 std::string to_json(const Heartbeat& message);
 std::string to_json(const State& message);
 std::string to_json(const Stats& message);
 std::string to_json(const HealthUpdate& message);
+std::string to_json(const HealthAnswer& message);
+std::string to_json(const ReloadReport& message);
 
 // InvalidArgument names the key that is missing or of the wrong type. Unknown keys are ignored, so that an older reader
 // understands a newer writer.
@@ -122,5 +157,6 @@ absl::StatusOr<Heartbeat> parse_heartbeat(std::string_view json);
 absl::StatusOr<State> parse_state(std::string_view json);
 absl::StatusOr<Stats> parse_stats(std::string_view json);
 absl::StatusOr<HealthUpdate> parse_health_update(std::string_view json);
+absl::StatusOr<ReloadReport> parse_reload_report(std::string_view json);
 
 }  // namespace anypop::dataplane_api
