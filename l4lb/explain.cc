@@ -5,7 +5,6 @@
 #include <array>
 
 #include "parse.h"
-#include "question_packet.h"
 #include "snapshot_layout.h"
 
 namespace anypop::l4lb {

@@ -1,119 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// ns/packet of the whole engine on 64-byte TCP packets in bursts of 32. As a NIC would, it brings each packet into a
-// buffer of a pool too large for the second-level cache; headers are distinct, lie in a buffer of their own and are
-// taken in permuted order. The cost of that copying is measured by `stamp` alone: subtract it.
-#include <algorithm>
-#include <cstring>
+// ns/packet of the whole engine on 64-byte TCP packets in bursts of 32, from l4lb_bench. The cost of bringing packets
+// in is measured by `stamp` alone: subtract it. `anypop bench` does so by itself, and measures more.
 #include <memory>
-#include <numeric>
-#include <random>
+#include <vector>
 
 #include <benchmark/benchmark.h>
-#include <fmt/format.h>
 
 #include "flow_hash.h"
 #include "l4lb/pipeline.h"
-#include "l4lb_testing/packet_builder.h"
+#include "l4lb_bench/traffic.h"
 
 namespace anypop::l4lb {
 namespace {
 
-constexpr std::size_t kBurst = 32;
-constexpr std::size_t kBuffers = 4096;
-constexpr std::size_t kBufferBytes = 2304;
-constexpr std::size_t kHeaderBytes = 80;
-constexpr std::uint32_t kHeadroom = 128;  // as DPDK's buffers have it
-
-struct Load {
-  std::vector<std::byte> headers;
-  std::uint32_t packet_bytes = 0;
-  std::size_t count = 0;
-};
-
-std::string vip(Family family, std::size_t index) {
-  return family == Family::kV4 ? fmt::format("198.51.{}.{}", 100 + index / 250, 1 + index % 250)
-                               : fmt::format("2001:db8:53::{:x}", 1 + index);
-}
-
-// One header per flow, in permuted order, over all services.
-Load make_load(Family family, std::size_t flows, std::size_t services) {
-  Load load{.headers = std::vector<std::byte>(std::max(flows, kBuffers) * kHeaderBytes),
-            .count = std::max(flows, kBuffers)};
-  std::vector<std::uint32_t> order(load.count);
-  std::iota(order.begin(), order.end(), 0U);
-  std::shuffle(order.begin(), order.end(), std::mt19937(1));
-  std::vector<l4lb_testing::Frame> templates;
-  for (std::size_t i = 0; i < services; ++i) {
-    const std::string address = vip(family, i);
-    templates.push_back(l4lb_testing::eth().ip({.destination = address}).tcp().pad_to(60));
-  }
-  load.packet_bytes = static_cast<std::uint32_t>(templates[0].size());
-  const std::size_t source_at = family == Family::kV4 ? 26 : 22 + 12;
-  for (std::size_t i = 0; i < load.count; ++i) {
-    const auto flow = static_cast<std::uint32_t>(i % flows * 2654435761U);
-    std::byte* header = &load.headers[order[i] * kHeaderBytes];
-    const l4lb_testing::Frame& from = templates[i % flows % services];
-    std::memcpy(header, from.data(), from.size());
-    std::memcpy(header + source_at, &flow, sizeof(flow));
-  }
-  return load;
-}
-
-std::string backend_address(Family outer, std::size_t index) {
-  return outer == Family::kV4 ? fmt::format("10.1.{}.{}", index / 250, 1 + index % 250)
-                              : fmt::format("2001:db8:a::{:x}", 1 + index);
-}
-
-// How packets leave.
-struct Tunnels {
-  Forwarding forwarding = Forwarding::kL2;
-  Family outer = Family::kV4;
-};
-
-std::vector<ServiceConfig> make_services(Family family, std::size_t count, std::size_t backends, Tunnels tunnels) {
-  std::vector<ServiceConfig> services(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    services[i].vip = *IpAddress::parse(vip(family, i));
-    services[i].port = 80;
-    services[i].forwarding = tunnels.forwarding;
-    services[i].tunnel.sources = {*IpPrefix::parse("172.16.0.0/16"), *IpPrefix::parse("2001:db8:f::/64")};
-    for (std::size_t j = 0; j < backends; ++j) {
-      services[i].backends.push_back(
-          {.name = fmt::format("b{}", j), .address = *IpAddress::parse(backend_address(tunnels.outer, j))});
-    }
-  }
-  return services;
-}
-
-SnapshotInput all_healthy(const std::vector<ServiceConfig>& services) {
-  SnapshotInput input;
-  for (const ServiceConfig& service : services) {
-    input.backends.emplace_back(service.backends.size(), BackendState{.next_hop_mac = MacAddress({2, 0, 0, 0, 0, 1})});
-  }
-  return input;
-}
-
-class Pool {
- public:
-  // Copies the next burst of headers into the next buffers.
-  std::span<Packet> receive(const Load& load) {
-    for (Packet& packet : burst_) {
-      packet.data = &memory_[next_buffer_ * kBufferBytes + kHeadroom];
-      packet.headroom_bytes = kHeadroom;
-      packet.length_bytes = load.packet_bytes;
-      std::memcpy(packet.data, &load.headers[next_header_ * kHeaderBytes], kHeaderBytes);
-      next_buffer_ = (next_buffer_ + 1) % kBuffers;
-      if (++next_header_ == load.count) next_header_ = 0;
-    }
-    return burst_;
-  }
-
- private:
-  std::vector<std::byte> memory_ = std::vector<std::byte>(kBuffers * kBufferBytes);
-  std::array<Packet, kBurst> burst_;
-  std::size_t next_buffer_ = 0;
-  std::size_t next_header_ = 0;
-};
+using l4lb_bench::kBurst;
+using l4lb_bench::make_traffic;
+using l4lb_bench::Pool;
+using l4lb_bench::Traffic;
 
 void set_rate(benchmark::State& state) {
   const auto packets = static_cast<double>(state.iterations()) * kBurst;
@@ -123,7 +26,7 @@ void set_rate(benchmark::State& state) {
 
 template <Family family>
 void stamp(benchmark::State& state) {
-  const Load load = make_load(family, static_cast<std::size_t>(state.range(0)), 1);
+  const Traffic load = make_traffic({.family = family, .flows = static_cast<std::size_t>(state.range(0))});
   Pool pool;
   for (auto _ : state) benchmark::DoNotOptimize(pool.receive(load).data());
   set_rate(state);
@@ -132,10 +35,13 @@ void stamp(benchmark::State& state) {
 template <Family family, Forwarding forwarding = Forwarding::kL2, Family outer = family>
 void engine(benchmark::State& state) {
   const auto flows = static_cast<std::size_t>(state.range(0));
-  const auto services = make_services(family, static_cast<std::size_t>(state.range(1)),
-                                      static_cast<std::size_t>(state.range(2)), {forwarding, outer});
-  const auto snapshot = SnapshotBuilder(services, {1, 2, 3}).build(all_healthy(services));
-  const Load load = make_load(family, flows, services.size());
+  const auto services = l4lb_bench::make_services({.family = family,
+                                                   .services = static_cast<std::size_t>(state.range(1)),
+                                                   .backends = static_cast<std::size_t>(state.range(2)),
+                                                   .forwarding = forwarding,
+                                                   .outer = outer});
+  const auto snapshot = SnapshotBuilder(services, {1, 2, 3}).build(l4lb_bench::all_healthy(services));
+  const Traffic load = make_traffic({.family = family, .flows = flows, .services = services.size()});
   Counters counters(services);
   Pool pool;
   WorkerState worker{EngineConfig{}};

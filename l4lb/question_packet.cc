@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "question_packet.h"
-
 #include <algorithm>
 
 #include "base/text.h"
 #include "flow.h"
+#include "l4lb/explain.h"
 
 namespace anypop::l4lb {
 namespace {

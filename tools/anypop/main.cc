@@ -42,6 +42,8 @@ int main(int argc, char** argv) {
   status->callback([&] { exit_code = anypop::cli::status(config_file, as_json); });
 
   anypop::cli::add_replay(app, exit_code);
+  anypop::cli::add_bench(app, exit_code);
+  anypop::cli::add_report(app, exit_code);
 
   try {
     app.parse(argc, argv);

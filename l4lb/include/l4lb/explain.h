@@ -32,6 +32,10 @@ struct FlowQuestion {
 };
 inline constexpr std::uint32_t kQuestionMaxBytes = 9000;  // for ip_bytes and for payload
 
+// The packet itself, as a client would send it: an Ethernet frame behind kHeadroomBytes, with only that filled in which
+// the engine looks at. InvalidArgument: the families differ, or it would be larger than kQuestionMaxBytes.
+absl::StatusOr<std::vector<std::byte>> make_packet(const FlowQuestion& question);
+
 enum class Decision : std::uint8_t {
   kNobody,        // no backend was chosen
   kHashed,        // the owner of the flow's slot
@@ -54,8 +58,8 @@ struct Explanation {
   std::vector<std::byte> packet;        // what is sent: the forwarded packet or an ICMP answer, from its IP header on
 };
 
-// How `snapshot` treats the question's packet. Any thread that may read the snapshot. InvalidArgument: the families
-// differ, or it is larger than kQuestionMaxBytes. Cost: that of a packet and of some memory.
+// How `snapshot` treats the question's packet. Any thread that may read the snapshot. Errors: those of make_packet().
+// Cost: that of a packet and of some memory.
 absl::StatusOr<Explanation> explain(const Snapshot& snapshot, const FlowQuestion& question, std::uint32_t now_ms);
 
 }  // namespace anypop::l4lb
