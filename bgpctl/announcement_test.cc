@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bgpctl/announcement.h"
 
+#include <set>
+
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
@@ -32,22 +34,57 @@ TEST_F(Announcement, RendersAllPrefixesOfAFamilyInOneProtocol) {
   EXPECT_EQ(text, render_bird_config(config_));
 }
 
-TEST_F(Announcement, StateFileIsOneLineThatBirdMayRead) {
-  ASSERT_TRUE(write_state_file(config_, web(), false).ok());
+TEST_F(Announcement, RendersADrainThatIsPreferredAndSaysSo) {
+  config_.birds.front().local_as = 64512;
+  const std::string text = render_bird_config(config_);
+  EXPECT_THAT(text, HasSubstr("protocol static anypop_web_v6_drain {\n  disabled ANYPOP_WEB_OFF_DRAIN;\n"
+                              "  ipv6 { preference 210; import filter { bgp_community.add((65535,0)); "
+                              "bgp_path.prepend(64512); bgp_path.prepend(64512); accept; }; };\n"
+                              "  route 2001:db8:53::/48 blackhole;\n}\n"));
+  config_.birds.front().local_as = 0;
+  EXPECT_THAT(render_bird_config(config_), HasSubstr("{ bgp_community.add((65535,0)); accept; }"));
+}
+
+TEST_F(Announcement, NoOtherNameMakesTheSameProtocolOrConstant) {
+  std::set<std::string> seen;
+  for (const char* name : {"web", "web-drain", "web-v4", "web-v4-drain", "web-off", "web-off-drain"}) {
+    const AnnouncementConfig other = announcement(name, {"192.0.2.0/24", "2001:db8::/32"});
+    for (const LevelCommand& command : commands_for(other, Level::kDrained)) {
+      EXPECT_TRUE(seen.insert(command.protocol).second) << command.protocol;
+    }
+    const std::string text = state_file_text(other, Level::kDrained);
+    for (std::size_t at = text.find("ANYPOP"); at != std::string::npos; at = text.find("ANYPOP", at + 1)) {
+      EXPECT_TRUE(seen.insert(text.substr(at, text.find(' ', at) - at)).second) << text;
+    }
+  }
+}
+
+TEST_F(Announcement, AStateFileOfAVersionWithoutDrainIsReadAndCompleted) {
+  ASSERT_TRUE(write_state_file(config_, web(), Level::kDrained).ok());
+  EXPECT_EQ(*read_state_file(config_, web()), Level::kDrained);
   const auto path = state_file_path(config_, web());
-  EXPECT_EQ(*read_file(path), "define ANYPOP_WEB_OFF = 1;\n");
+  ASSERT_TRUE(write_file_atomically(path, "define ANYPOP_WEB_OFF = 0;\n").ok());
+  EXPECT_EQ(*read_state_file(config_, web()), Level::kAnnounced);
+  ASSERT_TRUE(create_missing_state_files(config_).ok());
+  EXPECT_EQ(*read_file(path), state_file_text(web(), Level::kAnnounced));
+}
+
+TEST_F(Announcement, StateFileIsTwoLinesThatBirdMayRead) {
+  ASSERT_TRUE(write_state_file(config_, web(), Level::kWithdrawn).ok());
+  const auto path = state_file_path(config_, web());
+  EXPECT_EQ(*read_file(path), "define ANYPOP_WEB_OFF = 1;\ndefine ANYPOP_WEB_OFF_DRAIN = 1;\n");
   struct stat status {};
   ASSERT_EQ(::stat(path.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777U, 0644U);
-  EXPECT_EQ(*read_state_file(config_, web()), false);
-  ASSERT_TRUE(write_state_file(config_, web(), true).ok());
-  EXPECT_EQ(*read_file(path), "define ANYPOP_WEB_OFF = 0;\n");
-  EXPECT_EQ(*read_state_file(config_, web()), true);
+  EXPECT_EQ(*read_state_file(config_, web()), Level::kWithdrawn);
+  ASSERT_TRUE(write_state_file(config_, web(), Level::kAnnounced).ok());
+  EXPECT_EQ(*read_file(path), "define ANYPOP_WEB_OFF = 0;\ndefine ANYPOP_WEB_OFF_DRAIN = 1;\n");
+  EXPECT_EQ(*read_state_file(config_, web()), Level::kAnnounced);
 }
 
 TEST_F(Announcement, StateFileOfSomebodyElseIsAnError) {
   EXPECT_EQ(read_state_file(config_, web()).status().code(), absl::StatusCode::kNotFound);
-  ASSERT_TRUE(write_state_file(config_, web(), true).ok());
+  ASSERT_TRUE(write_state_file(config_, web(), Level::kAnnounced).ok());
   for (const std::string text : {"", "define ANYPOP_WEB_OFF = 2;\n", "define ANYPOP_DNS_OFF = 0;\n",
                                  "define ANYPOP_WEB_OFF = 0;\nroute 0.0.0.0/0;\n", "\x1b[2J"}) {
     ASSERT_TRUE(write_file_atomically(state_file_path(config_, web()), text).ok());
@@ -59,10 +96,10 @@ TEST_F(Announcement, StateFileOfSomebodyElseIsAnError) {
 }
 
 TEST_F(Announcement, CreatesOnlyWhatIsMissingAndCreatesItWithdrawn) {
-  ASSERT_TRUE(write_state_file(config_, web(), true).ok());
+  ASSERT_TRUE(write_state_file(config_, web(), Level::kAnnounced).ok());
   ASSERT_TRUE(create_missing_state_files(config_).ok());
-  EXPECT_EQ(*read_state_file(config_, web()), true);
-  EXPECT_EQ(*read_state_file(config_, dns()), false);
+  EXPECT_EQ(*read_state_file(config_, web()), Level::kAnnounced);
+  EXPECT_EQ(*read_state_file(config_, dns()), Level::kWithdrawn);
 }
 
 TEST_F(Announcement, ErrorsNameThePath) {

@@ -2,71 +2,103 @@
 #include "bgpctl/announcer.h"
 
 #include <deque>
+#include <map>
 #include <utility>
 
 #include <boost/asio/post.hpp>
 
+#include "bgpctl/announcement.h"
 #include "operations.h"
 #include "session.h"
 
 namespace anypop::bgpctl {
 
-// A queue of operations over one session.
+namespace {
+
+// Operations one after another, each started from the io_context, so that no handler runs inside a call.
+class Queue {
+ public:
+  using Operation = std::function<void()>;
+
+  explicit Queue(boost::asio::io_context& io) : io_(io) {}
+  void add(Operation operation) {
+    operations_.push_back(std::move(operation));
+    if (operations_.size() == 1) start_front();
+  }
+  void front_is_done() {
+    operations_.pop_front();
+    if (!operations_.empty()) start_front();
+  }
+  void stop() { operations_.clear(); }
+
+ private:
+  void start_front() {
+    boost::asio::post(io_, [operation = operations_.front(), stopped = std::weak_ptr<bool>(alive_)] {
+      if (!stopped.expired()) operation();
+    });
+  }
+
+  boost::asio::io_context& io_;
+  std::deque<Operation> operations_;  // the front one is running
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>();
+};
+
+}  // namespace
+
 class Announcer::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(boost::asio::io_context& io, const PopConfig& config)
-      : io_(io), config_(config), session_(std::make_shared<Session>(io, config.bird.socket)) {}
+      : io_(io),
+        config_(config),
+        look_session_(std::make_shared<Session>(io, config.birds.front().socket)),
+        set_session_(std::make_shared<Session>(io, config.birds.front().socket)),
+        looks_(io),
+        sets_(io) {}
 
   void look(std::function<void(absl::StatusOr<BirdView>)> handler) {
-    add([self = shared_from_this(), handler = std::move(handler)] {
-      look_at_bird(self->session_, [self, handler](absl::StatusOr<BirdView> view) {
-        self->complete([&] { handler(std::move(view)); });
+    looks_.add([self = shared_from_this(), handler = std::move(handler)] {
+      if (*self->stopped_) return;
+      look_at_bird(self->look_session_, [self, handler](absl::StatusOr<BirdView> view) {
+        if (*self->stopped_) return;
+        self->looks_.front_is_done();
+        handler(std::move(view));
       });
     });
   }
 
-  void set(const AnnouncementConfig& announcement, bool announced, std::function<void(SetResult)> handler) {
-    add([self = shared_from_this(), announcement, announced, handler = std::move(handler)] {
-      set_level(self->io_, self->session_, {self->config_, announcement, announced}, self->stopped_,
-                [self, handler](SetResult result) { self->complete([&] { handler(std::move(result)); }); });
+  void set(const AnnouncementConfig& announcement, Level level, std::function<void(SetResult)> handler) {
+    std::shared_ptr<bool>& latest = latest_[announcement.name];
+    if (latest != nullptr && level == Level::kWithdrawn) *latest = true;
+    const auto overtaken = latest = std::make_shared<bool>(false);
+    // At once, whatever is under way; its turn in the queue writes it again, under the lock.
+    if (level == Level::kWithdrawn) (void)write_state_file(config_, announcement, level);
+    sets_.add([self = shared_from_this(), announcement, level, overtaken, handler = std::move(handler)] {
+      if (*self->stopped_) return;
+      set_level(self->io_, self->set_session_, {self->config_, announcement, level, overtaken}, self->stopped_,
+                [self, handler](SetResult result) {
+                  if (*self->stopped_) return;
+                  self->sets_.front_is_done();
+                  handler(std::move(result));
+                });
     });
   }
 
   void stop() {
     *stopped_ = true;
-    operations_.clear();
-    session_->close();
+    looks_.stop();
+    sets_.stop();
+    look_session_->close();
+    set_session_->close();
   }
 
  private:
-  using Operation = std::function<void()>;
-
-  void add(Operation operation) {
-    operations_.push_back(std::move(operation));
-    if (operations_.size() == 1) start_front();
-  }
-
-  // From the io_context, so that no handler runs inside a call.
-  void start_front() {
-    boost::asio::post(io_, [self = shared_from_this()] {
-      if (*self->stopped_ || self->operations_.empty()) return;
-      const Operation operation = self->operations_.front();
-      operation();
-    });
-  }
-
-  template <typename Handler>
-  void complete(const Handler& handler) {
-    if (*stopped_) return;
-    operations_.pop_front();
-    if (!operations_.empty()) start_front();
-    handler();
-  }
-
   boost::asio::io_context& io_;
   PopConfig config_;
-  std::shared_ptr<Session> session_;
-  std::deque<Operation> operations_;  // the front one is running
+  std::shared_ptr<Session> look_session_;
+  std::shared_ptr<Session> set_session_;
+  Queue looks_;
+  Queue sets_;
+  std::map<std::string, std::shared_ptr<bool>> latest_;  // by announcement: SetRequest::overtaken of the last call
   std::shared_ptr<bool> stopped_ = std::make_shared<bool>(false);
 };
 
@@ -75,8 +107,8 @@ Announcer::Announcer(boost::asio::io_context& io, const PopConfig& config)
 Announcer::~Announcer() { impl_->stop(); }
 
 void Announcer::look(std::function<void(absl::StatusOr<BirdView>)> handler) { impl_->look(std::move(handler)); }
-void Announcer::set(const AnnouncementConfig& announcement, bool announced, std::function<void(SetResult)> handler) {
-  impl_->set(announcement, announced, std::move(handler));
+void Announcer::set(const AnnouncementConfig& announcement, Level level, std::function<void(SetResult)> handler) {
+  impl_->set(announcement, level, std::move(handler));
 }
 
 }  // namespace anypop::bgpctl

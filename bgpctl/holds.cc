@@ -54,9 +54,9 @@ absl::StatusOr<Hold> parse_hold(std::string_view text, const std::filesystem::pa
     return wrong(path, "found no kind, reason, who or placed_unix_ms");
   }
   Hold hold{HoldKind::kWithdraw, std::string(*reason), std::string(*who), *placed, std::nullopt};
-  if (*kind == hold_kind_name(HoldKind::kAnnounce)) {
-    hold.kind = HoldKind::kAnnounce;
-  } else if (*kind != hold_kind_name(HoldKind::kWithdraw)) {
+  if (const auto known = parse_hold_kind({kind->data(), kind->size()})) {
+    hold.kind = *known;
+  } else {
     return wrong(path, fmt::format("found kind '{}'", escaped({kind->data(), kind->size()})));
   }
   if (const json::value* expires = object.if_contains("expires_unix_ms"); expires != nullptr && !expires->is_null()) {
@@ -68,7 +68,30 @@ absl::StatusOr<Hold> parse_hold(std::string_view text, const std::filesystem::pa
 
 }  // namespace
 
-std::string_view hold_kind_name(HoldKind kind) { return kind == HoldKind::kWithdraw ? "withdraw" : "announce"; }
+std::string_view hold_kind_name(HoldKind kind) {
+  switch (kind) {
+    case HoldKind::kWithdraw: return "withdraw";
+    case HoldKind::kAnnounce: return "announce";
+    case HoldKind::kDrain: break;
+  }
+  return "drain";
+}
+
+std::optional<HoldKind> parse_hold_kind(std::string_view name) {
+  for (const HoldKind kind : {HoldKind::kWithdraw, HoldKind::kAnnounce, HoldKind::kDrain}) {
+    if (name == hold_kind_name(kind)) return kind;
+  }
+  return std::nullopt;
+}
+
+Level highest_level(HoldKind kind) {
+  switch (kind) {
+    case HoldKind::kWithdraw: return Level::kWithdrawn;
+    case HoldKind::kDrain: return Level::kDrained;
+    case HoldKind::kAnnounce: break;
+  }
+  return Level::kAnnounced;
+}
 
 absl::StatusOr<std::optional<Hold>> load_hold(const PopConfig& config, std::string_view announcement,
                                               std::int64_t now_unix_ms) {

@@ -20,7 +20,8 @@ void look_at_bird(const std::shared_ptr<Session>& session, std::function<void(ab
 struct SetRequest {
   PopConfig config;
   AnnouncementConfig announcement;
-  bool announced = false;
+  Level level = Level::kWithdrawn;
+  std::shared_ptr<const bool> overtaken;  // becomes true when a later request lowers the announcement
 };
 void set_level(boost::asio::io_context& io, const std::shared_ptr<Session>& session, SetRequest request,
                std::shared_ptr<const bool> stopped, std::function<void(SetResult)> done);

@@ -45,7 +45,7 @@ class SessionTest : public TestPop {
   std::shared_ptr<Session> session_;
   void SetUp() override {
     TestPop::SetUp();
-    path_ = config_.bird.socket;
+    path_ = config_.birds.front().socket;
     session_ = std::make_shared<Session>(io_, path_, SessionTimeouts{200ms, 200ms, 200ms});
   }
 };

@@ -42,7 +42,7 @@ class SetLevel : public std::enable_shared_from_this<SetLevel> {
         request_(std::move(request)),
         stopped_(std::move(stopped)),
         done_(std::move(done)),
-        protocols_(protocol_names(request_.announcement)),
+        commands_(commands_for(request_.announcement, request_.level)),
         retry_(io) {}
 
   void start() {
@@ -60,36 +60,40 @@ class SetLevel : public std::enable_shared_from_this<SetLevel> {
       retry_.async_wait([self = shared_from_this()](boost::system::error_code) { self->take_lock(); });
       return;
     }
-    if (!lock.ok() && request_.announced) return finish(lock.status());
+    if (!lock.ok() && !withdraws()) return finish(lock.status());
     if (lock.ok()) lock_ = *std::move(lock);
-    if (!request_.announced) return write_file();  // with or without the lock
+    if (withdraws()) return write_file();  // with or without the lock
     check_hold();
   }
 
+  bool withdraws() const { return request_.level == Level::kWithdrawn; }
+
   void check_hold() {
+    if (*request_.overtaken) return finish(absl::AbortedError("a later order has overtaken this one"));
     const std::string& name = request_.announcement.name;
     const auto hold = load_hold(request_.config, name, unix_now_ns() / 1'000'000);
     if (!hold.ok()) return finish(hold.status());
-    if (*hold && (*hold)->kind == HoldKind::kWithdraw) {
-      return finish(failed_precondition("'{}' is held withdrawn by {}: {}; `bgpctl release {}` ends the hold", name,
-                                        escaped((*hold)->who), escaped((*hold)->reason), name));
+    if (*hold && request_.level > highest_level((*hold)->kind)) {
+      return finish(failed_precondition("'{}' is held {} by {}: {}; `bgpctl release {}` ends the hold", name,
+                                        level_name(highest_level((*hold)->kind)), escaped((*hold)->who),
+                                        escaped((*hold)->reason), name));
     }
     write_file();
   }
 
   void write_file() {
-    const absl::Status written = write_state_file(request_.config, request_.announcement, request_.announced);
+    const absl::Status written = write_state_file(request_.config, request_.announcement, request_.level);
     result_.status.Update(written);
     // Announcing over a file that says no would last until somebody's next configure. Withdrawing is worth a try
     // whatever the disk says.
-    if (!written.ok() && request_.announced) return finish(written);
+    if (!written.ok() && !withdraws()) return finish(written);
     command_next();
   }
 
   void command_next() {
     if (*stopped_) return;
-    if (next_ == protocols_.size()) return finish(absl::OkStatus());
-    std::string line = fmt::format("{} \"{}\"", request_.announced ? "enable" : "disable", protocols_[next_]);
+    if (next_ == commands_.size()) return finish(absl::OkStatus());
+    const std::string line = commands_[next_].line();
     session_->command(
         line, [self = shared_from_this()](absl::StatusOr<Reply> reply) { self->take_reply(std::move(reply)); },
         [self = shared_from_this(), line] {
@@ -101,8 +105,11 @@ class SetLevel : public std::enable_shared_from_this<SetLevel> {
   void take_reply(absl::StatusOr<Reply> reply) {
     if (!reply.ok()) return finish(reply.status());
     result_.replied_unix_ns = unix_now_ns();
+    const LevelCommand& command = commands_[next_];
     if (const ReplyLine* error = reply->error(); error != nullptr) {
-      result_.status.Update(answer_error(*error, session_->socket_path(), protocols_[next_]));
+      // A BIRD with the include of an older version has no drain protocol that could be up.
+      const bool absent_as_wanted = command.drain && !command.enable && error->code == kReplyNoProtocol;
+      if (!absent_as_wanted) result_.status.Update(answer_error(*error, session_->socket_path(), command.protocol));
     }
     ++next_;
     command_next();
@@ -118,7 +125,7 @@ class SetLevel : public std::enable_shared_from_this<SetLevel> {
   SetRequest request_;
   std::shared_ptr<const bool> stopped_;
   std::function<void(SetResult)> done_;
-  std::vector<std::string> protocols_;
+  std::vector<LevelCommand> commands_;
   std::size_t next_ = 0;
   std::optional<StateLock> lock_;
   boost::asio::steady_timer retry_;

@@ -20,7 +20,7 @@ class TestPop : public testing::Test {
     config_.file = "/etc/anypop/pop.yaml";
     config_.run_dir = folder_ / "run";
     config_.state_dir = folder_ / "state";
-    config_.bird.socket = (folder_ / "bird.ctl").string();
+    config_.birds.front().socket = (folder_ / "bird.ctl").string();
     config_.announcements = {announcement("web", {"198.51.100.0/24", "2001:db8:53::/48", "203.0.113.0/24"}),
                              announcement("dns-4", {"192.0.2.0/24"})};
   }

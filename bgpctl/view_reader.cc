@@ -46,6 +46,14 @@ std::string info_of(std::string_view kind, std::string_view rest) {
   return {};
 }
 
+// "anypop_web_v4" of "  blackhole [anypop_web_v4 2026-11-20 14:26:17.047300] * (200)"
+std::string protocol_of(std::string_view route) {
+  const std::size_t start = route.find('[');
+  if (start == std::string_view::npos) return {};
+  const std::string_view rest = route.substr(start + 1);
+  return std::string(rest.substr(0, rest.find_first_of(" ]")));
+}
+
 absl::Status refused(const Reply& reply, std::string_view command) {
   const ReplyLine* error = reply.error();
   if (error == nullptr) return absl::OkStatus();
@@ -102,7 +110,7 @@ absl::StatusOr<BirdSessionExport> read_exports(const Reply& reply) {
     if (line.code != kReplyRoutes || line.text.empty() || line.text.front() == ' ') continue;
     std::string_view rest = line.text;
     if (const absl::StatusOr<IpPrefix> prefix = IpPrefix::parse(take_word(rest)); prefix.ok()) {
-      exported.prefixes.insert(*prefix);
+      exported.prefixes.emplace(*prefix, protocol_of(rest));
     }
   }
   return exported;

@@ -12,6 +12,7 @@ namespace anypop::bgpctl {
 namespace {
 
 using testing::ElementsAre;
+using testing::Pair;
 
 Reply parse(std::string_view bytes) {
   ReplyParser parser;
@@ -52,7 +53,8 @@ TEST_P(ViewReader, ReadsExports) {
   const auto exported = read_exports(recorded("exports"));
   ASSERT_TRUE(exported.ok());
   EXPECT_TRUE(exported->established);
-  EXPECT_THAT(exported->prefixes, ElementsAre(prefix("198.51.100.1/32"), prefix("2001:db8:53::1/128")));
+  EXPECT_THAT(exported->prefixes,
+              ElementsAre(Pair(prefix("198.51.100.1/32"), "vip4_web"), Pair(prefix("2001:db8:53::1/128"), "vip6_web")));
 }
 
 TEST_P(ViewReader, SuccessAndFailureGoByCode) {
@@ -105,7 +107,7 @@ TEST(Exports, TakeOnlyTheFirstLineOfAPrefixAndOnlyPrefixes) {
       read_exports(parse("1007-Table master4:\n 10.0.0.0/8  unicast [a] * (100)\n"
                          "             unicast [b] (90)\n \tvia 192.0.2.1 on eth0\n"
                          " 1:1 10.1.0.0/16 x\n 10.2.0.1/8 y\n1008-\tType: static univ\n0000 \n"));
-  EXPECT_THAT(exported->prefixes, ElementsAre(prefix("10.0.0.0/8")));
+  EXPECT_THAT(exported->prefixes, ElementsAre(Pair(prefix("10.0.0.0/8"), "a")));
 }
 
 TEST(Symbols, AreQuotedOnlyWhenNeeded) {
@@ -123,8 +125,8 @@ class Standing : public testing::Test {
     web_.name = "web";
     web_.prefixes = {prefix("198.51.100.0/24"), prefix("2001:db8:53::/48")};
     view_.protocols = {{"anypop_web_v4", {"Static", "up", ""}}, {"anypop_web_v6", {"Static", "up", ""}}};
-    view_.sessions = {{"a", {true, {prefix("198.51.100.0/24"), prefix("10.0.0.0/8")}}},
-                      {"b", {true, {prefix("10.0.0.0/8")}}},
+    view_.sessions = {{"a", {true, {{prefix("198.51.100.0/24"), "anypop_web_v4"}, {prefix("10.0.0.0/8"), "x"}}}},
+                      {"b", {true, {{prefix("10.0.0.0/8"), "x"}}}},
                       {"c", {false, {}}}};
   }
   AnnouncementConfig web_;
@@ -142,6 +144,24 @@ TEST_F(Standing, HalfIsPartly) {
   view_.protocols["anypop_web_v6"].state = "flush";
   const AnnouncementStanding got = standing(web_, view_);
   EXPECT_TRUE(got.configured && !got.in_table && got.partly_in_table);
+}
+
+TEST_F(Standing, ADrainIsWhatTheSessionsAreTold) {
+  EXPECT_FALSE(standing(web_, view_).drainable);
+  EXPECT_EQ(standing(web_, view_).level, Level::kAnnounced);
+  view_.protocols["anypop_web_v4_drain"] = view_.protocols["anypop_web_v6_drain"] = {"Static", "down", ""};
+  EXPECT_TRUE(standing(web_, view_).drainable);
+  EXPECT_EQ(standing(web_, view_).level, Level::kAnnounced);
+  view_.protocols["anypop_web_v4_drain"].state = "up";
+  EXPECT_EQ(standing(web_, view_).level, std::nullopt) << "one family of two";
+  view_.protocols["anypop_web_v6_drain"].state = "up";
+  EXPECT_EQ(standing(web_, view_).level, Level::kDrained);
+  EXPECT_THAT(standing(web_, view_).drained_to, ElementsAre());
+  view_.sessions["a"].prefixes[prefix("198.51.100.0/24")] = "anypop_web_v4_drain";
+  EXPECT_THAT(standing(web_, view_).drained_to, ElementsAre("a"));
+  view_.protocols["anypop_web_v4"].state = view_.protocols["anypop_web_v6"].state = "down";
+  EXPECT_TRUE(standing(web_, view_).in_table);
+  EXPECT_EQ(standing(web_, view_).level, std::nullopt) << "without the plain route beneath it is no level of ours";
 }
 
 TEST_F(Standing, AMissingProtocolIsNotConfigured) {

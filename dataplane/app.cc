@@ -26,6 +26,7 @@
 #include "dataplane/worker.h"
 #include "dataplane/worker_threads.h"
 #include "dataplane_api/http_server.h"
+#include "service_manager.h"
 
 namespace anypop::dataplane {
 namespace {
@@ -84,6 +85,11 @@ class App::Impl {
 
   void run() {
     wait_for_signal();
+    const ServiceManager service_manager(io_, [this](std::chrono::milliseconds patience) {
+      return std::all_of(workers_.begin(), workers_.end(), [&](const auto& worker) {
+        return std::chrono::duration<double, std::milli>(worker->age_ms()) < patience;
+      });
+    });
     io_.run();
   }
 

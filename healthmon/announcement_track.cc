@@ -19,7 +19,9 @@ constexpr auto kSettle = std::chrono::milliseconds(300);
 // A session that is only starting, or an export on its way, is no problem worth a line.
 constexpr auto kProblemPatience = std::chrono::seconds(6);
 
-std::string_view level_name(bool announced) { return announced ? "announced" : "withdrawn"; }
+using bgpctl::Level;
+using bgpctl::level_name;
+
 json::string text(std::string_view value) { return json::string(value.data(), value.size()); }
 
 json::array list(const std::vector<std::string>& values) {
@@ -28,15 +30,16 @@ json::array list(const std::vector<std::string>& values) {
   return result;
 }
 
-std::optional<bool> level_of(const absl::StatusOr<bool>& state_file) {
+std::optional<Level> level_of(const absl::StatusOr<Level>& state_file) {
   return state_file.ok() ? std::optional(*state_file) : std::nullopt;
 }
 
 }  // namespace
 
-AnnouncementTrack::AnnouncementTrack(const PopConfig& config, std::size_t index, const absl::StatusOr<bool>& state_file)
+AnnouncementTrack::AnnouncementTrack(const PopConfig& config, std::size_t index,
+                                     const absl::StatusOr<Level>& state_file)
     : config_(config), index_(index), found_{.state_file = level_of(state_file)}, confirmed_(state_file.ok()) {
-  decision_.announce = decision_.memory.announced = state_file.ok() && *state_file;
+  decision_.level = decision_.memory.level = level_of(state_file).value_or(Level::kWithdrawn);
   decision_.as_found = true;
   decision_.cause = "as found at the start";
 }
@@ -65,12 +68,12 @@ void AnnouncementTrack::on_hold(const absl::StatusOr<std::optional<bgpctl::Hold>
 }
 
 void AnnouncementTrack::on_found(const std::optional<bgpctl::AnnouncementStanding>& standing,
-                                 const absl::StatusOr<bool>& state_file, Now now) {
+                                 const absl::StatusOr<Level>& state_file, Now now) {
   found_ = {.state_file = level_of(state_file), .standing = standing};
-  unsettled_ = now.steady < settle_until_ && reconcile(decision_.announce, found_).set;
+  unsettled_ = now.steady < settle_until_ && reconcile(decision_.level, found_).set;
 }
 
-void AnnouncementTrack::on_set(bool announce, const bgpctl::SetResult& result, const absl::StatusOr<bool>& state_file,
+void AnnouncementTrack::on_set(Level level, const bgpctl::SetResult& result, const absl::StatusOr<Level>& state_file,
                                Now now, Actions& actions) {
   --pending_;
   found_ = {.state_file = level_of(state_file), .standing = std::nullopt};
@@ -82,11 +85,12 @@ void AnnouncementTrack::on_set(bool announce, const bgpctl::SetResult& result, c
     retry_at_ = now.steady + kRetry;
   }
   // A command repeated every second with the same outcome is one line.
-  if (recorded_ == std::pair(announce, error)) return;
-  recorded_.emplace(announce, error);
+  if (recorded_ == std::pair(level, error)) return;
+  recorded_.emplace(level, error);
   actions.push_back(Record{{{"event", "command"},
                             {"announcement", announcement().name},
-                            {"announce", announce},
+                            {"announce", level != Level::kWithdrawn},
+                            {"level", text(level_name(level))},
                             {"sent_unix_ns", result.sent_unix_ns},
                             {"replied_unix_ns", result.replied_unix_ns},
                             {"commands", list(result.commands)},
@@ -108,26 +112,27 @@ void AnnouncementTrack::act(const Facts& facts, Now now, Actions& actions) {
 }
 
 void AnnouncementTrack::decide_level(const Facts& facts, Now now, Actions& actions) {
-  const bool before = decision_.announce;
+  const Level before = decision_.level;
   decision_ = decide(config_, announcement(), facts, hold_, decision_.memory, now.steady);
   hold_down_until_ =
       decision_.hold_down_remaining > Milliseconds(0) ? now.steady + decision_.hold_down_remaining : SteadyTime::max();
-  if (decision_.announce == before) return;
+  if (decision_.level == before) return;
   confirmed_ = false;
   recorded_.reset();
   retry_at_ = now.steady;
   settle_until_ = now.steady;
   actions.push_back(Record{{{"event", "verdict"},
                             {"announcement", announcement().name},
-                            {"announce", decision_.announce},
+                            {"announce", decision_.announced()},
+                            {"level", text(level_name(decision_.level))},
                             {"cause", decision_.cause}}});
 }
 
 void AnnouncementTrack::reconcile_level(Now now, Actions& actions) {
-  const bool intended = decision_.announce;
+  const Level intended = decision_.level;
   if (pending_ > 0) {
     // A withdrawal waits for nothing; an announcement waits for the answers. So at most two are under way.
-    if (!intended && last_sent_) send(actions);
+    if (intended == Level::kWithdrawn && last_sent_ != intended) send(actions);
     return;
   }
   const Reconciliation result = reconcile(intended, found_);
@@ -150,9 +155,9 @@ void AnnouncementTrack::reconcile_level(Now now, Actions& actions) {
 
 void AnnouncementTrack::send(Actions& actions) {
   ++pending_;
-  last_sent_ = decision_.announce;
+  last_sent_ = decision_.level;
   unsettled_ = false;
-  actions.push_back(SetAnnouncement{index_, decision_.announce});
+  actions.push_back(SetAnnouncement{index_, decision_.level});
 }
 
 void AnnouncementTrack::report_problem(const std::optional<std::string>& problem, Now now, Actions& actions) {
@@ -165,13 +170,13 @@ void AnnouncementTrack::report_problem(const std::optional<std::string>& problem
   problem_recorded_ = true;
   actions.push_back(Record{{{"event", "drift"},
                             {"announcement", announcement().name},
-                            {"intended", text(level_name(decision_.announce))},
+                            {"intended", text(level_name(decision_.level))},
                             {"found", *problem_}}});
 }
 
 SteadyTime AnnouncementTrack::wake() const {
   // Only a wrong state file is repaired without a new look.
-  const bool retry = pending_ == 0 && !decision_.as_found && reconcile(decision_.announce, found_).set;
+  const bool retry = pending_ == 0 && !decision_.as_found && reconcile(decision_.level, found_).set;
   return std::min(hold_down_until_, retry ? std::max(retry_at_, settle_until_) : SteadyTime::max());
 }
 
@@ -179,7 +184,8 @@ json::object AnnouncementTrack::json(Now now) const {
   json::object result{{"name", announcement().name}};
   json::array& prefixes = result["prefixes"].emplace_array();
   for (const IpPrefix& prefix : announcement().prefixes) prefixes.emplace_back(prefix.to_string());
-  result["announce"] = decision_.announce;
+  result["announce"] = decision_.announced();
+  result["level"] = text(level_name(decision_.level));
   result["cause"] = decision_.cause;
   result["hold"] = nullptr;
   if (hold_) {
@@ -196,11 +202,14 @@ json::object AnnouncementTrack::json(Now now) const {
           ? Milliseconds(0)
           : std::max(Milliseconds(0), std::chrono::ceil<Milliseconds>(hold_down_until_ - now.steady));
   result["hold_down_remaining_ms"] = remaining.count();
-  result["state_file"] = found_.state_file ? json::value(*found_.state_file) : json::value(nullptr);
+  result["state_file"] = found_.state_file ? json::value(text(level_name(*found_.state_file))) : json::value(nullptr);
   const auto& standing = found_.standing;
   result["in_table"] = standing ? json::value(standing->in_table) : json::value(nullptr);
+  result["table_level"] =
+      standing && standing->level ? json::value(text(level_name(*standing->level))) : json::value(nullptr);
   result["exported_to"] = standing ? list(standing->exported_to) : json::array();
   result["not_exported_to"] = standing ? list(standing->not_exported_to) : json::array();
+  result["drained_to"] = standing ? list(standing->drained_to) : json::array();
   result["problem"] = problem_ ? json::value(*problem_) : json::value(nullptr);
   return result;
 }

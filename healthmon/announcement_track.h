@@ -15,15 +15,15 @@ namespace anypop::healthmon {
 
 class AnnouncementTrack {
  public:
-  AnnouncementTrack(const PopConfig& config, std::size_t index, const absl::StatusOr<bool>& state_file);
+  AnnouncementTrack(const PopConfig& config, std::size_t index, const absl::StatusOr<bgpctl::Level>& state_file);
 
   // A hold that cannot be read leaves the order that was known in force.
   void on_hold(const absl::StatusOr<std::optional<bgpctl::Hold>>& hold, Now now, Actions& actions);
   // nullopt: BIRD did not tell.
-  void on_found(const std::optional<bgpctl::AnnouncementStanding>& standing, const absl::StatusOr<bool>& state_file,
-                Now now);
-  void on_set(bool announce, const bgpctl::SetResult& result, const absl::StatusOr<bool>& state_file, Now now,
-              Actions& actions);
+  void on_found(const std::optional<bgpctl::AnnouncementStanding>& standing,
+                const absl::StatusOr<bgpctl::Level>& state_file, Now now);
+  void on_set(bgpctl::Level level, const bgpctl::SetResult& result, const absl::StatusOr<bgpctl::Level>& state_file,
+              Now now, Actions& actions);
 
   // Decides, and brings what is to what is decided.
   void act(const Facts& facts, Now now, Actions& actions);
@@ -53,10 +53,11 @@ class AnnouncementTrack {
   bool unsettled_ = false;
   SteadyTime settle_until_;
   unsigned pending_ = 0;  // commands without an answer
-  bool last_sent_ = false;
+  bgpctl::Level last_sent_ = bgpctl::Level::kWithdrawn;
   SteadyTime retry_at_;
   SteadyTime hold_down_until_ = SteadyTime::max();
-  std::optional<std::pair<bool, std::string>> recorded_;  // level and error of the last command in the event log
+  std::optional<std::pair<bgpctl::Level, std::string>>
+      recorded_;  // level and error of the last command in the event log
   std::optional<std::string> problem_;
   SteadyTime problem_since_;
   bool problem_recorded_ = false;

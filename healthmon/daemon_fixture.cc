@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon_fixture.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
@@ -161,8 +162,8 @@ void Daemon::start_bird() {
   const std::string text = "log stderr all;\ndebug protocols { states };\nrouter id 192.0.2.1;\nprotocol device {}\n" +
                            bgpctl::render_bird_config(config_);
   ASSERT_TRUE(write_file_atomically(folder_ / "bird.conf", text).ok());
-  bird_.emplace(std::vector<std::string>{kBird, "-f", "-c", (folder_ / "bird.conf").string(), "-s", config_.bird.socket,
-                                         "-P", (folder_ / "bird.pid").string()},
+  bird_.emplace(std::vector<std::string>{kBird, "-f", "-c", (folder_ / "bird.conf").string(), "-s",
+                                         config_.birds.front().socket, "-P", (folder_ / "bird.pid").string()},
                 folder_ / "bird.log");
   wait_for("BIRD answers", [this] { return bird("show status").find("up and running") != std::string::npos; });
 }
@@ -191,19 +192,22 @@ bool Daemon::wait_for(const std::string& what, const std::function<bool()>& fact
   return true;
 }
 
-bool Daemon::wait_for_level(bool announced) {
-  return wait_for(announced ? "announced" : "withdrawn", [&] {
+bool Daemon::wait_for_level(bgpctl::Level level) {
+  const std::string name(bgpctl::level_name(level));
+  return wait_for(name, [&] {
     const auto file = state_file();
-    if (!file.ok() || *file != announced || in_bird() != announced) return false;
+    if (!file.ok() || *file != level || bird_level() != level) return false;
     const auto commands = events("command");  // written when the last answer has come
-    return !commands.empty() && commands.back().at("announce") == announced;
+    return !commands.empty() && commands.back().at("level").as_string() == name;
   });
 }
 
-absl::StatusOr<bool> Daemon::state_file() const { return bgpctl::read_state_file(config_, config_.announcements[0]); }
+absl::StatusOr<bgpctl::Level> Daemon::state_file() const {
+  return bgpctl::read_state_file(config_, config_.announcements[0]);
+}
 
 std::string Daemon::bird(const std::string& command) const {
-  const std::string line = fmt::format("/usr/sbin/birdc -s {} '{}' 2>&1", config_.bird.socket, command);
+  const std::string line = fmt::format("/usr/sbin/birdc -s {} '{}' 2>&1", config_.birds.front().socket, command);
   std::string output;
   FILE* pipe = ::popen(line.c_str(), "r");
   std::array<char, 512> chunk;
@@ -212,11 +216,23 @@ std::string Daemon::bird(const std::string& command) const {
   return output;
 }
 
-std::optional<bool> Daemon::in_bird() const {
+std::optional<bgpctl::Level> Daemon::bird_level() const {
   const std::string protocols = bird("show protocols");
-  const bool v4 = protocols.find("master4    up") != std::string::npos;
-  const bool v6 = protocols.find("master6    up") != std::string::npos;
-  return v4 == v6 ? std::optional(v4) : std::nullopt;
+  for (const bgpctl::Level level : {bgpctl::Level::kWithdrawn, bgpctl::Level::kDrained, bgpctl::Level::kAnnounced}) {
+    const auto commands = bgpctl::commands_for(config_.announcements[0], level);
+    const bool all = std::all_of(commands.begin(), commands.end(), [&](const bgpctl::LevelCommand& command) {
+      const std::size_t at = protocols.find(command.protocol + " ");
+      const std::string line = at == std::string::npos ? "" : protocols.substr(at, protocols.find('\n', at) - at);
+      return line.find(command.enable ? " up " : " down ") != std::string::npos;
+    });
+    if (all) return level;
+  }
+  return std::nullopt;
+}
+
+std::optional<bool> Daemon::in_bird() const {
+  const auto level = bird_level();
+  return level ? std::optional(*level != bgpctl::Level::kWithdrawn) : std::nullopt;
 }
 
 std::size_t Daemon::bird_changes() const {

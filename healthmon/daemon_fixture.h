@@ -59,10 +59,14 @@ class Daemon : public testing::Test {
 
   // Waits for a fact; a failure names it. Never longer than ten seconds.
   bool wait_for(const std::string& what, const std::function<bool()>& fact);
-  bool wait_for_level(bool announced);  // in the state file, in BIRD and in the event log
-  absl::StatusOr<bool> state_file() const;
+  bool wait_for_level(bgpctl::Level level);  // in the state file, in BIRD and in the event log
+  bool wait_for_level(bool announced) {
+    return wait_for_level(announced ? bgpctl::Level::kAnnounced : bgpctl::Level::kWithdrawn);
+  }
+  absl::StatusOr<bgpctl::Level> state_file() const;
   std::string bird(const std::string& command) const;  // birdc's output
-  std::optional<bool> in_bird() const;                 // both protocols are up, or down; nullopt: one of them
+  std::optional<bgpctl::Level> bird_level() const;     // nullopt: between two of them
+  std::optional<bool> in_bird() const;                 // the same without a drain
   std::size_t bird_changes() const;                    // of our protocols' states, ever
   boost::json::object state() const;                   // GET /v1/state
   std::string cause() const;                           // of the announcement's level

@@ -15,6 +15,7 @@ namespace anypop::healthmon {
 namespace {
 
 using namespace std::chrono_literals;
+using bgpctl::Level;
 using testing::HasSubstr;
 using testing::StartsWith;
 using Clock = std::chrono::steady_clock;
@@ -131,7 +132,7 @@ TEST_F(Daemon, ItsDeathAndItsRestartChangeNothing) {
   const std::size_t commands = events("command").size();
   monitor_->signal(SIGKILL);
   ASSERT_TRUE(wait_for("dead", [this] { return monitor_->poll().has_value(); }));
-  EXPECT_TRUE(*state_file());
+  EXPECT_EQ(*state_file(), Level::kAnnounced);
   EXPECT_EQ(in_bird(), true);
   start_monitor();
   ASSERT_TRUE(wait_for("the first full round", [this] { return cause() == "every condition is good"; }));
@@ -144,7 +145,7 @@ TEST_F(Daemon, SigtermLeavesTheAnnouncement) {
   monitor_->signal(SIGTERM);
   ASSERT_TRUE(wait_for("it ended", [this] { return monitor_->poll().has_value(); }));
   EXPECT_EQ(monitor_->poll(), 0);
-  EXPECT_TRUE(*state_file());
+  EXPECT_EQ(*state_file(), Level::kAnnounced);
   EXPECT_EQ(in_bird(), true);
   EXPECT_FALSE(std::filesystem::exists(config_.monitor_socket()));
   EXPECT_EQ(events("stop").size(), 1U);
@@ -162,14 +163,16 @@ TEST_F(Daemon, SomebodyElsesHandIsRepairedAndReported) {
 TEST_F(Daemon, BirdMayComeLaterAndMayDie) {
   start_dataplane();
   start_monitor();
-  ASSERT_TRUE(wait_for("the state file is right without BIRD", [this] { return state_file().value_or(false); }));
+  ASSERT_TRUE(wait_for("the state file is right without BIRD",
+                       [this] { return state_file().value_or(Level::kWithdrawn) == Level::kAnnounced; }));
   start_bird();
   EXPECT_EQ(in_bird(), true) << "by its state file";
   ASSERT_TRUE(wait_for("seen", [this] { return state().at("bird").at("reachable") == true; }));
   bird_->signal(SIGKILL);
   ASSERT_TRUE(wait_for("missed", [this] { return state().at("bird").at("reachable") == false; }));
   stop_backends();
-  ASSERT_TRUE(wait_for("the state file is right without BIRD", [this] { return !state_file().value_or(true); }));
+  ASSERT_TRUE(wait_for("the state file is right without BIRD",
+                       [this] { return state_file().value_or(Level::kAnnounced) == Level::kWithdrawn; }));
   start_bird();
   EXPECT_EQ(in_bird(), false);
   EXPECT_EQ(events("drift").size(), 0U);

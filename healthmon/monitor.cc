@@ -121,7 +121,7 @@ class Monitor::Impl {
 
   void perform(const SetAnnouncement& set) {
     const AnnouncementConfig& announcement = config_.announcements[set.announcement];
-    announcer_.set(announcement, set.announce, [this, set, &announcement](const bgpctl::SetResult& result) {
+    announcer_.set(announcement, set.level, [this, set, &announcement](const bgpctl::SetResult& result) {
       carry_out(core_->on_set(set, result, bgpctl::read_state_file(config_, announcement), now()));
     });
   }

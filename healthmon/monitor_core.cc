@@ -149,9 +149,9 @@ Actions MonitorCore::on_bird(const absl::StatusOr<bgpctl::BirdView>& view, const
 }
 
 Actions MonitorCore::on_set(const SetAnnouncement& set, const bgpctl::SetResult& result,
-                            const absl::StatusOr<bool>& state_file, Now now) {
+                            const absl::StatusOr<bgpctl::Level>& state_file, Now now) {
   begin(now);
-  tracks_[set.announcement]->on_set(set.announce, result, state_file, now, actions_);
+  tracks_[set.announcement]->on_set(set.level, result, state_file, now, actions_);
   // A command that failed has said enough; one that worked is read back.
   look_at_ = result.status.ok() ? now.steady : std::max(look_at_, now.steady + kLookInterval);
   return finish(now);

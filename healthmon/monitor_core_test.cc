@@ -15,6 +15,7 @@ namespace anypop::healthmon {
 namespace {
 
 using namespace std::chrono_literals;
+using bgpctl::Level;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -29,7 +30,9 @@ PopConfig small_pop() {
 
 // An action in a word: "set+", "set-", "look", "state", "health b1+ b2-"; records as "verdict", "drift: found"…
 std::string word(const Action& action) {
-  if (const auto* set = std::get_if<SetAnnouncement>(&action)) return set->announce ? "set+" : "set-";
+  if (const auto* set = std::get_if<SetAnnouncement>(&action)) {
+    return set->level == Level::kAnnounced ? "set+" : set->level == Level::kDrained ? "set~" : "set-";
+  }
   if (std::holds_alternative<LookAtBird>(action)) return "look";
   if (std::holds_alternative<ReadDataplaneState>(action)) return "state";
   if (const auto* push = std::get_if<PushHealth>(&action)) {
@@ -62,9 +65,10 @@ class MonitorCoreTest : public testing::Test {
   Words beat() { return words(core.on_heartbeat(dataplane.heartbeat(), now())); }
   Words state() { return words(core.on_dataplane_state(dataplane.state(), now())); }
   Words look() { return words(core.on_bird(bird.look(), bird.state_files(), now())); }
-  Words set(bool announce) {
-    const auto result = bird.set(0, announce, false);
-    return words(core.on_set({0, announce}, result, bird.files[0], now()));
+  Words set(bool announce) { return set(announce ? Level::kAnnounced : Level::kWithdrawn); }
+  Words set(Level level) {
+    const auto result = bird.set(0, level, false);
+    return words(core.on_set({0, level}, result, bird.files[0], now()));
   }
   Words holds(absl::StatusOr<std::optional<bgpctl::Hold>> hold) { return words(core.on_holds({hold}, now())); }
 
@@ -84,7 +88,7 @@ class MonitorCoreTest : public testing::Test {
     look();
     beat();
     state();
-    EXPECT_TRUE(core.decision(0).announce);
+    EXPECT_TRUE(core.decision(0).announced());
   }
 
   PopConfig config = small_pop();
@@ -136,14 +140,15 @@ TEST_F(MonitorCoreTest, AFailedCommandIsTriedAgainEverySecondAndSaidOnce) {
   reach_announced();
   core.on_heartbeat(absl::UnavailableError("refused"), now());
   const bgpctl::SetResult failed{.status = absl::ResourceExhaustedError("disk full")};
-  EXPECT_THAT(words(core.on_set({0, false}, failed, true, now())), ElementsAre("command: disk full"));
+  EXPECT_THAT(words(core.on_set({0, Level::kWithdrawn}, failed, Level::kAnnounced, now())),
+              ElementsAre("command: disk full"));
   EXPECT_EQ(core.next_wake(), now().steady + 1s);
   for (int i = 0; i < 3; ++i) {
     ms += 999;
     EXPECT_THAT(words(core.on_time(now())), testing::Not(testing::Contains("set-")));
     ms += 1;
     EXPECT_THAT(words(core.on_time(now())), testing::Contains("set-"));
-    EXPECT_THAT(words(core.on_set({0, false}, failed, true, now())), IsEmpty());
+    EXPECT_THAT(words(core.on_set({0, Level::kWithdrawn}, failed, Level::kAnnounced, now())), IsEmpty());
   }
   ms += 1000;
   core.on_time(now());
@@ -177,7 +182,7 @@ TEST_F(MonitorCoreTest, AHoldThatCannotBeReadLeavesTheOrderInForce) {
   set(false);
   EXPECT_THAT(holds(absl::InvalidArgumentError("web.json: found no JSON object")), ElementsAre("note"));
   EXPECT_THAT(holds(absl::InvalidArgumentError("web.json: found no JSON object")), IsEmpty()) << "said once";
-  EXPECT_FALSE(core.decision(0).announce);
+  EXPECT_FALSE(core.decision(0).announced());
   EXPECT_THAT(std::string(core.state_json(now()).at("announcements").at(0).at("hold_error").as_string()),
               HasSubstr("web.json"));
   EXPECT_THAT(holds(std::nullopt), testing::Contains("set+"));

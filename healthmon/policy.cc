@@ -9,6 +9,8 @@
 namespace anypop::healthmon {
 namespace {
 
+using bgpctl::Level;
+
 // How to count what is not known yet: before the first full round it may still turn out well, afterwards it is bad.
 enum class Unknown { kIsGood, kIsBad };
 
@@ -73,7 +75,7 @@ Decision health_decision(const AnnouncementConfig& announcement, const std::opti
   PolicyMemory& next = decision.memory;
   if (fault) {
     // A fault before anything was ever good is no withdrawal, and the announcement that follows no flap.
-    if (memory.good_since || memory.announced) next.hold_down_armed = true;
+    if (memory.good_since || memory.level != Level::kWithdrawn) next.hold_down_armed = true;
     next.good_since.reset();
     decision.cause = *fault;
     return decision;
@@ -82,13 +84,13 @@ Decision health_decision(const AnnouncementConfig& announcement, const std::opti
   const auto good_for = now - *next.good_since;
   const Milliseconds hold_down{announcement.hold_down_ms};
   if (good_for >= hold_down) next.hold_down_armed = false;
-  if (next.hold_down_armed && !memory.announced) {
+  if (next.hold_down_armed && memory.level == Level::kWithdrawn) {
     decision.hold_down_remaining = std::chrono::ceil<Milliseconds>(hold_down - good_for);
     decision.cause = fmt::format("hold-down: healthy for {} of {} ms",
                                  std::chrono::floor<Milliseconds>(good_for).count(), hold_down.count());
     return decision;
   }
-  decision.announce = true;
+  decision.level = Level::kAnnounced;
   decision.cause = "every condition is good";
   return decision;
 }
@@ -97,12 +99,12 @@ Decision early_decision(const std::optional<std::string>& certain_fault, const s
                         const PolicyMemory& memory) {
   Decision decision;
   decision.memory = memory;
-  if (memory.announced && certain_fault) {
+  if (memory.level != Level::kWithdrawn && certain_fault) {
     decision.memory.hold_down_armed = true;
     decision.cause = *certain_fault;
     return decision;
   }
-  decision.announce = memory.announced;
+  decision.level = memory.level;
   decision.as_found = true;
   decision.cause = fmt::format("as found at the start, until the first full round is complete: {}", missing);
   return decision;
@@ -110,6 +112,26 @@ Decision early_decision(const std::optional<std::string>& certain_fault, const s
 
 std::string held(std::string_view how, const bgpctl::Hold& hold) {
   return fmt::format("held {} by {}: {}", how, hold.who, hold.reason);
+}
+
+void apply(const bgpctl::Hold& hold, bool first_round_done, Decision& decision) {
+  switch (hold.kind) {
+    case bgpctl::HoldKind::kWithdraw:
+      decision.level = Level::kWithdrawn;
+      decision.as_found = false;
+      decision.cause = held("out", hold);
+      return;
+    case bgpctl::HoldKind::kAnnounce:
+      if (!first_round_done) return;
+      decision.level = Level::kAnnounced;
+      decision.cause = held("in", hold);
+      return;
+    case bgpctl::HoldKind::kDrain:
+      if (decision.level == Level::kWithdrawn) return;  // health says more
+      if (decision.level == Level::kAnnounced) decision.as_found = false;
+      decision.level = Level::kDrained;
+      decision.cause = held("drained", hold);
+  }
 }
 
 }  // namespace
@@ -120,15 +142,8 @@ Decision decide(const PopConfig& config, const AnnouncementConfig& announcement,
       facts.first_round_done
           ? health_decision(announcement, fault(config, announcement, facts, Unknown::kIsBad), memory, now)
           : early_decision(fault(config, announcement, facts, Unknown::kIsGood), facts.first_round_missing, memory);
-  if (hold && hold->kind == bgpctl::HoldKind::kWithdraw) {
-    decision.announce = false;
-    decision.as_found = false;
-    decision.cause = held("out", *hold);
-  } else if (hold && facts.first_round_done) {
-    decision.announce = true;
-    decision.cause = held("in", *hold);
-  }
-  decision.memory.announced = decision.announce;
+  if (hold) apply(*hold, facts.first_round_done, decision);
+  decision.memory.level = decision.level;
   return decision;
 }
 

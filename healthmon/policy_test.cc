@@ -8,6 +8,7 @@
 namespace anypop::healthmon {
 namespace {
 
+using bgpctl::Level;
 using std::chrono::milliseconds;
 
 PopConfig two_services() {
@@ -45,7 +46,7 @@ class Policy : public testing::Test {
 
 TEST_F(Policy, AnnouncesWhenEveryConditionIsGood) {
   const Decision decision = at(0);
-  EXPECT_TRUE(decision.announce) << "the first announcement needs no hold-down";
+  EXPECT_TRUE(decision.announced()) << "the first announcement needs no hold-down";
   EXPECT_EQ(decision.cause, "every condition is good");
   EXPECT_EQ(decision.hold_down_remaining.count(), 0);
 }
@@ -78,10 +79,10 @@ TEST_F(Policy, EachBadConditionWithdrawsAndSaysWhy) {
   for (const auto& test : kCases) {
     memory = {};
     const Facts good = facts;
-    EXPECT_TRUE(at(0).announce);
+    EXPECT_TRUE(at(0).announced());
     test.change(facts);
     const Decision decision = at(1);
-    EXPECT_FALSE(decision.announce) << test.cause;
+    EXPECT_FALSE(decision.announced()) << test.cause;
     EXPECT_EQ(decision.cause, test.cause);
     facts = good;
   }
@@ -89,116 +90,116 @@ TEST_F(Policy, EachBadConditionWithdrawsAndSaysWhy) {
 
 TEST_F(Policy, CapacityIsAShareOfTheWeight) {
   facts.backends[0][0].health = Health::kUnhealthy;
-  EXPECT_TRUE(at(0).announce) << "b2 is two thirds";
+  EXPECT_TRUE(at(0).announced()) << "b2 is two thirds";
   config.announcements[0].min_healthy_percent = 67;
   EXPECT_EQ(at(1).cause, "web4: 1 of 2 backends healthy (66 %), 67 % wanted");
   config.announcements[0].min_healthy_percent = 0;
   memory = {};
   facts.backends[0][1].health = Health::kUnhealthy;
-  EXPECT_TRUE(at(2).announce);
+  EXPECT_TRUE(at(2).announced());
 }
 
 TEST_F(Policy, ReturnsOnlyAfterAnUninterruptedHoldDown) {
-  EXPECT_TRUE(at(0).announce);
+  EXPECT_TRUE(at(0).announced());
   facts.backends[0][1].health = Health::kUnhealthy;
-  EXPECT_FALSE(at(10).announce);
+  EXPECT_FALSE(at(10).announced());
   facts.backends[0][1].health = Health::kHealthy;
-  EXPECT_FALSE(at(20).announce);
+  EXPECT_FALSE(at(20).announced());
   Decision decision = at(220);
   EXPECT_EQ(decision.cause, "hold-down: healthy for 200 of 500 ms");
   EXPECT_EQ(decision.hold_down_remaining.count(), 300);
   facts.dataplane.condition = DataplaneFacts::Condition::kDead;
-  EXPECT_FALSE(at(300).announce);
+  EXPECT_FALSE(at(300).announced());
   facts.dataplane.condition = DataplaneFacts::Condition::kAlive;
-  EXPECT_FALSE(at(310).announce);
-  EXPECT_FALSE(at(809).announce) << "it counts from the last fault";
-  EXPECT_TRUE(at(810).announce);
+  EXPECT_FALSE(at(310).announced());
+  EXPECT_FALSE(at(809).announced()) << "it counts from the last fault";
+  EXPECT_TRUE(at(810).announced());
 }
 
 TEST_F(Policy, AFaultBeforeTheFirstAnnouncementNeedsNoHoldDown) {
   facts.backends[0][1].health = Health::kUnhealthy;
-  EXPECT_FALSE(at(0).announce);
+  EXPECT_FALSE(at(0).announced());
   facts.backends[0][1].health = Health::kHealthy;
-  EXPECT_TRUE(at(1).announce);
+  EXPECT_TRUE(at(1).announced());
 }
 
 TEST_F(Policy, BeforeTheFirstFullRoundWhatIsStays) {
   facts.first_round_done = false;
   facts.first_round_missing = "1 of 4 backends has no verdict";
   facts.backends[0][0].health = Health::kUnknown;
-  EXPECT_FALSE(at(0).announce) << "withdrawn as found, though nothing is bad";
+  EXPECT_FALSE(at(0).announced()) << "withdrawn as found, though nothing is bad";
   EXPECT_EQ(at(0).cause,
             "as found at the start, until the first full round is complete: 1 of 4 backends has no verdict");
   hold = order(bgpctl::HoldKind::kAnnounce);
-  EXPECT_FALSE(at(1).announce);
+  EXPECT_FALSE(at(1).announced());
   hold.reset();
 
-  memory.announced = true;
-  EXPECT_TRUE(at(2).announce);
+  memory.level = Level::kAnnounced;
+  EXPECT_TRUE(at(2).announced());
   facts.dataplane.condition = DataplaneFacts::Condition::kUnknown;
   facts.backends[0].assign(2, {Health::kUnknown, false});
-  EXPECT_TRUE(at(3).announce == false) << "unresolved is known to be bad";
-  memory = {.announced = true};
+  EXPECT_TRUE(at(3).announced() == false) << "unresolved is known to be bad";
+  memory = {.level = Level::kAnnounced};
   facts.dataplane.next_hops_known = false;
-  EXPECT_TRUE(at(4).announce) << "nothing is known to be bad";
+  EXPECT_TRUE(at(4).announced()) << "nothing is known to be bad";
 }
 
 TEST_F(Policy, BeforeTheFirstFullRoundACertainFaultWithdraws) {
   facts.first_round_done = false;
   facts.backends[0][0].health = Health::kUnknown;
   facts.backends[0][1].health = Health::kUnhealthy;
-  memory.announced = true;
+  memory.level = Level::kAnnounced;
   const Decision decision = at(0);
-  EXPECT_FALSE(decision.announce) << "b1 alone would not be enough";
+  EXPECT_FALSE(decision.announced()) << "b1 alone would not be enough";
   EXPECT_EQ(decision.cause, "web4: 1 of 2 backends healthy (33 %), 50 % wanted");
   facts.first_round_done = true;
   facts.backends[0].assign(2, {Health::kHealthy, true});
-  EXPECT_FALSE(at(1).announce) << "that was a withdrawal: hold-down";
-  EXPECT_TRUE(at(501).announce);
+  EXPECT_FALSE(at(1).announced()) << "that was a withdrawal: hold-down";
+  EXPECT_TRUE(at(501).announced());
 }
 
 TEST_F(Policy, HoldsOutrankHealth) {
-  EXPECT_TRUE(at(0).announce);
+  EXPECT_TRUE(at(0).announced());
   hold = order(bgpctl::HoldKind::kWithdraw);
-  EXPECT_FALSE(at(1).announce);
+  EXPECT_FALSE(at(1).announced());
   EXPECT_EQ(at(2).cause, "held out by alice: maintenance");
   facts.first_round_done = false;
-  EXPECT_FALSE(at(3).announce);
+  EXPECT_FALSE(at(3).announced());
   facts.first_round_done = true;
   hold.reset();
-  EXPECT_TRUE(at(4).announce) << "health was good all the time: no hold-down";
+  EXPECT_TRUE(at(4).announced()) << "health was good all the time: no hold-down";
 
   facts.dataplane.condition = DataplaneFacts::Condition::kDead;
-  EXPECT_FALSE(at(5).announce);
+  EXPECT_FALSE(at(5).announced());
   hold = order(bgpctl::HoldKind::kAnnounce);
-  EXPECT_TRUE(at(6).announce);
+  EXPECT_TRUE(at(6).announced());
   EXPECT_EQ(at(7).cause, "held in by alice: maintenance");
   hold.reset();
-  EXPECT_FALSE(at(8).announce);
+  EXPECT_FALSE(at(8).announced());
 }
 
 TEST_F(Policy, AHoldReleasedWhileHealthIsGoodDoesNotFlap) {
-  EXPECT_TRUE(at(0).announce);
+  EXPECT_TRUE(at(0).announced());
   hold = order(bgpctl::HoldKind::kAnnounce);
   facts.dataplane.condition = DataplaneFacts::Condition::kDead;
-  EXPECT_TRUE(at(10).announce);
+  EXPECT_TRUE(at(10).announced());
   facts.dataplane.condition = DataplaneFacts::Condition::kAlive;
-  EXPECT_TRUE(at(20).announce);
+  EXPECT_TRUE(at(20).announced());
   hold.reset();
-  EXPECT_TRUE(at(30).announce) << "hold-down delays an announcement, it does not withdraw one";
+  EXPECT_TRUE(at(30).announced()) << "hold-down delays an announcement, it does not withdraw one";
 }
 
 TEST_F(Policy, AFaultDuringAWithdrawHoldStillHoldsDown) {
-  EXPECT_TRUE(at(0).announce);
+  EXPECT_TRUE(at(0).announced());
   hold = order(bgpctl::HoldKind::kWithdraw);
-  EXPECT_FALSE(at(10).announce);
+  EXPECT_FALSE(at(10).announced());
   facts.dataplane.condition = DataplaneFacts::Condition::kDead;
-  EXPECT_FALSE(at(20).announce);
+  EXPECT_FALSE(at(20).announced());
   facts.dataplane.condition = DataplaneFacts::Condition::kAlive;
-  EXPECT_FALSE(at(30).announce);
+  EXPECT_FALSE(at(30).announced());
   hold.reset();
-  EXPECT_FALSE(at(40).announce);
-  EXPECT_TRUE(at(530).announce);
+  EXPECT_FALSE(at(40).announced());
+  EXPECT_TRUE(at(530).announced());
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 
 namespace anypop::healthmon::sim {
 
+using bgpctl::Level;
+
 void World::fault() {
   switch (pick(6)) {
     case 0: return monitor_fault();
@@ -63,7 +65,7 @@ void World::bird_fault() {
       return;
     case 2: return bird_.configure();
     case 3: return bird_.set_protocols(i, chance(0.5));
-    case 4: bird_.files[i] = chance(0.5); return;
+    case 4: bird_.files[i] = one_of({Level::kWithdrawn, Level::kDrained, Level::kAnnounced}); return;
     case 5: disk_full_ = !disk_full_; return;
     default: return bird_.restart();
   }
@@ -76,9 +78,9 @@ void World::hold_fault() {
   } else if (chance(0.15)) {
     holds_[i] = absl::InvalidArgumentError("holds/web.json: found no JSON object");
   } else {
-    bgpctl::Hold hold{.kind = chance(0.6) ? bgpctl::HoldKind::kWithdraw : bgpctl::HoldKind::kAnnounce,
-                      .reason = "maintenance",
-                      .who = "alice"};
+    using enum bgpctl::HoldKind;
+    bgpctl::Hold hold{
+        .kind = one_of({kWithdraw, kWithdraw, kAnnounce, kDrain}), .reason = "maintenance", .who = "alice"};
     if (chance(0.5)) {
       const std::int64_t steady_ms = std::chrono::duration_cast<Milliseconds>(now_.time_since_epoch()).count();
       hold.expires_unix_ms = steady_ms + wall_offset_ms_ + 2000;

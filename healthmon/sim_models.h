@@ -21,7 +21,8 @@ enum class ProcessState { kRunning, kHung, kDead };
 // The state files decide after every start and every `configure`; enable and disable last until then.
 class BirdModel {
  public:
-  explicit BirdModel(const PopConfig& config) : config_(config), files(config.announcements.size(), false) {
+  explicit BirdModel(const PopConfig& config)
+      : config_(config), files(config.announcements.size(), bgpctl::Level::kWithdrawn) {
     reread_files();
   }
 
@@ -44,16 +45,16 @@ class BirdModel {
     return absl::OkStatus();
   }
 
-  bgpctl::SetResult set(std::size_t announcement, bool announced, bool disk_full) {
+  bgpctl::SetResult set(std::size_t announcement, bgpctl::Level level, bool disk_full) {
     bgpctl::SetResult result;
     if (disk_full) {
       result.status = absl::ResourceExhaustedError("disk full");
-      if (announced) return result;
+      if (level != bgpctl::Level::kWithdrawn) return result;
     } else {
-      files[announcement] = announced;
+      files[announcement] = level;
     }
     result.status.Update(answer());
-    if (answer().ok()) set_protocols(announcement, announced);
+    if (answer().ok()) obey(announcement, level);
     return result;
   }
 
@@ -67,7 +68,12 @@ class BirdModel {
       for (const std::string& name : bgpctl::protocol_names(announcement)) {
         const bool up = up_.at(name);
         view.protocols[name] = {"Static", up ? "up" : "down", ""};
-        if (up) session.prefixes.insert(announcement.prefixes.begin(), announcement.prefixes.end());
+        if (up) export_prefixes(announcement, name, session);
+      }
+      for (const std::string& name : bgpctl::drain_protocol_names(announcement)) {
+        const bool up = up_.at(name);
+        view.protocols[name] = {"Static", up ? "up" : "down", ""};
+        if (up) export_prefixes(announcement, name, session);
       }
     }
     view.sessions["transit1"] = session;
@@ -76,15 +82,34 @@ class BirdModel {
 
   bool announces(std::size_t announcement) const {
     if (process == ProcessState::kDead) return false;
-    const auto names = bgpctl::protocol_names(config_.announcements[announcement]);
-    return std::any_of(names.begin(), names.end(), [&](const std::string& name) { return up_.at(name); });
+    const auto commands = bgpctl::commands_for(config_.announcements[announcement], bgpctl::Level::kWithdrawn);
+    return std::any_of(commands.begin(), commands.end(), [&](const auto& command) { return up_.at(command.protocol); });
+  }
+  // To the routers: what is preferred.
+  bgpctl::Level level(std::size_t announcement) const {
+    if (!announces(announcement)) return bgpctl::Level::kWithdrawn;
+    const auto names = bgpctl::drain_protocol_names(config_.announcements[announcement]);
+    const bool drained = std::any_of(names.begin(), names.end(), [&](const std::string& name) { return up_.at(name); });
+    return drained ? bgpctl::Level::kDrained : bgpctl::Level::kAnnounced;
   }
 
   StateFiles state_files() const { return {files.begin(), files.end()}; }
 
  private:
   void reread_files() {
-    for (std::size_t i = 0; i < files.size(); ++i) set_protocols(i, files[i]);
+    for (std::size_t i = 0; i < files.size(); ++i) obey(i, files[i]);
+  }
+  void obey(std::size_t announcement, bgpctl::Level level) {
+    for (const auto& command : bgpctl::commands_for(config_.announcements[announcement], level)) {
+      up_[command.protocol] = command.enable;
+    }
+  }
+  static void export_prefixes(const AnnouncementConfig& announcement, const std::string& protocol,
+                              bgpctl::BirdSessionExport& session) {
+    const Family family = protocol.find("_v4") != std::string::npos ? Family::kV4 : Family::kV6;
+    for (const IpPrefix& prefix : announcement.prefixes) {
+      if (prefix.family() == family) session.prefixes[prefix] = protocol;
+    }
   }
 
   const PopConfig& config_;
@@ -92,7 +117,7 @@ class BirdModel {
   unsigned reboots_ = 0;
 
  public:
-  std::vector<bool> files;
+  std::vector<bgpctl::Level> files;
   ProcessState process = ProcessState::kRunning;
 };
 

@@ -13,6 +13,8 @@
 
 namespace anypop::healthmon::sim {
 
+using bgpctl::Level;
+
 // The latest run of enough equal results decides; without one, enough results of any kind are "unhealthy".
 inline Health naive_health(const std::vector<bool>& results, const ProbeConfig& probe) {
   for (std::size_t end = results.size(); end > 0; --end) {
@@ -43,7 +45,7 @@ class Oracle {
     holds.assign(config_.announcements.size(), std::nullopt);
     hold_known.assign(config_.announcements.size(), false);
     intended_.clear();
-    for (const auto& file : files) intended_.push_back(file.ok() && *file);
+    for (const auto& file : files) intended_.push_back(file.value_or(Level::kWithdrawn));
     adopted_ = intended_;
     last_sent.assign(intended_.size(), std::nullopt);
   }
@@ -100,15 +102,19 @@ class Oracle {
   bool bird_told = false;
   std::vector<std::optional<bgpctl::Hold>> holds;
   std::vector<bool> hold_known;
-  std::vector<std::optional<bool>> last_sent;  // nullopt: no command is under way
+  std::vector<std::optional<bgpctl::Level>> last_sent;  // nullopt: no command is under way
 
  private:
   bool held(std::size_t i, bgpctl::HoldKind kind) const { return holds[i] && holds[i]->kind == kind; }
 
   void judge_command(const SetAnnouncement& set) {
     const std::size_t i = set.announcement;
-    last_sent[i] = set.announce;
-    if (!set.announce) return;
+    last_sent[i] = set.level;
+    if (set.level == Level::kWithdrawn) return;
+    if (held(i, bgpctl::HoldKind::kDrain)) {
+      EXPECT_EQ(set.level, Level::kDrained) << "announced in full against a drain";
+      if (adopted_[i] != Level::kWithdrawn && !first_round()) return;  // what is in already is drained at once
+    }
     EXPECT_TRUE(first_round()) << "announced before the first full round";
     EXPECT_TRUE(hold_known[i]) << "announced without knowing the operator's order";
     EXPECT_FALSE(held(i, bgpctl::HoldKind::kWithdraw)) << "announced against a hold";
@@ -116,30 +122,33 @@ class Oracle {
 
   void judge_level(const MonitorCore& core, std::size_t i, SteadyTime now) {
     const Decision& decision = core.decision(i);
-    const bool before = intended_[i];
-    intended_[i] = decision.announce;
-    if (!decision.announce) {
+    const Level before = intended_[i];
+    intended_[i] = decision.level;
+    EXPECT_FALSE(held(i, bgpctl::HoldKind::kDrain) && decision.level == Level::kAnnounced) << decision.cause;
+    if (!decision.announced()) {
       EXPECT_FALSE(held(i, bgpctl::HoldKind::kAnnounce) && core.first_round_done()) << "withdrawn against a hold";
-      if (!before) return;
-      EXPECT_NE(last_sent[i], std::optional(true)) << "an announcement under way was not overtaken: " << decision.cause;
+      if (before == Level::kWithdrawn) return;
+      EXPECT_EQ(last_sent[i].value_or(Level::kWithdrawn), Level::kWithdrawn)
+          << "an announcement under way was not overtaken: " << decision.cause;
       if (!last_sent[i]) {
         // Nothing under way withdraws it, so it must be withdrawn already as far as the monitor knows.
-        EXPECT_FALSE(core.state_json({now, 0}).at("announcements").at(i).at("state_file") == true)
+        EXPECT_FALSE(core.state_json({now, 0}).at("announcements").at(i).at("state_file") != "withdrawn")
             << "a verdict without its command in the same step: " << decision.cause;
       }
       return;
     }
     EXPECT_FALSE(held(i, bgpctl::HoldKind::kWithdraw)) << decision.cause;
     if (!core.first_round_done() || !hold_known[i]) {
-      EXPECT_TRUE(adopted_[i] && before) << "intended before the first full round: " << decision.cause;
+      EXPECT_TRUE(adopted_[i] != Level::kWithdrawn && before != Level::kWithdrawn)
+          << "intended before the first full round: " << decision.cause;
     } else if (!held(i, bgpctl::HoldKind::kAnnounce)) {
       EXPECT_TRUE(conditions_good(i, now)) << decision.cause;
     }
   }
 
   const PopConfig& config_;
-  std::vector<bool> adopted_;
-  std::vector<bool> intended_;
+  std::vector<bgpctl::Level> adopted_;
+  std::vector<bgpctl::Level> intended_;
 };
 
 }  // namespace anypop::healthmon::sim

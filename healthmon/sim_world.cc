@@ -6,6 +6,7 @@
 namespace anypop::healthmon::sim {
 namespace {
 
+using bgpctl::Level;
 using std::chrono::seconds;
 
 IpPrefix prefix(const char* text) { return *IpPrefix::parse(text); }
@@ -43,7 +44,7 @@ World::World(std::uint64_t seed)
     : random_(seed), config_(random_config(random_)), bird_(config_), dataplane_(config_), oracle_(config_) {
   for (const ServiceConfig& service : config_.services) backend_up_.emplace_back(service.backends.size(), chance(0.8));
   for (std::size_t i = 0; i < config_.announcements.size(); ++i) {
-    bird_.files[i] = chance(0.5);
+    bird_.files[i] = chance(0.5) ? Level::kAnnounced : Level::kWithdrawn;
     holds_.emplace_back(std::nullopt);
   }
   bird_.restart();
@@ -117,11 +118,11 @@ Milliseconds World::bird_delay(SteadyTime& busy_until) {
 
 void World::perform(const SetAnnouncement& set) {
   ++commands;
-  if (set.announce) ++announcements;
+  if (set.level != Level::kWithdrawn) ++announcements;
   const Milliseconds delay = bird_delay(bird_busy_until_);
   tell(delay, [this, set](Now now) {
-    const bgpctl::SetResult result = bird_.set(set.announcement, set.announce, disk_full_);
-    if (oracle_.last_sent[set.announcement] == set.announce) oracle_.last_sent[set.announcement].reset();
+    const bgpctl::SetResult result = bird_.set(set.announcement, set.level, disk_full_);
+    if (oracle_.last_sent[set.announcement] == set.level) oracle_.last_sent[set.announcement].reset();
     return monitor_->on_set(set, result, bird_.files[set.announcement], now);
   });
 }
@@ -219,9 +220,7 @@ void World::run_quietly(Milliseconds duration) {
   run_until(now_ + duration);
 }
 
-bool World::expected_level(std::size_t announcement) const {
-  const auto& hold = *holds_[announcement];
-  if (hold) return hold->kind == bgpctl::HoldKind::kAnnounce;
+bool World::healthy(std::size_t announcement) const {
   if (dataplane_.process != ProcessState::kRunning) return false;
   for (const std::string& name : config_.announcements[announcement].services) {
     const auto s = static_cast<std::size_t>(config_.find_service(name) - config_.services.data());
@@ -237,13 +236,20 @@ bool World::expected_level(std::size_t announcement) const {
   return true;
 }
 
+bgpctl::Level World::expected_level(std::size_t announcement) const {
+  const auto& hold = *holds_[announcement];
+  if (hold && hold->kind == bgpctl::HoldKind::kAnnounce) return Level::kAnnounced;
+  const Level level = healthy(announcement) ? Level::kAnnounced : Level::kWithdrawn;
+  return hold ? std::min(level, highest_level(hold->kind)) : level;
+}
+
 void World::expect_converged() const {
   for (std::size_t i = 0; i < config_.announcements.size(); ++i) {
-    const bool expected = expected_level(i);
+    const Level expected = expected_level(i);
     const Decision& decision = monitor_->decision(i);
-    EXPECT_EQ(decision.announce, expected) << config_.announcements[i].name << ": " << decision.cause;
+    EXPECT_EQ(decision.level, expected) << config_.announcements[i].name << ": " << decision.cause;
     EXPECT_EQ(bird_.files[i], expected) << config_.announcements[i].name;
-    EXPECT_EQ(bird_.announces(i), expected) << config_.announcements[i].name;
+    EXPECT_EQ(bird_.level(i), expected) << config_.announcements[i].name;
   }
   if (dataplane_.process != ProcessState::kRunning) return;
   for (std::size_t s = 0; s < backend_up_.size(); ++s) {

@@ -62,7 +62,8 @@ class World {
   void probe(BackendId id);
   void heartbeat();
   void read_holds();
-  bool expected_level(std::size_t announcement) const;
+  bool healthy(std::size_t announcement) const;
+  bgpctl::Level expected_level(std::size_t announcement) const;
 
   void fault();
   void backend_fault();

@@ -26,6 +26,7 @@ BIRD = "/usr/sbin/bird"
 PATIENCE_S = 20
 PREFIX4 = "198.51.100.0/24"
 PREFIX6 = "2001:db8:53::/48"
+BOTH = [PREFIX4, PREFIX6]
 
 _libc = ctypes.CDLL(None)
 
@@ -155,7 +156,7 @@ protocol bgp pop1 {{
         self.router = self._bird("router", "192.0.2.2", self.ROUTER_BODY.format(timers=Bird.TIMERS))
         config = yaml.safe_load(pathlib.Path(EXAMPLE).read_text())
         config |= {"run_dir": str(self.folder / "run"), "state_dir": str(self.folder / "state"),
-                   "bird": {"socket": str(self.pop.socket)}}
+                   "bird": {"socket": str(self.pop.socket), "local_as": 64512}}
         self.config = self.folder / "pop.yaml"
         self.config.write_text(yaml.safe_dump(config))
         self.events_file = self.folder / "state" / "events.jsonl"
@@ -196,6 +197,15 @@ protocol bgp pop1 {{
     def routes_at_router(self):
         text = self.router.ask("show route")
         return [prefix for prefix in (PREFIX4, PREFIX6) if prefix in text]
+
+    def route_at_router(self, prefix):
+        """AS path and communities as the router has them; None: it has no route."""
+        text = self.router.ask(f"show route {prefix} all")
+        path = re.search(r"BGP.as_path: ([\d ]+)", text)
+        communities = re.search(r"BGP.community: (.*)", text)
+        if path is None:
+            return None
+        return path[1].split(), re.findall(r"\((\d+),(\d+)\)", communities[1]) if communities else []
 
     def updates_at_router(self):
         return sum("Got UPDATE" in line for line in self.router.log())

@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
   int done = 0;
   int refused = 0;
   const std::function<void()> again = [&] {
-    announcer.set(*announcement, true, [&](const anypop::bgpctl::SetResult& result) {
+    announcer.set(*announcement, anypop::bgpctl::Level::kAnnounced, [&](const anypop::bgpctl::SetResult& result) {
       if (result.status.ok() && ++done == 1) {
         std::puts("announcing");
         std::fflush(stdout);

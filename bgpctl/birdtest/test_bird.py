@@ -1,40 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """bgpctl against real BIRDs. What counts is what the router on the other side sees."""
-import http.server
 import json
 import os
 import signal
-import socketserver
 import statistics
 import subprocess
 import threading
 import time
 
-import pytest
-
-from lab import PREFIX4, PREFIX6, Lab, die_with_parent, wait_for
-
-BOTH = [PREFIX4, PREFIX6]
-
-
-@pytest.fixture(scope="module")
-def shared_lab():
-    lab = Lab()
-    yield lab
-    lab.close()
-
-
-@pytest.fixture
-def lab(shared_lab):
-    """Announced, no hold, both BIRDs well."""
-    try:
-        shared_lab.bgpctl("release", "--all")
-        shared_lab.bgpctl("announce", "web")
-        shared_lab.wait_routes(BOTH)
-        yield shared_lab
-    finally:
-        if os.environ.get("ANYPOP_KEEP_LOGS"):
-            print("\n".join(shared_lab.pop.log()[-50:]))
+from fakes import Monitor
+from lab import BOTH, PREFIX4, PREFIX6, Lab, die_with_parent, wait_for
 
 
 def withdraw(lab, **how):
@@ -166,7 +141,7 @@ def test_everything_is_in_the_event_log(lab):
     assert (hold["by"], hold["kind"], hold["who"], hold["reason"]) == ("bgpctl", "withdraw", "alice", "logged")
     command = lab.events("command")[-1]
     assert command["ok"] and not command["announce"]
-    assert command["commands"] == ['disable "anypop_web_v4"', 'disable "anypop_web_v6"']
+    assert command["commands"] == [f'disable "anypop_web_{name}"' for name in ("v4", "v6", "v4_drain", "v6_drain")]
     assert command["sent_unix_ns"] < command["replied_unix_ns"]
     lab.bgpctl("release", "web")
     assert lab.events("release")[-1]["announcement"] == "web"
@@ -243,38 +218,6 @@ def test_no_session_is_said(lab):
     finally:
         lab.router.start()
         lab.wait_session()
-
-
-class Monitor(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """Answers GET /v1/state as the health monitor does."""
-    daemon_threads = True
-
-    def __init__(self, path):
-        self.path = path
-        path.unlink(missing_ok=True)
-        self.wish = {"name": "web", "announce": True, "cause": "all is well", "hold_down_remaining_ms": 0}
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def address_string(self):
-                return "unix"
-
-            def log_message(self, *_):
-                pass
-
-            def do_GET(self):
-                body = json.dumps({"pop": "ams", "announcements": [self.server.wish]}).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-        super().__init__(str(path), Handler)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    def close(self):
-        self.shutdown()
-        self.server_close()
-        self.path.unlink()
 
 
 def test_with_a_monitor_health_decides(lab):

@@ -21,6 +21,9 @@ struct Order {
   std::chrono::milliseconds timeout{0};
   bool dry_run = false;
   bool json = false;
+  bool wait = false;                  // drain: until quiet, then withdraw; undrain: until it is announced again
+  std::optional<unsigned> quiet_pps;  // drain: instead of the announcement's own
+  std::optional<std::int64_t> quiet_for_ms;
 };
 
 // Each carries the order out, prints what happened, and returns the exit code: 0, or 1 if anything is not as ordered.
@@ -31,6 +34,12 @@ int withdraw(const PopConfig& config, const Order& order);
 int force_announce(const PopConfig& config, const Order& order);
 // Ends a withdraw hold and lets the monitor announce; announces by itself when there is no monitor.
 int announce(const PopConfig& config, const Order& order);
+// Drain hold, state file, and the de-preferred route in place of the plain one. With `wait`: until the traffic has left
+// or the time is over, and then withdraws; forwarding goes on. What health has withdrawn stays out.
+int drain(const PopConfig& config, const Order& order);
+// Ends a drain or withdraw hold. With `wait`: de-preferred first, once the monitor finds it healthy, then announced; if
+// that takes too long the hold stays as it was.
+int undrain(const PopConfig& config, const Order& order);
 // Ends any hold. Health decides again.
 int release(const PopConfig& config, const Order& order);
 int list_holds(const PopConfig& config, bool as_json);

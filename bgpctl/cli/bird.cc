@@ -14,9 +14,9 @@ absl::StatusOr<BirdView> Bird::look() {
   return *std::move(result);
 }
 
-SetResult Bird::set(const AnnouncementConfig& announcement, bool announced) {
+SetResult Bird::set(const AnnouncementConfig& announcement, Level level) {
   std::optional<SetResult> result;
-  announcer_.set(announcement, announced, [&](SetResult got) { result = std::move(got); });
+  announcer_.set(announcement, level, [&](SetResult got) { result = std::move(got); });
   io_.restart();
   while (!result) io_.run_one();
   return *std::move(result);

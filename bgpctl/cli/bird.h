@@ -14,7 +14,7 @@ class Bird {
  public:
   explicit Bird(const PopConfig& config) : announcer_(io_, config) {}
   absl::StatusOr<BirdView> look();
-  SetResult set(const AnnouncementConfig& announcement, bool announced);
+  SetResult set(const AnnouncementConfig& announcement, Level level);
 
  private:
   boost::asio::io_context io_;

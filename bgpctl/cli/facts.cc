@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "facts.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/text.h"
@@ -11,26 +12,16 @@
 namespace anypop::bgpctl {
 namespace {
 
-void compare_with_bird(const AnnouncementFacts& facts, const AnnouncementStanding& standing,
-                       std::vector<std::string>& found) {
-  if (!standing.configured) {
-    found.push_back(
-        fmt::format("BIRD lacks a protocol of it ({}): include the text of `bgpctl render` in bird.conf and "
-                    "run `birdc configure`",
-                    fmt::join(protocol_names(facts.announcement), ", ")));
-    return;
-  }
-  if (standing.partly_in_table) found.push_back("only some of its protocols are up in BIRD");
-  const std::optional<bool> wanted = intended(facts);
-  if (wanted && *wanted != standing.in_table && !standing.partly_in_table) {
-    found.push_back(fmt::format("intended {}, but BIRD has it {}", level_name(*wanted),
-                                standing.in_table ? "in the table" : "not in the table"));
-  }
-  if (facts.state_file.ok() && *facts.state_file != standing.in_table && !standing.partly_in_table) {
-    found.push_back(
-        fmt::format("the state file says {}, but BIRD has it {}: the next `configure` of anybody changes it",
-                    level_name(*facts.state_file), standing.in_table ? "in the table" : "not in the table"));
-  }
+std::string in_bird(const AnnouncementStanding& standing) {
+  if (!standing.in_table) return "not in the table";
+  return standing.level == Level::kDrained ? "drained in the table" : "in the table";
+}
+
+bool agrees(Level wanted, const AnnouncementStanding& standing) {
+  return standing.level ? *standing.level == wanted : (wanted != Level::kWithdrawn) == standing.in_table;
+}
+
+void compare_exports(const AnnouncementStanding& standing, std::vector<std::string>& found) {
   if (standing.in_table && !standing.not_exported_to.empty()) {
     found.push_back(
         fmt::format("in the table, but not exported to {}: does its export filter take `proto ~ \"anypop_*\"`?",
@@ -42,6 +33,40 @@ void compare_with_bird(const AnnouncementFacts& facts, const AnnouncementStandin
                     "prefix of it",
                     fmt::join(standing.exported_to, ", ")));
   }
+  if (standing.level == Level::kDrained && standing.drained_to.size() < standing.exported_to.size()) {
+    found.push_back(fmt::format("drained, but only {} of {} sessions are told so", standing.drained_to.size(),
+                                standing.exported_to.size()));
+  }
+}
+
+void compare_with_bird(const AnnouncementFacts& facts, const AnnouncementStanding& standing,
+                       std::vector<std::string>& found) {
+  if (!standing.configured) {
+    found.push_back(
+        fmt::format("BIRD lacks a protocol of it ({}): include the text of `bgpctl render` in bird.conf and "
+                    "run `birdc configure`",
+                    fmt::join(protocol_names(facts.announcement), ", ")));
+    return;
+  }
+  if (!standing.drainable) {
+    found.push_back(
+        "BIRD lacks its drain protocols, so it cannot be drained: include the text of `bgpctl render` in "
+        "bird.conf and run `birdc configure`");
+  }
+  const std::optional<Level> wanted = intended(facts);
+  if (standing.partly_in_table || (standing.in_table && !standing.level)) {
+    found.push_back("only some of its protocols are up in BIRD");
+  } else {
+    if (wanted && !agrees(*wanted, standing)) {
+      found.push_back(fmt::format("intended {}, but BIRD has it {}", level_name(*wanted), in_bird(standing)));
+    }
+    if (facts.state_file.ok() && !agrees(*facts.state_file, standing)) {
+      found.push_back(
+          fmt::format("the state file says {}, but BIRD has it {}: the next `configure` of anybody changes it",
+                      level_name(*facts.state_file), in_bird(standing)));
+    }
+  }
+  compare_exports(standing, found);
 }
 
 }  // namespace
@@ -63,13 +88,12 @@ PopFacts gather_facts(const PopConfig& config, const std::vector<AnnouncementCon
   return pop;
 }
 
-std::optional<bool> intended(const AnnouncementFacts& facts) {
-  if (facts.hold.ok() && *facts.hold) return (*facts.hold)->kind == HoldKind::kAnnounce;
-  if (facts.wish) return facts.wish->announce;
-  return std::nullopt;
+std::optional<Level> intended(const AnnouncementFacts& facts) {
+  const Hold* hold = facts.hold.ok() && *facts.hold ? &**facts.hold : nullptr;
+  if (hold != nullptr && hold->kind != HoldKind::kDrain) return highest_level(hold->kind);
+  if (!facts.wish) return std::nullopt;
+  return hold != nullptr ? std::min(facts.wish->level, Level::kDrained) : facts.wish->level;
 }
-
-std::string_view level_name(bool announced) { return announced ? "announced" : "withdrawn"; }
 
 std::vector<std::string> differences(const AnnouncementFacts& facts) {
   std::vector<std::string> found;
@@ -79,7 +103,7 @@ std::vector<std::string> differences(const AnnouncementFacts& facts) {
   } else if (!facts.state_file.ok()) {
     found.push_back(fmt::format("its state file cannot be read: {}", message(facts.state_file.status())));
   }
-  const std::optional<bool> wanted = intended(facts);
+  const std::optional<Level> wanted = intended(facts);
   if (wanted && facts.state_file.ok() && *facts.state_file != *wanted) {
     found.push_back(fmt::format("intended {}, but the state file says {}: BIRD would come back so", level_name(*wanted),
                                 level_name(*facts.state_file)));

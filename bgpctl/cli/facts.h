@@ -21,7 +21,7 @@ struct AnnouncementFacts {
   AnnouncementConfig announcement;
   absl::StatusOr<std::optional<Hold>> hold = std::nullopt;
   std::optional<MonitorWish> wish;  // nullopt: the monitor does not tell
-  absl::StatusOr<bool> state_file = false;
+  absl::StatusOr<Level> state_file = Level::kWithdrawn;
   std::optional<AnnouncementStanding> standing;  // nullopt: BIRD does not tell
 };
 
@@ -34,11 +34,8 @@ struct PopFacts {
 // Asks everybody. Bounded by the timeouts of the sockets.
 PopFacts gather_facts(const PopConfig& config, const std::vector<AnnouncementConfig>& announcements);
 
-// What should be: the hold's order, else the monitor's wish, else unknown.
-std::optional<bool> intended(const AnnouncementFacts& facts);
-
-// "announced" or "withdrawn".
-std::string_view level_name(bool announced);
+// What should be: the monitor's wish within what the hold allows; without a monitor the hold's order; else unknown.
+std::optional<Level> intended(const AnnouncementFacts& facts);
 
 // Each contradiction between intended, state file, table and exports, as one sentence with its meaning or remedy.
 std::vector<std::string> differences(const AnnouncementFacts& facts);

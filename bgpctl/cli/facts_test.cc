@@ -19,9 +19,9 @@ class Facts : public testing::Test {
   void SetUp() override {
     facts_.announcement.name = "web";
     facts_.announcement.prefixes = {*IpPrefix::parse("198.51.100.0/24")};
-    facts_.wish = MonitorWish{true, "all is well", 0};
-    facts_.state_file = true;
-    facts_.standing = AnnouncementStanding{true, true, false, {"t1", "t2"}, {}};
+    facts_.wish = MonitorWish{Level::kAnnounced, "all is well", 0};
+    facts_.state_file = Level::kAnnounced;
+    facts_.standing = AnnouncementStanding{true, true, false, {"t1", "t2"}, {}, {}, true, Level::kAnnounced};
   }
   AnnouncementFacts facts_;
 };
@@ -34,11 +34,11 @@ TEST_F(Facts, AgreeingDifferInNothing) {
 
 TEST_F(Facts, AHoldOutranksTheMonitor) {
   facts_.hold = Hold{HoldKind::kWithdraw, "r", "alice", 0, std::nullopt};
-  EXPECT_EQ(intended(facts_), false);
+  EXPECT_EQ(intended(facts_), Level::kWithdrawn);
   EXPECT_THAT(differences(facts_), ElementsAre(HasSubstr("the state file says announced"),
                                                HasSubstr("intended withdrawn, but BIRD has it in the table")));
   facts_.hold = std::nullopt;
-  EXPECT_EQ(intended(facts_), true);
+  EXPECT_EQ(intended(facts_), Level::kAnnounced);
   facts_.wish.reset();
   EXPECT_EQ(intended(facts_), std::nullopt);
 }
@@ -47,15 +47,15 @@ TEST_F(Facts, EachContradictionIsSaid) {
   facts_.standing->not_exported_to = {"t3"};
   EXPECT_THAT(differences(facts_), ElementsAre(HasSubstr("not exported to t3")));
 
-  facts_.standing = AnnouncementStanding{true, false, true, {"t1"}, {}};
+  facts_.standing = AnnouncementStanding{true, false, true, {"t1"}, {}, {}, true, std::nullopt};
   EXPECT_THAT(differences(facts_), ElementsAre(HasSubstr("only some")));
 
-  facts_.wish->announce = false;
-  facts_.state_file = false;
-  facts_.standing = AnnouncementStanding{true, false, false, {"t1"}, {}};
+  facts_.wish->level = Level::kWithdrawn;
+  facts_.state_file = Level::kWithdrawn;
+  facts_.standing = AnnouncementStanding{true, false, false, {"t1"}, {}, {}, true, Level::kWithdrawn};
   EXPECT_THAT(differences(facts_), ElementsAre(HasSubstr("another protocol of BIRD")));
 
-  facts_.standing = AnnouncementStanding{true, true, false, {"t1"}, {}};
+  facts_.standing = AnnouncementStanding{true, true, false, {"t1"}, {}, {}, true, Level::kAnnounced};
   facts_.wish.reset();
   EXPECT_THAT(differences(facts_), ElementsAre(HasSubstr("the next `configure`")));
 
@@ -68,6 +68,23 @@ TEST_F(Facts, EachContradictionIsSaid) {
 
   facts_.hold = absl::InvalidArgumentError("web.json: nonsense");
   EXPECT_THAT(differences(facts_), ElementsAre(HasSubstr("web.json: nonsense"), HasSubstr("bgpctl init")));
+}
+
+TEST_F(Facts, ADrainIsALevelOfItsOwn) {
+  facts_.hold = Hold{HoldKind::kDrain, "r", "alice", 0, std::nullopt};
+  EXPECT_EQ(intended(facts_), Level::kDrained);
+  EXPECT_THAT(differences(facts_), ElementsAre(HasSubstr("intended drained, but the state file says announced"),
+                                               HasSubstr("intended drained, but BIRD has it in the table")));
+  facts_.state_file = Level::kDrained;
+  facts_.standing = AnnouncementStanding{true, true, false, {"t1", "t2"}, {}, {"t1"}, true, Level::kDrained};
+  EXPECT_THAT(differences(facts_), ElementsAre(HasSubstr("only 1 of 2 sessions are told so")));
+  facts_.wish->level = Level::kWithdrawn;
+  EXPECT_EQ(intended(facts_), Level::kWithdrawn) << "health says more than a drain";
+  facts_.hold = std::nullopt;
+  facts_.wish->level = Level::kAnnounced;
+  facts_.state_file = Level::kAnnounced;
+  facts_.standing = AnnouncementStanding{true, true, false, {"t1"}, {}, {}, false, Level::kAnnounced};
+  EXPECT_THAT(differences(facts_), ElementsAre(HasSubstr("lacks its drain protocols")));
 }
 
 TEST_F(Facts, AreShownToPeopleWithoutControlCharacters) {

@@ -35,7 +35,11 @@ struct CommandLine {
   std::string kind;
   std::string reason;
   std::string length;   // --for
-  std::string timeout;  // --timeout
+  std::string timeout;  // --timeout, --deadline
+  std::string quiet_for;
+  unsigned quiet_pps = 0;
+  bool quiet_pps_given = false;
+  bool wait = false;
 };
 
 int fail(int exit_code, std::string_view text) {
@@ -91,6 +95,9 @@ absl::StatusOr<Order> read_order(const PopConfig& config, const CommandLine& lin
   order.timeout = std::chrono::milliseconds(timeout_ms.value_or(default_timeout_ms));
   order.reason = line.reason;
   order.who = operator_name();
+  if (absl::Status read = read_length(line.quiet_for, "--quiet-for", order.quiet_for_ms); !read.ok()) return read;
+  if (line.quiet_pps_given) order.quiet_pps = line.quiet_pps;
+  order.wait = line.wait;
   order.dry_run = line.dry_run;
   order.json = line.json;
   return order;
@@ -114,14 +121,32 @@ int run_announce(const PopConfig& config, const CommandLine& line) {
   return run_order(config, line, false, 10'000, announce);
 }
 
+constexpr std::int64_t kDrainDeadlineMs = 600'000;
+
+int run_drain(const PopConfig& config, const CommandLine& line) {
+  const bool waits_only = !line.quiet_for.empty() || line.quiet_pps_given || !line.timeout.empty();
+  if (waits_only && !line.wait) {
+    return fail(kUsage, "found --deadline, --quiet-pps or --quiet-for without --wait, expected them only with it");
+  }
+  return run_order(config, line, true, kDrainDeadlineMs, drain);
+}
+
+int run_undrain(const PopConfig& config, const CommandLine& line) {
+  if (!line.timeout.empty() && !line.wait) {
+    return fail(kUsage, "found --deadline without --wait-healthy, expected it only with it");
+  }
+  return run_order(config, line, false, kDrainDeadlineMs, undrain);
+}
+
 int run_hold(const PopConfig& config, const CommandLine& line) {
   if (line.names.empty() && !line.all) {
     if (line.kind.empty() && line.reason.empty()) return list_holds(config, line.json);
     return fail(kUsage, "found no announcement, expected a NAME or --all");
   }
-  if (line.kind.empty()) return fail(kUsage, "found no --kind, expected --kind withdraw or --kind announce");
-  const bool withdraws = line.kind == hold_kind_name(HoldKind::kWithdraw);
-  return run_order(config, line, true, 5000, withdraws ? withdraw : force_announce);
+  if (line.kind.empty()) return fail(kUsage, "found no --kind, expected --kind withdraw, announce or drain");
+  const HoldKind kind = *parse_hold_kind(line.kind);
+  return run_order(config, line, true, 5000,
+                   kind == HoldKind::kWithdraw ? withdraw : (kind == HoldKind::kDrain ? drain : force_announce));
 }
 
 int run_release(const PopConfig& config, const CommandLine& line) { return run_order(config, line, false, 0, release); }
@@ -148,8 +173,8 @@ int run_render(const PopConfig& config, const CommandLine&) {
 int run_init(const PopConfig& config, const CommandLine& line) {
   if (line.dry_run) {
     for (const AnnouncementConfig& announcement : config.announcements) {
-      fmt::print("would write {} if it is missing: {}", state_file_path(config, announcement).string(),
-                 state_file_text(announcement, false));
+      fmt::print("would write {} if it is missing:\n{}", state_file_path(config, announcement).string(),
+                 state_file_text(announcement, Level::kWithdrawn));
     }
     return 0;
   }
@@ -180,6 +205,9 @@ struct Cli {
   }
   void order_options(CLI::App* sub) {
     sub->add_option("--timeout", line.timeout, "how long to wait until BIRD is there: 2s, 1m");
+    run_options(sub);
+  }
+  void run_options(CLI::App* sub) {
     sub->add_flag("--dry-run", line.dry_run, "print what would be written and sent");
     sub->add_flag("--json", line.json, "one JSON object, for machines");
   }
@@ -203,9 +231,32 @@ void add_commands(Cli& cli) {
   sub->add_flag("--force", cli.line.force, "keep it in whatever health says, by a hold");
   cli.names(sub, true), cli.hold_options(sub), cli.order_options(sub);
 
+  sub =
+      cli.add("drain", "Make announcements unattractive, wait until their traffic has left, withdraw, keep forwarding",
+              "  bgpctl drain web --wait --deadline 10m --reason \"kernel update\"\n"
+              "  bgpctl drain web --reason \"ticket 42\" --for 2h\n"
+              "The first one is over when at most drain.quiet_pps packets a second have arrived for drain.quiet_s\n"
+              "seconds, or at the deadline. Interrupted, it leaves the announcement drained and held; given again, it\n"
+              "goes on.\n",
+              run_drain);
+  sub->add_flag("--wait", cli.line.wait, "wait until the traffic has left, and then withdraw");
+  sub->add_option("--deadline", cli.line.timeout, "withdraw after so long in any case: 90s, 10m; default: 10m");
+  sub->add_option("--quiet-pps", cli.line.quiet_pps, "packets a second that count as quiet; default: pop.yaml's")
+      ->each([&cli](const std::string&) { cli.line.quiet_pps_given = true; });
+  sub->add_option("--quiet-for", cli.line.quiet_for, "for so long: 5s, 1m; default: pop.yaml's");
+  cli.names(sub, true), cli.hold_options(sub), cli.run_options(sub);
+
+  sub = cli.add("undrain", "The way back from a drain: end the hold; de-preferred first, then announced",
+                "  bgpctl undrain web --wait-healthy --deadline 5m\n  bgpctl undrain --all\n", run_undrain);
+  sub->add_flag("--wait-healthy", cli.line.wait,
+                "wait until the monitor finds it healthy, de-preferred first; if it does not, the hold stays");
+  sub->add_option("--deadline", cli.line.timeout, "give up after so long: 90s, 10m; default: 10m");
+  cli.names(sub, true), cli.run_options(sub);
+
   sub = cli.add("hold", "List the holds, or place one",
                 "  bgpctl hold\n  bgpctl hold web --kind withdraw --reason \"ticket 42\" --for 2h\n", run_hold);
-  sub->add_option("--kind", cli.line.kind, "withdraw or announce")->check(CLI::IsMember({"withdraw", "announce"}));
+  sub->add_option("--kind", cli.line.kind, "withdraw, announce or drain")
+      ->check(CLI::IsMember({"withdraw", "announce", "drain"}));
   cli.names(sub, true), cli.hold_options(sub), cli.order_options(sub);
 
   sub = cli.add("release", "End holds; health decides again", "  bgpctl release web\n  bgpctl release --all\n",

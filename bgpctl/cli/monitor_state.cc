@@ -32,7 +32,10 @@ absl::StatusOr<MonitorState> parse_monitor_state(std::string_view body) {
     const json::value* announce = entry == nullptr ? nullptr : entry->if_contains("announce");
     if (name == nullptr || !name->is_string() || announce == nullptr || !announce->is_bool()) continue;
     MonitorWish& wish = state[std::string(name->as_string())];
-    wish.announce = announce->as_bool();
+    wish.level = announce->as_bool() ? Level::kAnnounced : Level::kWithdrawn;
+    if (const json::value* level = entry->if_contains("level"); level != nullptr && level->is_string()) {
+      wish.level = parse_level(std::string_view(level->as_string())).value_or(wish.level);
+    }
     if (const json::value* cause = entry->if_contains("cause"); cause != nullptr && cause->is_string()) {
       wish.cause = std::string(cause->as_string());
     }

@@ -11,11 +11,12 @@
 #include <absl/status/statusor.h>
 
 #include "base/config.h"
+#include "bgpctl/level.h"
 
 namespace anypop::bgpctl {
 
 struct MonitorWish {
-  bool announce = false;
+  Level level = Level::kWithdrawn;
   std::string cause;
   std::int64_t hold_down_remaining_ms = 0;
 };

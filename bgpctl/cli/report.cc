@@ -39,6 +39,12 @@ void Report::warn(std::string_view text) {
   warnings_.emplace_back(std::string(text));
 }
 
+void Report::progress(const std::string& announcement, std::string_view text) {
+  if (json_) return;
+  fmt::print("{}: {}\n", announcement, text);
+  std::fflush(stdout);
+}
+
 int Report::finish() {
   if (json_) {
     const json::object all{{"ok", !failed_}, {"announcements", results_}, {"warnings", warnings_}};
@@ -68,18 +74,24 @@ void Report::log_release(const std::string& announcement, const Hold& hold, cons
   log(event);
 }
 
-void Report::log_command(const std::string& announcement, bool announced, const SetResult& result) {
+void Report::log_command(const std::string& announcement, Level level, const SetResult& result) {
   json::array commands;
   for (const std::string& command : result.commands) commands.emplace_back(command);
   log({{"event", "command"},
        {"announcement", announcement},
-       {"announce", announced},
+       {"announce", level != Level::kWithdrawn},
+       {"level", std::string(level_name(level))},
        {"started_unix_ns", result.started_unix_ns},
        {"sent_unix_ns", result.sent_unix_ns},
        {"replied_unix_ns", result.replied_unix_ns},
        {"commands", commands},
        {"ok", result.status.ok()},
        {"error", std::string(message(result.status))}});
+}
+
+void Report::log_drain(const std::string& announcement, const std::string& ended, double waited_s,
+                       const json::value& pps) {
+  log({{"event", "drain"}, {"announcement", announcement}, {"ended", ended}, {"waited_s", waited_s}, {"pps", pps}});
 }
 
 double Report::elapsed_ms() const {

@@ -25,13 +25,18 @@ class Report {
   void good(const std::string& announcement, std::string_view text, boost::json::object more = {});
   void bad(const std::string& announcement, std::string_view text, boost::json::object more = {});
   void warn(std::string_view text);
+  // Not the result yet: for people only.
+  void progress(const std::string& announcement, std::string_view text);
   // Prints the JSON object if that was asked for. The exit code.
   int finish();
 
   // The event log. That it cannot be written is a warning, said once: the order matters more.
   void log_hold(const std::string& announcement, const Hold& hold);
   void log_release(const std::string& announcement, const Hold& hold, const std::string& who);
-  void log_command(const std::string& announcement, bool announced, const SetResult& result);
+  void log_command(const std::string& announcement, Level level, const SetResult& result);
+
+  void log_drain(const std::string& announcement, const std::string& ended, double waited_s,
+                 const boost::json::value& pps);
 
   double elapsed_ms() const;
 

@@ -21,7 +21,7 @@ std::string prefixes_text(const AnnouncementConfig& announcement) {
 
 std::string bird_text(const PopConfig& config, const absl::StatusOr<BirdView>& bird) {
   if (!bird.ok()) return fmt::format("  BIRD       ! {}\n", message(bird.status()));
-  std::string text = fmt::format("  BIRD       {} at {}, configured {}\n", bird->version, config.bird.socket,
+  std::string text = fmt::format("  BIRD       {} at {}, configured {}\n", bird->version, config.birds.front().socket,
                                  bird->last_reconfiguration);
   for (const auto& [name, session] : bird->sessions) {
     const std::string& info = bird->protocols.at(name).info;
@@ -33,14 +33,24 @@ std::string bird_text(const PopConfig& config, const absl::StatusOr<BirdView>& b
 
 std::string intended_text(const PopFacts& pop, const AnnouncementFacts& facts, std::int64_t now_unix_ms) {
   if (!facts.hold.ok()) return "unknown: its hold cannot be read";
-  if (*facts.hold) return hold_text(**facts.hold, now_unix_ms);
+  if (*facts.hold) {
+    const bool out = (*facts.hold)->kind == HoldKind::kDrain && facts.wish && facts.wish->level == Level::kWithdrawn;
+    return hold_text(**facts.hold, now_unix_ms) +
+           (out ? "; withdrawn by the monitor: " + escaped(facts.wish->cause) : "");
+  }
   if (!facts.wish)
     return fmt::format("unknown: {}", pop.monitor.ok() ? "the monitor does not know it" : "monitor not running");
-  std::string text = fmt::format("{} by the monitor: {}", level_name(facts.wish->announce), escaped(facts.wish->cause));
+  std::string text = fmt::format("{} by the monitor: {}", level_name(facts.wish->level), escaped(facts.wish->cause));
   if (facts.wish->hold_down_remaining_ms > 0) {
     text += fmt::format(" (hold-down for another {})", duration_text(facts.wish->hold_down_remaining_ms));
   }
   return text;
+}
+
+std::string table_text(const AnnouncementStanding& at) {
+  if (at.partly_in_table || (at.in_table && !at.level)) return "partly";
+  if (!at.in_table) return "no";
+  return at.level == Level::kDrained ? "yes, drained" : "yes";
 }
 
 std::string exported_text(const AnnouncementStanding& standing) {
@@ -57,7 +67,7 @@ std::string announcement_text(const PopFacts& pop, const AnnouncementFacts& fact
   text += fmt::format("  state file {}\n", facts.state_file.ok() ? level_name(*facts.state_file) : "unknown");
   if (facts.standing) {
     const AnnouncementStanding& at = *facts.standing;
-    text += fmt::format("  in table   {}\n", at.in_table ? "yes" : (at.partly_in_table ? "partly" : "no"));
+    text += fmt::format("  in table   {}\n", table_text(at));
     text += fmt::format("  exported   {}\n", exported_text(at));
   } else {
     text += "  in table   unknown: BIRD does not answer\n  exported   unknown: BIRD does not answer\n";
@@ -66,9 +76,9 @@ std::string announcement_text(const PopFacts& pop, const AnnouncementFacts& fact
   return text;
 }
 
-json::value level_json(std::optional<bool> level) {
+json::value level_json(std::optional<Level> level) {
   if (!level) return nullptr;
-  return json::value(*level ? "announced" : "withdrawn");
+  return json::value(std::string(level_name(*level)));
 }
 
 json::array names_json(const std::vector<std::string>& names) {
@@ -92,6 +102,8 @@ json::object announcement_json(const AnnouncementFacts& facts) {
     object["configured"] = facts.standing->configured;
     object["in_table"] = facts.standing->in_table;
     object["partly_in_table"] = facts.standing->partly_in_table;
+    object["table_level"] = level_json(facts.standing->level);
+    object["drained_to"] = names_json(facts.standing->drained_to);
     object["exported_to"] = names_json(facts.standing->exported_to);
     object["not_exported_to"] = names_json(facts.standing->not_exported_to);
   }
@@ -103,13 +115,13 @@ json::object announcement_json(const AnnouncementFacts& facts) {
 
 std::string hold_text(const Hold& hold, std::int64_t now_unix_ms) {
   return fmt::format(
-      "held {} by {}: {} ({})", level_name(hold.kind == HoldKind::kAnnounce), escaped(hold.who), escaped(hold.reason),
+      "held {} by {}: {} ({})", level_name(highest_level(hold.kind)), escaped(hold.who), escaped(hold.reason),
       hold.expires_unix_ms ? fmt::format("for another {}", duration_text(*hold.expires_unix_ms - now_unix_ms))
                            : "until released");
 }
 
 json::object hold_json(const Hold& hold) {
-  json::object object{{"kind", hold.kind == HoldKind::kAnnounce ? "announce" : "withdraw"},
+  json::object object{{"kind", std::string(hold_kind_name(hold.kind))},
                       {"reason", hold.reason},
                       {"who", hold.who},
                       {"placed_unix_ms", hold.placed_unix_ms}};
@@ -133,7 +145,7 @@ std::string status_text(const PopConfig& config, const PopFacts& facts, std::int
 }
 
 json::object status_json(const PopConfig& config, const PopFacts& facts) {
-  json::object bird{{"reachable", facts.bird.ok()}, {"socket", config.bird.socket}};
+  json::object bird{{"reachable", facts.bird.ok()}, {"socket", config.birds.front().socket}};
   if (facts.bird.ok()) {
     bird["version"] = facts.bird->version;
     bird["last_reboot"] = facts.bird->last_reboot;

@@ -52,7 +52,7 @@ absl::Status write_file_atomically(const std::filesystem::path& path, std::strin
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> read_file(const std::filesystem::path& path) {
+absl::StatusOr<std::string> read_file(const std::filesystem::path& path, std::size_t max_bytes) {
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) return file_error("cannot open", path);
   absl::Cleanup close_file = [&] { ::close(file); };
@@ -64,8 +64,8 @@ absl::StatusOr<std::string> read_file(const std::filesystem::path& path) {
     if (got < 0) return file_error("cannot read", path);
     if (got == 0) return text;
     text.append(chunk.data(), static_cast<std::size_t>(got));
-    if (text.size() > kSmallFileMaxBytes) {
-      return resource_exhausted("{} is larger than {} bytes", path.string(), kSmallFileMaxBytes);
+    if (text.size() > max_bytes) {
+      return resource_exhausted("{} is larger than {} bytes", path.string(), max_bytes);
     }
   }
 }

@@ -152,6 +152,11 @@ void read_announcement(YamlMap& map, AnnouncementConfig& announcement) {
   });
   map.number("min_healthy_percent", announcement.min_healthy_percent, 1U, 100U);
   map.number("hold_down_ms", announcement.hold_down_ms, 0U, kDayMs);
+  map.map("drain", [&](YamlMap& entry) {
+    entry.number("prepend", announcement.drain.prepend, 0U, 10U);
+    entry.number("quiet_pps", announcement.drain.quiet_pps, 0U, 1'000'000'000U);
+    entry.number("quiet_s", announcement.drain.quiet_s, 1U, 3600U);
+  });
 }
 
 void read_port(YamlMap& map, PortConfig& port) {
@@ -227,7 +232,10 @@ void read_pop(YamlMap& map, PopConfig& config, ConfigMarks& marks) {
   map.name("pop", config.pop);
   read_directory(map, "run_dir", config.run_dir);
   read_directory(map, "state_dir", config.state_dir);
-  map.map("bird", [&](YamlMap& entry) { entry.text("socket", config.bird.socket); });
+  map.map("bird", [&](YamlMap& entry) {
+    entry.text("socket", config.birds.front().socket);
+    entry.number<std::uint32_t>("local_as", config.birds.front().local_as, 1, 4'294'967'294);
+  });
   map.map(
       "dataplane", [&](YamlMap& entry) { read_dataplane(entry, config.dataplane, marks); }, true);
   map.map("monitor", [&](YamlMap& entry) {

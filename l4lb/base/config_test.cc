@@ -35,7 +35,7 @@ services:
       - {name: b1, address: "2001:db8:a::1"}
     probe: {type: tcp}
 announcements:
-  - {name: web, prefixes: [198.51.100.0/24], hold_down_ms: 500}
+  - {name: web, prefixes: [198.51.100.0/24], hold_down_ms: 500, drain: {prepend: 3, quiet_pps: 0, quiet_s: 5}}
   - {name: dns, prefixes: ["2001:db8:53::/48"], services: [dns6]}
 )";
 
@@ -54,6 +54,7 @@ TEST(Config, ReadsEveryKeyAndFillsInWhatMayBeLeftOut) {
   EXPECT_EQ(web.probe.port, 80) << "the service's own";
   EXPECT_EQ(config->find_announcement("web")->services, std::vector<std::string>{"web4"}) << "all inside the prefixes";
   EXPECT_EQ(config->find_announcement("web")->hold_down_ms, 500U);
+  EXPECT_EQ(config->find_announcement("web")->drain, (DrainConfig{3, 0, 5}));
   EXPECT_EQ(config->find_service("none"), nullptr);
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <ctime>
 
 #include "base/text.h"
 
@@ -27,6 +28,18 @@ absl::StatusOr<std::int64_t> parse_duration_ms(std::string_view text) {
     if (number && *number <= kMaxSeconds / unit->seconds) return *number * unit->seconds * 1000;
   }
   return invalid_argument("found '{}', expected a duration such as 90s, 30m, 2h or 1d, at most a year", escaped(text));
+}
+
+absl::StatusOr<std::int64_t> parse_moment_ns(std::string_view text, std::int64_t now_unix_ns) {
+  if (const auto ago_ms = parse_duration_ms(text); ago_ms.ok()) return now_unix_ns - *ago_ms * 1'000'000;
+  std::tm when{};
+  const std::string copy(text);
+  const char* const end = strptime(copy.c_str(), "%Y-%m-%dT%H:%M:%SZ", &when);
+  if (end != copy.c_str() + copy.size()) {
+    return invalid_argument("found '{}', expected a length of time such as 2h or a moment such as 2026-11-20T17:00:00Z",
+                            escaped(text));
+  }
+  return timegm(&when) * 1'000'000'000;
 }
 
 std::string duration_text(std::int64_t milliseconds) {

@@ -19,6 +19,16 @@ TEST(Duration, RefusesEverythingElse) {
   }
 }
 
+TEST(Duration, ReadsMoments) {
+  constexpr std::int64_t kNow = 1'800'000'000'000'000'000;
+  EXPECT_EQ(*parse_moment_ns("2h", kNow), kNow - 7'200'000'000'000);
+  EXPECT_EQ(*parse_moment_ns("2026-11-20T17:00:00Z", kNow), 1'795'194'000'000'000'000);
+  for (const char* text :
+       {"", "yesterday", "2026-11-20", "2026-13-20T17:00:00Z", "2026-11-20T17:00:00Z ", "2026-11-20T17:00:00"}) {
+    EXPECT_FALSE(parse_moment_ns(text, kNow).ok()) << text;
+  }
+}
+
 TEST(Duration, IsWrittenInItsTwoLargestUnits) {
   EXPECT_EQ(duration_text(0), "0 s");
   EXPECT_EQ(duration_text(-5), "0 s");

@@ -19,5 +19,6 @@ int status(const std::filesystem::path& config_file, bool as_json);
 // Each puts its command, with options and help, under `app`. `exit_code` is set when the command has run.
 void add_bench(CLI::App& app, int& exit_code);
 void add_replay(CLI::App& app, int& exit_code);
+void add_report(CLI::App& app, int& exit_code);
 
 }  // namespace anypop::cli

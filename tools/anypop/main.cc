@@ -43,6 +43,7 @@ int main(int argc, char** argv) {
 
   anypop::cli::add_replay(app, exit_code);
   anypop::cli::add_bench(app, exit_code);
+  anypop::cli::add_report(app, exit_code);
 
   try {
     app.parse(argc, argv);

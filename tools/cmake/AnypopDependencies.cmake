@@ -14,6 +14,7 @@ find_package(benchmark REQUIRED)
 pkg_check_modules(libmnl REQUIRED IMPORTED_TARGET libmnl)
 pkg_check_modules(libbpf REQUIRED IMPORTED_TARGET libbpf)
 pkg_check_modules(libpcap REQUIRED IMPORTED_TARGET libpcap)
+pkg_check_modules(libsystemd REQUIRED IMPORTED_TARGET libsystemd)
 
 # Debian's libdpdk.pc ends in -march=corei7, and the last -march wins: strip it, or what is inlined into the dataplane is
 # compiled for another machine than the rest of it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -24,12 +25,13 @@ def run(arguments) -> int:
     out.mkdir(parents=True, exist_ok=True)
     with lab_state.machine_lock(), _lab(arguments) as lab:
         results, failures = _run_all(lab, chosen, arguments.runs, out)
+        anypop = Path(lab.state.build) / "bin/anypop"
     if not results:
         return 1
     found = report.summary(results)
     (out / "summary.json").write_text(json.dumps(found, indent=2) + "\n")
     (out / "summary.md").write_text(report.summary_markdown(found))
-    _draw(results, found, out)
+    _draw(results, found, out, anypop)
     if arguments.json:
         print(json.dumps(found, indent=2))
     elif len(results) == 1:
@@ -92,16 +94,29 @@ def _another(lab: Lab) -> Lab:
     return Lab.up(build, lambda _line: None)
 
 
-def _draw(results: list[dict[str, Any]], found: dict[str, Any], out: Path) -> None:
-    """The run with the median outage of each scenario, and the summary. After the lab: drawing takes a whole core."""
+def _draw(results: list[dict[str, Any]], found: dict[str, Any], out: Path, anypop: Path) -> None:
+    """The run with the median outage of each scenario, a page about all of its runs, and the summary. After the lab:
+    drawing takes a whole core."""
     for name in found:
         runs = sorted((r for r in results if r["scenario"] == name), key=lambda r: r["fault"]["outage_ms"])
         middle = runs[(len(runs) - 1) // 2]
         plot.draw_run(out / middle["folder"])
         for ending in (".svg", ".png"):
             (out / f"{name}{ending}").write_bytes((out / middle["folder"] / f"plot{ending}").read_bytes())
+        _write_page(anypop, runs, out, out / f"{name}.html")
     if len(results) > 1:
         plot.draw_summary(found, out / "summary")
+
+
+def _write_page(anypop: Path, runs: list[dict[str, Any]], out: Path, page: Path) -> None:
+    command = [str(anypop), "report", "--title", runs[0]["sentence"], "--out", str(page)]
+    for run in sorted(runs, key=lambda run: run["fault_unix_ns"]):
+        folder = out / run["folder"]
+        command += ["--events", f"{run['home']}={folder}/events.jsonl", "--requests", f"{folder}/requests.jsonl",
+                    "--mark", f"fault={run['fault_unix_ns']}", "--mark", f"repair={run['repair_unix_ns']}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise LabError(f"anypop report: {done.stderr.strip()}")
 
 
 def _say(line: str) -> None:

@@ -22,6 +22,7 @@ def pop_yaml(topology: Topology, host: Host) -> str:
     backends = topology.backends(host.pop)
     config = {
         "pop": host.pop.name,
+        "bird": {"local_as": ANYCAST_AS},
         "dataplane": {
             "ports": [{"name": "uplink", "af_xdp": host.attachments[0].interface}],
             "memory_mb": DATAPLANE_MEMORY_MB,

@@ -39,7 +39,14 @@ def run_once(lab: Lab, scenario: Scenario, out: Path) -> dict[str, Any]:
             requests=load.lines(), routes=[line for line in routes.lines() if "unix_ns" in line],
             events=events.lines(),
         )
-    (out / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in seen.events))
+    _write_lines(out / "events.jsonl", seen.events)
+    # In the order that seen.moved counts in.
+    _write_lines(out / "requests.jsonl",
+                 [{**r, "moved": True} if i in seen.moved else r for i, r in enumerate(seen.requests)])
     found = {"scenario": scenario.name, "sentence": scenario.sentence, **result(seen)}
     (out / "result.json").write_text(json.dumps(found, indent=2) + "\n")
     return found
+
+
+def _write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -21,7 +20,7 @@ struct BirdProtocol {
 
 struct BirdSessionExport {
   bool established = false;
-  std::set<IpPrefix> prefixes;  // what BIRD sends to this peer now
+  std::map<IpPrefix, std::string> prefixes;  // what BIRD sends to this peer now, and by which protocol
 };
 
 struct BirdView {

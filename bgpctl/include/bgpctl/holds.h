@@ -13,11 +13,16 @@
 #include <absl/status/statusor.h>
 
 #include "base/config.h"
+#include "bgpctl/level.h"
 
 namespace anypop::bgpctl {
 
-enum class HoldKind { kWithdraw, kAnnounce };    // keep it out, or keep it in whatever health says
-std::string_view hold_kind_name(HoldKind kind);  // "withdraw", "announce"
+// Keep it out; keep it in whatever health says; keep it de-preferred, and out when health says so.
+enum class HoldKind { kWithdraw, kAnnounce, kDrain };
+std::string_view hold_kind_name(HoldKind kind);  // "withdraw", "announce", "drain"
+std::optional<HoldKind> parse_hold_kind(std::string_view name);
+// Above this, nobody may bring an announcement while the hold stands.
+Level highest_level(HoldKind kind);
 
 struct Hold {
   HoldKind kind = HoldKind::kWithdraw;

@@ -33,7 +33,7 @@ namespace anypop::healthmon {
 
 struct SetAnnouncement {  // Announcer::set(), then on_set()
   std::size_t announcement = 0;
-  bool announce = false;
+  bgpctl::Level level = bgpctl::Level::kWithdrawn;
 };
 struct LookAtBird {};          // Announcer::look(), then on_bird()
 struct ReadDataplaneState {};  // GET /v1/state, then on_dataplane_state()
@@ -57,7 +57,7 @@ struct BackendId {
 };
 
 // By index in PopConfig::announcements, as read_state_file() and load_hold() say.
-using StateFiles = std::vector<absl::StatusOr<bool>>;
+using StateFiles = std::vector<absl::StatusOr<bgpctl::Level>>;
 using Holds = std::vector<absl::StatusOr<std::optional<bgpctl::Hold>>>;
 
 class AnnouncementTrack;
@@ -78,8 +78,8 @@ class MonitorCore {
   Actions on_health_pushed(const absl::Status& status, Now now);
   // The state files are those after the look, or after the command.
   Actions on_bird(const absl::StatusOr<bgpctl::BirdView>& view, const StateFiles& state_files, Now now);
-  Actions on_set(const SetAnnouncement& set, const bgpctl::SetResult& result, const absl::StatusOr<bool>& state_file,
-                 Now now);
+  Actions on_set(const SetAnnouncement& set, const bgpctl::SetResult& result,
+                 const absl::StatusOr<bgpctl::Level>& state_file, Now now);
   Actions on_holds(const Holds& holds, Now now);
 
   SteadyTime next_wake() const { return planned_wake_; }

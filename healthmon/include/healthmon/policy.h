@@ -22,6 +22,7 @@
 
 #include "base/config.h"
 #include "bgpctl/holds.h"
+#include "bgpctl/level.h"
 #include "healthmon/rise_fall.h"
 #include "healthmon/time.h"
 
@@ -49,18 +50,19 @@ struct Facts {
 
 // What the policy remembers of an announcement between two decisions.
 struct PolicyMemory {
-  bool announced = false;                // the level decided last, at first the one found at start
+  bgpctl::Level level = bgpctl::Level::kWithdrawn;  // decided last, at first the one found at start
   bool hold_down_armed = false;          // the conditions have been bad since they were last good for long enough
   std::optional<SteadyTime> good_since;  // nullopt: bad now
   friend bool operator==(const PolicyMemory&, const PolicyMemory&) = default;
 };
 
 struct Decision {
-  bool announce = false;
+  bgpctl::Level level = bgpctl::Level::kWithdrawn;
   bool as_found = false;  // rule 2: nothing is decided yet, touch nothing
   std::string cause;      // one plain sentence
   Milliseconds hold_down_remaining{0};
   PolicyMemory memory;  // for the next decision
+  bool announced() const { return level != bgpctl::Level::kWithdrawn; }
 };
 
 Decision decide(const PopConfig& config, const AnnouncementConfig& announcement, const Facts& facts,

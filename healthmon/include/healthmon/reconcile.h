@@ -11,7 +11,7 @@
 namespace anypop::healthmon {
 
 struct Found {
-  std::optional<bool> state_file;                        // nullopt: missing or not ours
+  std::optional<bgpctl::Level> state_file;               // nullopt: missing or not ours
   std::optional<bgpctl::AnnouncementStanding> standing;  // nullopt: BIRD has not told, or did so before a command
 };
 
@@ -21,6 +21,6 @@ struct Reconciliation {
   std::optional<std::string> problem;  // what a command cannot repair, and who can
 };
 
-Reconciliation reconcile(bool intended, const Found& found);
+Reconciliation reconcile(bgpctl::Level intended, const Found& found);
 
 }  // namespace anypop::healthmon

@@ -11,8 +11,8 @@
 
 namespace anypop {
 
-// Largest file that read_file() accepts, in bytes: state and configuration are small, and a hostile file must not grow
-// us.
+// Largest file that read_file() accepts unless told otherwise, in bytes: state and configuration are small, and a
+// hostile file must not grow us.
 inline constexpr std::size_t kSmallFileMaxBytes = 4U << 20U;
 
 // Writes beside `path`, syncs, renames over it and syncs the folder. The folder must exist. Errors name the path and
@@ -20,6 +20,6 @@ inline constexpr std::size_t kSmallFileMaxBytes = 4U << 20U;
 absl::Status write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
 // The whole file. NotFound when there is none; other errors name the path and why.
-absl::StatusOr<std::string> read_file(const std::filesystem::path& path);
+absl::StatusOr<std::string> read_file(const std::filesystem::path& path, std::size_t max_bytes = kSmallFileMaxBytes);
 
 }  // namespace anypop

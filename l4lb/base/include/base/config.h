@@ -105,12 +105,40 @@ struct ServiceConfig {
   friend bool operator==(const ServiceConfig&, const ServiceConfig&) = default;
 };
 
+// How an announcement is made unattractive before it is withdrawn, and when it counts as left by its traffic.
+struct DrainConfig {
+  unsigned prepend = 2;     // how often bird.local_as is put before the path, besides GRACEFUL_SHUTDOWN
+  unsigned quiet_pps = 10;  // packets a second of its services, at most,
+  unsigned quiet_s = 10;    // for so long
+  friend bool operator==(const DrainConfig&, const DrainConfig&) = default;
+};
+
+// Repeated withdrawals, counted as routers that damp count them (RFC 2439): each adds a penalty of 1000, a drain by
+// health half of that, and the sum halves in every half-life.
+struct FlapConfig {
+  unsigned half_life_s = 900;
+  unsigned latch_penalty = 6000;        // at this sum it stays out (RFC 7196 suppresses here); 0: never
+  unsigned hold_down_max_ms = 900'000;  // hold_down_ms doubles with every flap that counts, up to this
+  friend bool operator==(const FlapConfig&, const FlapConfig&) = default;
+};
+
+// What becomes of an announcement when the monitor is dead for good and `bgpctl withdraw --monitor-lost` is run.
+enum class MonitorLost : std::uint8_t { kWithdraw, kKeep };
+
 struct AnnouncementConfig {
   std::string name;
   std::vector<IpPrefix> prefixes;
   std::vector<std::string> services;  // all of them must work; empty in the file: every service inside the prefixes
   unsigned min_healthy_percent = 50;  // of each service's backend weight
   unsigned hold_down_ms = 60000;      // after a withdrawal health must have been good this long before announcing again
+  unsigned required_services = 0;     // how many of them must work; 0: all
+  unsigned drain_below_percent = 0;   // below this share it is drained, as long as min_healthy_percent holds it in
+  unsigned return_margin_percent = 0;  // a level that was lost returns only at so much more than its limit
+  bool keep_last = false;              // faults do not withdraw it while BIRD knows nobody else who announces it
+  bool canary = false;                 // announced always, whatever health says: shows that BGP itself works
+  FlapConfig flaps;
+  MonitorLost if_monitor_lost = MonitorLost::kKeep;
+  DrainConfig drain;
   friend bool operator==(const AnnouncementConfig&, const AnnouncementConfig&) = default;
 };
 
@@ -157,6 +185,8 @@ struct MonitorConfig {
 
 struct BirdConfig {
   std::string socket = "/run/bird/bird.ctl";
+  std::uint32_t local_as = 0;  // of this PoP's BGP sessions, for the prepends of a drain; 0: a drain has none
+  std::vector<Family> families{Family::kV4, Family::kV6};  // whose protocols it runs
   friend bool operator==(const BirdConfig&, const BirdConfig&) = default;
 };
 
@@ -164,7 +194,7 @@ struct PopConfig {
   std::string pop;                                      // name of this PoP
   std::filesystem::path run_dir = "/run/anypop";        // sockets and BIRD state files; forgotten at a reboot
   std::filesystem::path state_dir = "/var/lib/anypop";  // holds and the event log; survives a reboot
-  BirdConfig bird;
+  std::vector<BirdConfig> birds{BirdConfig{}};          // one, or one for each family
   DataplaneConfig dataplane;
   MonitorConfig monitor;
   std::vector<ServiceConfig> services;

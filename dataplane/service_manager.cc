@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "service_manager.h"
+
+#include <cstdint>
+#include <utility>
+
+#include <systemd/sd-daemon.h>
+
+namespace anypop::dataplane {
+
+ServiceManager::ServiceManager(boost::asio::io_context& io, Turning turning)
+    : timer_(io), turning_(std::move(turning)) {
+  std::uint64_t watchdog_us = 0;
+  if (::sd_watchdog_enabled(0, &watchdog_us) > 0) {
+    watchdog_ = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::microseconds(watchdog_us));
+  }
+  ::sd_notify(0, "READY=1");
+  if (watchdog_.count() > 0) feed();
+}
+
+ServiceManager::~ServiceManager() { ::sd_notify(0, "STOPPING=1"); }
+
+// Four times in its patience: one look that comes late is not yet a death.
+void ServiceManager::feed() {
+  if (turning_(watchdog_)) ::sd_notify(0, "WATCHDOG=1");
+  timer_.expires_after(watchdog_ / 4);
+  timer_.async_wait([this](boost::system::error_code error) {
+    if (!error) feed();
+  });
+}
+
+}  // namespace anypop::dataplane
