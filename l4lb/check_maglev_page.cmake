@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+# The tables in the page are what the program prints.
+execute_process(COMMAND "${PROGRAM}" OUTPUT_VARIABLE printed RESULT_VARIABLE result)
+if(NOT result EQUAL 0)
+  message(FATAL_ERROR "${PROGRAM}: exit code ${result}")
+endif()
+file(READ "${PAGE}" page)
+string(REPLACE "\n\n" ";" tables "${printed}")
+foreach(table IN LISTS tables)
+  string(STRIP "${table}" table)
+  string(FIND "${page}" "${table}" found)
+  if(found EQUAL -1)
+    message(FATAL_ERROR "${PAGE} differs from what ${PROGRAM} prints:\n${table}")
+  endif()
+endforeach()
