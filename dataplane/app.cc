@@ -26,6 +26,7 @@
 #include "dataplane/worker.h"
 #include "dataplane/worker_threads.h"
 #include "dataplane_api/http_server.h"
+#include "explain_api/explain_answer.h"
 #include "service_manager.h"
 
 namespace anypop::dataplane {
@@ -168,10 +169,15 @@ class App::Impl {
     reporters_ = {make_instance_name(), forwarding_.get(), &ports_, &workers_};
     reloader_ = std::make_unique<Reloader>(Reloader::Parts{
         io_, *forwarding_, ports_, [this](const PopConfig& config) { return start_neighbours(config); }, neighbours_});
-    api_ = {[this] { return report_heartbeat(reporters_); }, [this] { return report_state(reporters_); },
+    api_ = {[this] { return report_heartbeat(reporters_); },
+            [this] { return report_state(reporters_); },
             [this] { return report_stats(reporters_); },
             [this](const auto& update, auto& unknown) { return set_health(update, unknown); },
-            [this](auto request, auto done) { reloader_->reload(std::move(request), std::move(done)); }};
+            [this](auto request, auto done) { reloader_->reload(std::move(request), std::move(done)); },
+            {}};
+    api_.explain = [this](const dataplane_api::ExplainRequest& request) {
+      return explain_answer(forwarding_->config(), forwarding_->snapshot(), request, worker_now_ms());
+    };
     auto threads = WorkerThreads::launch(workers_);
     if (!threads.ok()) return in_file(threads.status());
     threads_ = *std::move(threads);

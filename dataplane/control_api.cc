@@ -10,6 +10,7 @@
 namespace anypop::dataplane {
 namespace {
 
+using dataplane_api::kExplainPath;
 using dataplane_api::kHealthPath;
 using dataplane_api::kHeartbeatPath;
 using dataplane_api::kStatePath;
@@ -57,6 +58,14 @@ void post_reload(const ControlApi& api, const HttpRequest& request, const Reply&
   });
 }
 
+void post_explain(const ControlApi& api, const HttpRequest& request, const Reply& reply) {
+  const auto question = dataplane_api::parse_explain_request(request.body);
+  if (!question.ok()) return reply(status_error(question.status()));
+  const auto answer = api.explain(*question);
+  if (!answer.ok()) return reply(status_error(answer.status()));
+  reply({200, to_json(*answer)});
+}
+
 struct Route {
   std::string_view path;
   std::string_view method;
@@ -66,7 +75,7 @@ struct Route {
 constexpr std::array kRoutes = {
     Route{kHeartbeatPath, "GET", get_heartbeat}, Route{kStatePath, "GET", get_state},
     Route{kStatsPath, "GET", get_stats},         Route{kHealthPath, "PUT", put_health},
-    Route{kReloadPath, "POST", post_reload},
+    Route{kReloadPath, "POST", post_reload},     Route{kExplainPath, "POST", post_explain},
 };
 
 std::string paths() {

@@ -87,6 +87,10 @@ void send(const WorkerQueue& queue, QueueCounters& lost, Burst& burst) {
 
 }  // namespace
 
+std::uint32_t worker_now_ms() {
+  return static_cast<std::uint32_t>(rte_rdtsc() / std::max<std::uint64_t>(1, rte_get_tsc_hz() / 1000));
+}
+
 Worker::Worker(unsigned number, std::vector<WorkerQueue> queues, const PopConfig& config, Published<WorkerView>& views)
     : number_(number),
       queues_(std::move(queues)),

@@ -63,6 +63,18 @@ void fields(Is<BackendHealth> auto& m, auto&& visit) {
   visit("weight_permille", m.weight_permille, kOptional);
 }
 void fields(Is<HealthUpdate> auto& m, auto&& visit) { visit("backends", m.backends); }
+void fields(Is<ExplainRequest> auto& m, auto&& visit) {
+  visit("protocol", m.protocol), visit("source", m.source), visit("source_port", m.source_port);
+  visit("destination", m.destination), visit("destination_port", m.destination_port);
+  visit("opens", m.opens, kOptional), visit("ip_bytes", m.ip_bytes, kOptional);
+  visit("payload", m.payload, kOptional);
+}
+void fields(Is<ExplainAnswer> auto& m, auto&& visit) {
+  visit("generation", m.generation), visit("verdict", m.verdict), visit("decision", m.decision);
+  visit("service", m.service), visit("backend", m.backend), visit("backend_address", m.backend_address);
+  visit("slots", m.slots), visit("slot", m.slot), visit("owner", m.owner), visit("next_hop", m.next_hop);
+  visit("outer_header", m.outer_header), visit("sent_bytes", m.sent_bytes);
+}
 void fields(Is<HealthAnswer> auto& m, auto&& visit) { visit("generation", m.generation), visit("unknown", m.unknown); }
 void fields(Is<BackendChange> auto& m, auto&& visit) {
   visit("name", m.name), visit("change", m.change), visit("what", m.what);
@@ -164,6 +176,8 @@ std::string to_json(const Heartbeat& message) { return json::serialize(write(mes
 std::string to_json(const State& message) { return json::serialize(write(message)); }
 std::string to_json(const Stats& message) { return json::serialize(write(message)); }
 std::string to_json(const HealthUpdate& message) { return json::serialize(write(message)); }
+std::string to_json(const ExplainRequest& message) { return json::serialize(write(message)); }
+std::string to_json(const ExplainAnswer& message) { return json::serialize(write(message)); }
 std::string to_json(const HealthAnswer& message) { return json::serialize(write(message)); }
 std::string to_json(const ReloadReport& message) { return json::serialize(write(message)); }
 
@@ -171,6 +185,8 @@ absl::StatusOr<Heartbeat> parse_heartbeat(std::string_view text) { return parse<
 absl::StatusOr<State> parse_state(std::string_view text) { return parse<State>(text); }
 absl::StatusOr<Stats> parse_stats(std::string_view text) { return parse<Stats>(text); }
 absl::StatusOr<HealthUpdate> parse_health_update(std::string_view text) { return parse<HealthUpdate>(text); }
+absl::StatusOr<ExplainRequest> parse_explain_request(std::string_view text) { return parse<ExplainRequest>(text); }
+absl::StatusOr<ExplainAnswer> parse_explain_answer(std::string_view text) { return parse<ExplainAnswer>(text); }
 absl::StatusOr<ReloadReport> parse_reload_report(std::string_view text) { return parse<ReloadReport>(text); }
 
 }  // namespace anypop::dataplane_api

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 namespace CLI {
 class App;
@@ -16,9 +18,38 @@ int check_config(const std::filesystem::path& file);
 int diff_config(const std::filesystem::path& file, const std::filesystem::path& old, bool as_json);
 int status(const std::filesystem::path& config_file, bool as_json);
 
+// The PoPs at `targets` and in the file `inventory` (empty: none); see fleet.h.
+int fleet_status(const std::vector<std::string>& targets, const std::string& inventory, bool as_json);
+
+struct ExplainOptions {
+  std::string config;
+  std::string from;
+  std::string to;
+  std::string protocol = "tcp";
+  bool live = false;
+  bool offline = false;
+  std::vector<std::string> down;
+  bool syn = false;
+  unsigned bytes = 0;
+  std::string connection_id;
+  bool json = false;
+};
+int explain(const ExplainOptions& options);
+
+struct TopOptions {
+  std::string config;
+  unsigned interval_ms = 1000;
+  bool once = false;
+  bool json = false;
+};
+int top(const TopOptions& options);
+
 // Each puts its command, with options and help, under `app`. `exit_code` is set when the command has run.
 void add_bench(CLI::App& app, int& exit_code);
+void add_explain(CLI::App& app, int& exit_code);
 void add_replay(CLI::App& app, int& exit_code);
 void add_report(CLI::App& app, int& exit_code);
+void add_status(CLI::App& app, int& exit_code);
+void add_top(CLI::App& app, int& exit_code);
 
 }  // namespace anypop::cli

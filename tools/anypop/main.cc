@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(
       "Examples:\n  anypop check-config pop.yaml\n  anypop status\n  anypop status --json | jq .monitor.announcements\n"
+      "  anypop explain --from 203.0.113.7:4242 --to 198.51.100.1:80\n"
       "  anypop replay --config pop.yaml --in in.pcap --out out.pcap");
 
   int exit_code = 0;
@@ -35,12 +36,9 @@ int main(int argc, char** argv) {
                                   : anypop::cli::check_config(config_file);
   });
 
-  CLI::App* status = app.add_subcommand("status", "What is announced, who serves it, where packets went");
-  status->add_option("--config", config_file, "the configuration")->capture_default_str();
-  status->add_flag("--json", as_json, "everything the daemons said, as one JSON object");
-  status->footer("Exit code: 0 if both daemons answer and every announcement is announced, else 1.");
-  status->callback([&] { exit_code = anypop::cli::status(config_file, as_json); });
-
+  anypop::cli::add_status(app, exit_code);
+  anypop::cli::add_top(app, exit_code);
+  anypop::cli::add_explain(app, exit_code);
   anypop::cli::add_replay(app, exit_code);
   anypop::cli::add_bench(app, exit_code);
   anypop::cli::add_report(app, exit_code);

@@ -1,46 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <chrono>
 #include <cstdio>
 #include <string>
 
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
+#include "anypop_cli/facts.h"
+#include "anypop_cli/fleet.h"
 #include "anypop_cli/status_text.h"
+#include "base/atomic_file.h"
 #include "base/text.h"
 #include "commands.h"
-#include "dataplane_api/http_client.h"
 
 namespace anypop::cli {
 namespace {
 
 namespace json = boost::json;
-
-constexpr std::chrono::milliseconds kTimeout{2000};
-
-absl::StatusOr<std::string> get(const std::filesystem::path& socket, std::string_view target) {
-  auto answer = http_call(socket, {"GET", std::string(target), ""}, kTimeout);
-  if (!answer.ok()) return answer.status();
-  if (answer->status != 200) return unavailable("{}: {} answered {}", socket.string(), target, answer->status);
-  return std::move(answer->body);
-}
-
-absl::StatusOr<json::value> get_json(const std::filesystem::path& socket, std::string_view target) {
-  const auto body = get(socket, target);
-  if (!body.ok()) return body.status();
-  json::error_code error;
-  json::value value = json::parse(*body, error);
-  if (error) return unavailable("{}: {} is not JSON: {}", socket.string(), target, error.message());
-  return value;
-}
-
-template <typename T, typename Parse>
-absl::StatusOr<T> get_message(const std::filesystem::path& socket, std::string_view target, Parse parse) {
-  const auto body = get(socket, target);
-  if (!body.ok()) return body.status();
-  return parse(*body);
-}
 
 json::value value_or_error(const absl::StatusOr<json::value>& value) {
   if (value.ok()) return *value;
@@ -56,10 +31,7 @@ int status(const std::filesystem::path& config_file, bool as_json) {
     return 1;
   }
   const auto dataplane = config->dataplane_socket();
-  const PopFacts facts{
-      get_message<dataplane_api::State>(dataplane, dataplane_api::kStatePath, dataplane_api::parse_state),
-      get_message<dataplane_api::Stats>(dataplane, dataplane_api::kStatsPath, dataplane_api::parse_stats),
-      get_json(config->monitor_socket(), "/v1/state")};
+  const PopFacts facts = ask_daemons(*config);
   if (as_json) {
     const json::object out{{"pop", config->pop},
                            {"good", is_good(facts)},
@@ -71,6 +43,27 @@ int status(const std::filesystem::path& config_file, bool as_json) {
     fmt::print("{}", status_text(*config, facts));
   }
   return is_good(facts) ? 0 : 1;
+}
+
+int fleet_status(const std::vector<std::string>& targets, const std::string& inventory, bool as_json) {
+  std::vector<FleetTarget> all;
+  for (const std::string& target : targets) all.push_back(parse_target(target));
+  if (!inventory.empty()) {
+    const auto text = read_file(inventory);
+    const auto listed = text.ok() ? parse_inventory(*text, inventory) : text.status();
+    if (!listed.ok()) {
+      fmt::print(stderr, "anypop status: {}\n", message(listed.status()));
+      return 1;
+    }
+    all.insert(all.end(), listed->begin(), listed->end());
+  }
+  const std::vector<FleetAnswer> answers = ask_fleet(all);
+  if (as_json) {
+    fmt::print("{}\n", json::serialize(fleet_json(answers)));
+  } else {
+    fmt::print("{}", fleet_text(answers));
+  }
+  return fleet_exit_code(answers);
 }
 
 }  // namespace anypop::cli

@@ -28,6 +28,9 @@ struct ControlApi {
   };
   using ReloadDone = std::function<void(const absl::StatusOr<dataplane_api::ReloadReport>&)>;
   std::function<void(ReloadRequest, ReloadDone)> reload;
+
+  // InvalidArgument: what is wrong with the question.
+  std::function<absl::StatusOr<dataplane_api::ExplainAnswer>(const dataplane_api::ExplainRequest&)> explain;
 };
 
 // 404: no such path; 405: not this method; 400: the body says what is wrong with the request or the configuration; 409:

@@ -39,6 +39,9 @@ struct alignas(RTE_CACHE_LINE_SIZE) HeartbeatCell {
   std::atomic<std::uint64_t> last_tsc{0};  // rte_rdtsc() at the last pass
 };
 
+// The engine's clock, the same for all workers. Any thread.
+std::uint32_t worker_now_ms();
+
 class alignas(RTE_CACHE_LINE_SIZE) Worker {
  public:
   Worker(unsigned number, std::vector<WorkerQueue> queues, const PopConfig& config, Published<WorkerView>& views);

@@ -19,6 +19,7 @@ std::string count_text(std::size_t count) {
 
 std::string_view short_name(Family family) { return family == Family::kV4 ? "v4" : "v6"; }
 
+// Where nothing else is said: ipip to ten backends of one service, as a PoP of several racks has it.
 class Cases {
  public:
   explicit Cases(bool full) : full_(full) {}
@@ -93,10 +94,8 @@ class Cases {
       };
       stage("to find the service", Situation::kNobody);
       stage("to find the backend", Situation::kNoMac);
-      stage("to write the MACs", Situation::kSteady);
-      Case& tunnel = stage("to write an outer header", Situation::kSteady);
-      tunnel.services.forwarding = Forwarding::kIpip;
-      tunnel.services.outer = family;
+      stage("to write the MACs", Situation::kSteady).services.forwarding = Forwarding::kL2;
+      stage("to write an outer header", Situation::kSteady);
     }
   }
 
@@ -121,7 +120,7 @@ class Cases {
   Case& add(std::string group, std::string name, Family family) {
     Case one{.group = std::move(group), .name = std::move(name)};
     one.traffic = {.family = family, .flows = full_ ? kMillion : 100 * kThousand};
-    one.services = {.family = family, .outer = family};
+    one.services = {.family = family, .forwarding = Forwarding::kIpip, .outer = family};
     return cases_.emplace_back(std::move(one));
   }
 

@@ -9,6 +9,8 @@
 //   POST /v1/reload   → ReloadReport  reads the configuration's file again and puts it in force; 400 says what is wrong
 //                                     with it, 409 what cannot change while the dataplane runs: then nothing changed.
 //                                     With ?dry_run=1 nothing changes either way, and a body is the text to judge
+//   POST /v1/explain  ← ExplainRequest → ExplainAnswer: what becomes of a flow's packet, by the snapshot in force and
+//                                     the workers' records. Nothing changes, and no worker waits
 #pragma once
 
 #include <cstdint>
@@ -24,6 +26,7 @@ inline constexpr std::string_view kHeartbeatPath = "/v1/heartbeat";
 inline constexpr std::string_view kStatePath = "/v1/state";
 inline constexpr std::string_view kStatsPath = "/v1/stats";
 inline constexpr std::string_view kHealthPath = "/v1/health";
+inline constexpr std::string_view kExplainPath = "/v1/explain";
 inline constexpr std::string_view kReloadPath = "/v1/reload";
 
 struct WorkerHeartbeat {
@@ -144,10 +147,40 @@ struct ReloadReport {
   std::vector<ServiceChange> services;
 };
 
+// A packet of a flow.
+struct ExplainRequest {
+  std::string protocol;  // "tcp" or "udp"
+  std::string source;    // an address
+  std::uint64_t source_port = 0;
+  std::string destination;
+  std::uint64_t destination_port = 0;
+  bool opens = false;          // tcp: a SYN
+  std::uint64_t ip_bytes = 0;  // of the IP packet; 0: as small as can be
+  std::string payload;         // udp, in hexadecimal: a QUIC packet may name its backend
+};
+
+// Names are empty, and addresses too, where there is nothing to name.
+struct ExplainAnswer {
+  std::uint64_t generation = 0;  // of the snapshot in force
+  std::string verdict;
+  std::string decision;  // what chose the backend; see l4lb::decision_name()
+  std::string service;
+  std::string backend;
+  std::string backend_address;
+  std::uint64_t slots = 0;       // of the service's table; 0: nobody serves
+  std::uint64_t slot = 0;        // of the flow
+  std::string owner;             // of the slot
+  std::string next_hop;          // a MAC
+  std::string outer_header;      // in hexadecimal, the outer IP header first; empty: no tunnel
+  std::uint64_t sent_bytes = 0;  // of the IP packet that leaves
+};
+
 std::string to_json(const Heartbeat& message);
 std::string to_json(const State& message);
 std::string to_json(const Stats& message);
 std::string to_json(const HealthUpdate& message);
+std::string to_json(const ExplainRequest& message);
+std::string to_json(const ExplainAnswer& message);
 std::string to_json(const HealthAnswer& message);
 std::string to_json(const ReloadReport& message);
 
@@ -157,6 +190,8 @@ absl::StatusOr<Heartbeat> parse_heartbeat(std::string_view json);
 absl::StatusOr<State> parse_state(std::string_view json);
 absl::StatusOr<Stats> parse_stats(std::string_view json);
 absl::StatusOr<HealthUpdate> parse_health_update(std::string_view json);
+absl::StatusOr<ExplainRequest> parse_explain_request(std::string_view json);
+absl::StatusOr<ExplainAnswer> parse_explain_answer(std::string_view json);
 absl::StatusOr<ReloadReport> parse_reload_report(std::string_view json);
 
 }  // namespace anypop::dataplane_api

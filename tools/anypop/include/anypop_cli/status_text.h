@@ -4,20 +4,10 @@
 
 #include <string>
 
-#include <absl/status/statusor.h>
-#include <boost/json/value.hpp>
-
+#include "anypop_cli/facts.h"
 #include "base/config.h"
-#include "dataplane_api/messages.h"
 
 namespace anypop::cli {
-
-// What the daemons said, or why they did not.
-struct PopFacts {
-  absl::StatusOr<dataplane_api::State> dataplane;
-  absl::StatusOr<dataplane_api::Stats> stats;
-  absl::StatusOr<boost::json::value> monitor;  // GET /v1/state of the monitor
-};
 
 // One line for each announcement, service and backend, the counters that are not 0, and a plain word about a daemon
 // that does not answer. Trusts nothing in the monitor's JSON to be there.

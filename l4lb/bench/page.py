@@ -1,0 +1,140 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes l4lb/PERFORMANCE.md and l4lb/performance.svg from l4lb/performance.json, the output of `anypop bench --full --json`."""
+import json
+import pathlib
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot  # noqa: E402
+
+L4LB = pathlib.Path(__file__).resolve().parents[1]
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+STYLE = {
+    "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none",
+    "svg.hashsalt": "anypop", "figure.facecolor": "white", "axes.grid": True, "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.6, "axes.axisbelow": True,
+}
+
+PAGE = """# The engine, measured
+
+Written by `l4lb/bench/record`; do not edit. One core of {processor}, bursts of {burst}, 64-byte TCP packets (74 in IPv6) with
+distinct headers in permuted order, {flows} flows where nothing else is said, `release` build. `ns/packet` is the engine alone:
+bringing a packet in by copying was measured in turn and subtracted. What is measured and how:
+[anypop bench](../tools/anypop/README.md#bench), which repeats any of it on another machine.
+
+The machine by itself: copying 64 bytes within the cache {copy_hot:.1f} ns, from memory in order {copy_cold:.1f} ns, a prefetched load
+from memory {random_read:.1f} ns. The share of the processor that the run had: {share:.0%} at the least, {median_share:.0%} in the middle.
+
+![ns/packet by flows, forwarding and stage](performance.svg)
+
+## What was asked for
+
+{promises}
+
+## Everything
+
+{tables}
+"""
+
+
+def named(results: list, group: str, name: str) -> dict | None:
+    return next((r for r in results if r["group"] == group and r["name"] == name), None)
+
+
+def promise_rows(results: list):
+    """(what, the figure, the most it may be); a row whose cases were not measured is left out."""
+    def ns(group, name):
+        found = named(results, group, name)
+        return found and found["ns_per_packet"]
+
+    def worst(group, *words, without=()):
+        found = [r["ns_per_packet"] for r in results if r["group"] == group and all(w in r["name"] for w in words)
+                 and not any(w in r["name"] for w in without)]
+        return max(found) if found else None
+
+    def ratio(a, b):
+        return a / b if a and b else None
+    yield "steady, any number of flows, `ipip`: ns", worst("flows", "v4"), 12
+    yield "`track: always`, 1k flows: ns", ns("tracking", "always, 1k flows"), 14
+    yield "`track: always`, 1M flows: ns", ns("tracking", "always, 1M flows"), 25
+    yield "new flows: ns", worst("new flows", "always"), 30
+    during, always = ns("tracking", "during a change, 1M flows"), ns("tracking", "always, 1M flows")
+    yield "during a change, over `always` at 1M flows", ratio(during, always), 1.5
+    one = ns("services", "1 service")
+    yield "500 services with one pool over one service", ratio(ns("services", "500 services, one pool"), one), 1.15
+    yield "500 services with a pool each over one service", ratio(ns("services", "500 services, a pool each"), one), 1.15
+    yield "IPv6 over IPv4, 1M flows", ratio(ns("flows", "v6 1M flows"), ns("flows", "v4 1M flows")), 1.3
+
+
+def promises(results: list) -> str:
+    lines = ["| | measured | at most | |", "|---|---:|---:|---|"]
+    for what, figure, limit in promise_rows(results):
+        if figure is not None:
+            lines.append(f"| {what} | {figure:.{1 if limit > 2 else 2}f} | {limit} | {'met' if figure <= limit else 'not met'} |")
+    return "\n".join(lines)
+
+
+def tables(results: list) -> str:
+    out = []
+    for group in dict.fromkeys(r["group"] for r in results):
+        out += [f"### {group[0].upper()}{group[1:]}", "", "| | ns/packet | Mpps | p10 to p90 | CPU |", "|---|---:|---:|---:|---:|"]
+        for r in (r for r in results if r["group"] == group):
+            out.append(f"| {r['name']} | {r['ns_per_packet']:.1f} | {r['mpps']:.1f} | {r['ns_p10']:.1f} to {r['ns_p90']:.1f} | "
+                       f"{r['cpu_share']:.0%} |")
+        out.append("")
+    return "\n".join(out).rstrip()
+
+
+def bars(axes, results: list, group: str, title: str) -> None:
+    rows = [r for r in results if r["group"] == group][::-1]
+    axes.barh([r["name"] for r in rows], [r["ns_per_packet"] for r in rows], color=COLOURS[0], height=0.65)
+    for i, r in enumerate(rows):
+        axes.annotate(f"{r['ns_per_packet']:.1f}", (r["ns_per_packet"], i), xytext=(3, 0), textcoords="offset points",
+                      va="center", fontsize=8)
+    axes.tick_params(axis="y", labelsize=8)
+    axes.set_xlabel("ns/packet")
+    axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
+
+
+def lines_by_flows(axes, results: list) -> None:
+    steady = [r for r in results if r["group"] in ("flows", "tracking") and r["situation"] != "no_vip"]
+    series: dict = {}
+    for r in steady:
+        label = r["name"].rsplit(",", 1)[0] if r["group"] == "tracking" else f"v{r['family']}, {r['popularity']}"
+        series.setdefault(label, []).append((r["flows"], r["ns_per_packet"]))
+    for colour, (label, points) in zip(COLOURS * 2, series.items()):
+        points.sort()
+        axes.plot(*zip(*points), marker="o", markersize=4, label=label, color=colour)
+    axes.set_xscale("log")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("flows")
+    axes.set_ylabel("ns/packet")
+    axes.legend(frameon=False, fontsize=8)
+    axes.set_title("by flows", loc="left", fontsize=10, fontweight="bold")
+
+
+def draw(results: list, path: pathlib.Path) -> None:
+    with pyplot.rc_context(STYLE):
+        figure, axes = pyplot.subplots(2, 2, figsize=(11, 8.5), layout="constrained")
+        lines_by_flows(axes[0][0], results)
+        bars(axes[0][1], results, "forwarding", "by what is put before the packet")
+        bars(axes[1][0], results, "stages", "up to each stage")
+        bars(axes[1][1], results, "services", "by services")
+        figure.savefig(path, metadata={"Date": None})
+
+
+def main() -> None:
+    found = json.loads((L4LB / "performance.json").read_text())
+    results = found["results"]
+    shares = sorted(r["cpu_share"] for r in results)
+    flows = named(results, "backends", "10 backends") or results[0]
+    draw(results, L4LB / "performance.svg")
+    (L4LB / "PERFORMANCE.md").write_text(PAGE.format(
+        processor=found["processor"], burst=found["burst"], flows=f"{flows['flows']:,}", share=shares[0],
+        median_share=shares[len(shares) // 2], promises=promises(results), tables=tables(results), **found["references_ns"]))
+
+
+if __name__ == "__main__":
+    main()
