@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`anypop explain` without a dataplane."""
+"""`anypop explain` without a dataplane. With one: tests/dpdk/test_explain.py."""
 import json
 import os
 import subprocess
