@@ -14,6 +14,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/text.h"
+#include "dataplane/capture_control.h"
 #include "dataplane/control_api.h"
 #include "dataplane/eal.h"
 #include "dataplane/eal_arguments.h"
@@ -21,8 +22,10 @@
 #include "dataplane/host_check.h"
 #include "dataplane/neighbour_monitor.h"
 #include "dataplane/port.h"
+#include "dataplane/privileges.h"
 #include "dataplane/reloader.h"
 #include "dataplane/reports.h"
+#include "dataplane/watch.h"
 #include "dataplane/worker.h"
 #include "dataplane/worker_threads.h"
 #include "dataplane_api/http_server.h"
@@ -57,8 +60,12 @@ std::vector<WorkerQueue> queues_of(unsigned worker, unsigned workers, const std:
   std::vector<WorkerQueue> queues;
   for (std::size_t p = 0; p < ports.size(); ++p) {
     for (unsigned queue = worker; queue < ports[p]->config().queues; queue += workers) {
-      queues.push_back(
-          {ports[p]->id(), static_cast<std::uint16_t>(queue), p, ports[p]->mac(), ports[p]->wake_fd(queue)});
+      const Port& port = *ports[p];
+      WorkerQueue& added = queues.emplace_back();
+      added = {port.id(), static_cast<std::uint16_t>(queue), p, port.mac(), port.wake_fd(queue), std::nullopt};
+      if (port.kernel() == nullptr) continue;
+      added.kernel_port = port.kernel()->id();
+      added.wake_fd = -1;  // it would not wake for what the kernel sends
     }
   }
   return queues;
@@ -74,7 +81,7 @@ class App::Impl {
     const auto began = std::chrono::steady_clock::now();
     using Step = absl::Status (Impl::*)();
     for (const Step step : {&Impl::check, &Impl::listen, &Impl::start_eal, &Impl::open_ports, &Impl::start_workers,
-                            &Impl::follow_neighbours}) {
+                            &Impl::follow_neighbours, &Impl::drop_privileges}) {
       if (absl::Status status = (this->*step)(); !status.ok()) return status;
     }
     eal_->log_errors_from_now_on();
@@ -84,7 +91,7 @@ class App::Impl {
     return absl::OkStatus();
   }
 
-  void run() {
+  int run() {
     wait_for_signal();
     const ServiceManager service_manager(io_, [this](std::chrono::milliseconds patience) {
       return std::all_of(workers_.begin(), workers_.end(), [&](const auto& worker) {
@@ -92,6 +99,7 @@ class App::Impl {
       });
     });
     io_.run();
+    return exit_code_;
   }
 
  private:
@@ -161,12 +169,12 @@ class App::Impl {
   }
 
   absl::Status start_workers() {
-    const unsigned count = worker_count(config_.dataplane);
+    const unsigned count = worker_count(config_.dataplane, host_.cpus);
     forwarding_ = std::make_unique<Forwarding>(config_, ports_.front()->mac(), smallest_mtu(ports_), count);
     for (unsigned i = 0; i < count; ++i) {
       workers_.push_back(std::make_unique<Worker>(i, queues_of(i, count, ports_), config_, forwarding_->published()));
     }
-    reporters_ = {make_instance_name(), forwarding_.get(), &ports_, &workers_};
+    captures_ = std::make_unique<CaptureControl>(io_, *forwarding_, count);
     reloader_ = std::make_unique<Reloader>(Reloader::Parts{
         io_, *forwarding_, ports_, [this](const PopConfig& config) { return start_neighbours(config); }, neighbours_});
     api_ = {[this] { return report_heartbeat(reporters_); },
@@ -174,6 +182,9 @@ class App::Impl {
             [this] { return report_stats(reporters_); },
             [this](const auto& update, auto& unknown) { return set_health(update, unknown); },
             [this](auto request, auto done) { reloader_->reload(std::move(request), std::move(done)); },
+            [this](const auto& request) { return captures_->start(request); },
+            [this] { return captures_->fetch(); },
+            [this] { return captures_->stop(); },
             {}};
     api_.explain = [this](const dataplane_api::ExplainRequest& request) {
       return explain_answer(forwarding_->config(), forwarding_->snapshot(), request, worker_now_ms());
@@ -181,6 +192,8 @@ class App::Impl {
     auto threads = WorkerThreads::launch(workers_);
     if (!threads.ok()) return in_file(threads.status());
     threads_ = *std::move(threads);
+    watch_ = std::make_unique<Watch>(io_, ports_, workers_, [this](const Port& port) { give_up(port); });
+    reporters_ = {make_instance_name(), forwarding_.get(), &ports_, &workers_, watch_.get()};
     return absl::OkStatus();
   }
 
@@ -192,6 +205,11 @@ class App::Impl {
     return absl::OkStatus();
   }
 
+  absl::Status drop_privileges() {
+    const std::string& user = config_.dataplane.user;
+    return user.empty() ? absl::OkStatus() : in_file(become(user, config_.run_dir));
+  }
+
   absl::StatusOr<std::unique_ptr<NeighbourMonitor>> start_neighbours(const PopConfig& config) {
     std::vector<unsigned> interfaces;
     for (const auto& port : ports_) {
@@ -200,6 +218,15 @@ class App::Impl {
     if (interfaces.empty()) return std::unique_ptr<NeighbourMonitor>();
     return NeighbourMonitor::start(io_, NeighbourTable(std::move(interfaces), addresses_to_resolve(config)),
                                    [this] { use_neighbours(); });
+  }
+
+  // A new interface of the same name: the next process, which the init system starts, can use it.
+  void give_up(const Port& port) {
+    spdlog::error(
+        "event=stop port={} device={} error=\"the interface was removed, and is there again; a restart takes it\"",
+        port.config().name, port.config().device);
+    exit_code_ = 1;
+    io_.stop();
   }
 
   void use_neighbours() {
@@ -239,6 +266,9 @@ class App::Impl {
   Reporters reporters_;
   std::unique_ptr<NeighbourMonitor> neighbours_;
   std::unique_ptr<Reloader> reloader_;
+  std::unique_ptr<CaptureControl> captures_;
+  std::unique_ptr<Watch> watch_;
+  int exit_code_ = 0;
   std::uint64_t logged_generation_ = 1;  // the first one is part of the start
 };
 
@@ -250,6 +280,6 @@ absl::StatusOr<std::unique_ptr<App>> App::start(PopConfig config) {
 
 App::App(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 App::~App() = default;
-void App::run() { impl_->run(); }
+int App::run() { return impl_->run(); }
 
 }  // namespace anypop::dataplane

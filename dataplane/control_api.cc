@@ -17,9 +17,14 @@ using dataplane_api::kStatePath;
 using dataplane_api::kStatsPath;
 
 HttpResponse status_error(const absl::Status& status) {
-  return http_error(absl::IsInvalidArgument(status) ? 400 : 503, std::string(message(status)));
+  const unsigned code = absl::IsInvalidArgument(status) ? 400
+                        : absl::IsNotFound(status)      ? 404
+                        : absl::IsAlreadyExists(status) ? 409
+                                                        : 503;
+  return http_error(code, std::string(message(status)));
 }
 
+using dataplane_api::kCapturePath;
 using dataplane_api::kReloadPath;
 using Reply = HttpServer::Reply;
 
@@ -58,6 +63,23 @@ void post_reload(const ControlApi& api, const HttpRequest& request, const Reply&
   });
 }
 
+void post_capture(const ControlApi& api, const HttpRequest& request, const Reply& reply) {
+  const auto wanted = dataplane_api::parse_capture_request(request.body);
+  if (!wanted.ok()) return reply(status_error(wanted.status()));
+  const absl::Status status = api.start_capture(*wanted);
+  reply(status.ok() ? HttpResponse{200, "{}\n"} : status_error(status));
+}
+
+void get_capture(const ControlApi& api, const HttpRequest& /*request*/, const Reply& reply) {
+  const auto answer = api.fetch_capture();
+  reply(answer.ok() ? HttpResponse{200, to_json(*answer)} : status_error(answer.status()));
+}
+
+void delete_capture(const ControlApi& api, const HttpRequest& /*request*/, const Reply& reply) {
+  const absl::Status status = api.stop_capture();
+  reply(status.ok() ? HttpResponse{200, "{}\n"} : status_error(status));
+}
+
 void post_explain(const ControlApi& api, const HttpRequest& request, const Reply& reply) {
   const auto question = dataplane_api::parse_explain_request(request.body);
   if (!question.ok()) return reply(status_error(question.status()));
@@ -75,12 +97,16 @@ struct Route {
 constexpr std::array kRoutes = {
     Route{kHeartbeatPath, "GET", get_heartbeat}, Route{kStatePath, "GET", get_state},
     Route{kStatsPath, "GET", get_stats},         Route{kHealthPath, "PUT", put_health},
-    Route{kReloadPath, "POST", post_reload},     Route{kExplainPath, "POST", post_explain},
+    Route{kReloadPath, "POST", post_reload},     Route{kCapturePath, "POST", post_capture},
+    Route{kCapturePath, "GET", get_capture},     Route{kCapturePath, "DELETE", delete_capture},
+    Route{kExplainPath, "POST", post_explain},
 };
 
 std::string paths() {
   std::string out;
-  for (const Route& route : kRoutes) out += fmt::format("{}{}", out.empty() ? "" : ", ", route.path);
+  for (const Route& route : kRoutes) {
+    if (out.find(route.path) == std::string::npos) out += fmt::format("{}{}", out.empty() ? "" : ", ", route.path);
+  }
   return out;
 }
 
@@ -88,10 +114,14 @@ std::string paths() {
 
 void answer(const ControlApi& api, const HttpRequest& request, const Reply& reply) {
   const std::string_view path = std::string_view(request.target).substr(0, request.target.find('?'));
+  std::string methods;
   for (const Route& route : kRoutes) {
     if (route.path != path) continue;
     if (route.method == request.method) return route.answer(api, request, reply);
-    return reply(http_error(405, fmt::format("found {} {}, expected {}", escaped(request.method), path, route.method)));
+    methods += fmt::format("{}{}", methods.empty() ? "" : " or ", route.method);
+  }
+  if (!methods.empty()) {
+    return reply(http_error(405, fmt::format("found {} {}, expected {}", escaped(request.method), path, methods)));
   }
   reply(http_error(404, fmt::format("found {}, expected one of {}", escaped(path), paths())));
 }

@@ -23,10 +23,13 @@ class ControlApiTest : public testing::Test {
   absl::Status health_status;
   absl::StatusOr<dataplane_api::ReloadReport> report = dataplane_api::ReloadReport{};
   ControlApi::ReloadRequest reload_request;
+  absl::Status capture_status;
+  dataplane_api::CaptureRequest capture_request;
   ControlApi api{[] {
                    return dataplane_api::Heartbeat{"i", 7, {}};
                  },
-                 [] { return dataplane_api::State{}; }, [] { return dataplane_api::Stats{}; },
+                 [] { return dataplane_api::State{}; },
+                 [] { return dataplane_api::Stats{}; },
                  [this](const dataplane_api::HealthUpdate&, std::vector<std::string>& unknown) {
                    unknown.emplace_back("web/b9");
                    return health_status;
@@ -34,7 +37,17 @@ class ControlApiTest : public testing::Test {
                  [this](ControlApi::ReloadRequest request, const ControlApi::ReloadDone& done) {
                    reload_request = std::move(request);
                    done(report);
-                 }};
+                 },
+                 [this](const dataplane_api::CaptureRequest& request) {
+                   capture_request = request;
+                   return capture_status;
+                 },
+                 [this]() -> absl::StatusOr<dataplane_api::CaptureAnswer> {
+                   if (!capture_status.ok()) return capture_status;
+                   return dataplane_api::CaptureAnswer{true, 3, {}};
+                 },
+                 [this] { return capture_status; },
+                 {}};
 };
 
 TEST_F(ControlApiTest, NamesWhatItDoesNotKnow) {
@@ -72,6 +85,19 @@ TEST_F(ControlApiTest, OnlyADryRunTakesText) {
   EXPECT_EQ(reload_request.text, "pop: x");
   EXPECT_EQ(ask("POST", "/v1/reload", "pop: x").status, 400U);
   EXPECT_EQ(ask("POST", "/v1/reload?dry_run=yes").status, 400U);
+}
+
+TEST_F(ControlApiTest, ACaptureIsStartedFetchedAndEnded) {
+  EXPECT_EQ(ask("POST", "/v1/capture", R"({"verdicts":["forward"],"packets":5})").status, 200U);
+  EXPECT_EQ(capture_request.packets, 5U);
+  EXPECT_EQ(capture_request.snap_bytes, 256U) << "what is not said keeps its default";
+  EXPECT_THAT(ask("GET", "/v1/capture").body, HasSubstr(R"("done":true,"missed":3)"));
+  EXPECT_EQ(ask("DELETE", "/v1/capture").status, 200U);
+  EXPECT_THAT(ask("PUT", "/v1/capture").body, HasSubstr("expected POST or GET or DELETE"));
+  capture_status = already_exists("another one runs");
+  EXPECT_EQ(ask("POST", "/v1/capture", "{}").status, 409U);
+  capture_status = not_found("none runs");
+  EXPECT_EQ(ask("GET", "/v1/capture").status, 404U);
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ TEST(EalArguments, WithoutCoresOneWorkerFloats) {
 TEST(EalArguments, NamedCoresPinWorkersAndLeaveTheRestToControl) {
   DataplaneConfig config;
   config.cores = {3, 1};
-  EXPECT_EQ(worker_count(config), 2U);
+  EXPECT_EQ(worker_count(config, kFourCpus), 2U);
   EXPECT_EQ(value_after(eal_arguments(config, kFourCpus), "--lcores"), "0@(0,2),1@(3),2@(1)");
 }
 
@@ -54,6 +54,28 @@ TEST(EalArguments, PlainMemoryExcludesInMemory) {
   EXPECT_THAT(arguments, Contains("--no-huge"));
   EXPECT_THAT(arguments, Contains("--no-shconf"));
   EXPECT_THAT(arguments, Not(Contains("--in-memory")));
+}
+
+TEST(EalArguments, WithoutCoresAWorkerForEachQueueAndACoreForTheRest) {
+  DataplaneConfig config;
+  config.ports = {{.name = "a", .device = "eth0", .queues = 2}, {.name = "b", .device = "eth1", .queues = 8}};
+  EXPECT_EQ(worker_count(config, kFourCpus), 3U);
+  EXPECT_EQ(worker_count(config, {0}), 1U);
+  config.ports.pop_back();
+  EXPECT_EQ(worker_count(config, kFourCpus), 2U);
+  EXPECT_EQ(value_after(eal_arguments(config, kFourCpus), "--lcores"), "0@(0,1,2,3),1@(0,1,2,3),2@(0,1,2,3)");
+}
+
+TEST(EalArguments, PciDevicesAreAllowedOneByOne) {
+  DataplaneConfig config;
+  config.ports = {{.name = "a", .kind = PortKind::kPci, .device = "0000:3b:00.0"},
+                  {.name = "b", .kind = PortKind::kPci, .device = "0000:3b:00.1"}};
+  const auto arguments = eal_arguments(config, kFourCpus);
+  EXPECT_EQ(std::count(arguments.begin(), arguments.end(), "--allow"), 2);
+  EXPECT_EQ(value_after(arguments, "--allow"), "0000:3b:00.0");
+  EXPECT_THAT(arguments, Contains("0000:3b:00.1"));
+  EXPECT_THAT(arguments, Not(Contains("--no-pci")));
+  EXPECT_THAT(arguments, Not(Contains("--iova-mode"))) << "a device with DMA may need physical addresses";
 }
 
 TEST(EalArguments, NothingIsLookedForOrLeftBehind) {

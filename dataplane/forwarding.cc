@@ -73,8 +73,16 @@ Forwarding::Forwarding(PopConfig config, MacAddress source_mac, unsigned mtu_byt
       builder_(config_->services, config_->dataplane.hash_key, config_->dataplane.engine),
       known_(known_at_start(*config_, source_mac, mtu_bytes)),
       counters_(config_->services, workers),
-      published_(workers,
-                 std::make_shared<const WorkerView>(WorkerView{builder_.build(known_.input), counters_.current()})) {}
+      published_(workers, view(builder_.build(known_.input))) {}
+
+std::shared_ptr<const WorkerView> Forwarding::view(std::shared_ptr<const l4lb::Snapshot> snapshot) const {
+  return std::make_shared<const WorkerView>(WorkerView{std::move(snapshot), counters_.current(), capture_});
+}
+
+absl::Status Forwarding::set_capture(std::shared_ptr<Capture> capture) {
+  capture_ = std::move(capture);
+  return published_.publish(view(published_.current().snapshot), kPublishWait);
+}
 
 absl::Status Forwarding::set_next_hops(const FindMac& find) {
   l4lb::SnapshotInput wanted = known_.input;
@@ -106,8 +114,7 @@ absl::Status Forwarding::publish_if_changed(const l4lb::SnapshotInput& wanted) {
   if (wanted.backends == known_.input.backends) return absl::OkStatus();
   l4lb::SnapshotInput next = wanted;
   ++next.generation;
-  const absl::Status status = published_.publish(
-      std::make_shared<const WorkerView>(WorkerView{builder_.build(next), counters_.current()}), kPublishWait);
+  const absl::Status status = published_.publish(view(builder_.build(next)), kPublishWait);
   // Late workers change nothing about what is in force.
   if (status.ok() || absl::IsDeadlineExceeded(status)) known_.input = std::move(next);
   return status;
@@ -139,8 +146,7 @@ absl::Status Forwarding::finish_reload(Reload reload, const FindMac& find) {
   builder_ = *std::move(reload.builder);
   known_.input = std::move(input);
   counters_.renew(config_->services);
-  return published_.publish(
-      std::make_shared<const WorkerView>(WorkerView{builder_.build(known_.input), counters_.current()}), kPublishWait);
+  return published_.publish(view(builder_.build(known_.input)), kPublishWait);
 }
 
 }  // namespace anypop::dataplane

@@ -36,11 +36,11 @@ absl::Status check_cores(const PopConfig& config, const HostFacts& facts) {
   }
   unsigned queues = 0;
   for (const PortConfig& port : config.dataplane.ports) queues = std::max(queues, port.queues);
-  if (worker_count(config.dataplane) > queues) {
+  if (worker_count(config.dataplane, facts.cpus) > queues) {
     return failed_precondition(
         "{}: dataplane.cores: found {} workers, expected at most {}, the queues of the widest port; remedy: raise "
         "dataplane.ports[].queues or name fewer cores",
-        config.file.string(), worker_count(config.dataplane), queues);
+        config.file.string(), worker_count(config.dataplane, facts.cpus), queues);
   }
   return absl::OkStatus();
 }
@@ -90,6 +90,71 @@ absl::Status check_interface(const PopConfig& config, std::size_t index, const H
   return absl::OkStatus();
 }
 
+// Drivers whose NICs stay the kernel's and DPDK's at once: nothing is to be bound.
+constexpr std::array<std::string_view, 4> kBifurcated = {"mlx4_core", "mlx5_core", "mana", "gve"};
+
+absl::Status check_pci(const PopConfig& config, std::size_t index, const HostFacts& facts) {
+  const std::string& wanted = config.dataplane.ports[index].device;
+  const std::string place = fmt::format("{}: dataplane.ports[{}].pci", config.file.string(), index);
+  if (!config.dataplane.hugepages) {
+    return failed_precondition(
+        "{}: found {} with dataplane.hugepages: false, expected true: a NIC needs memory that "
+        "stays where it is",
+        place, wanted);
+  }
+  const auto at = std::find_if(facts.pci.begin(), facts.pci.end(),
+                               [&](const PciDevice& device) { return device.address == wanted; });
+  if (at == facts.pci.end() || !at->network) {
+    std::vector<std::string_view> nics;
+    for (const PciDevice& device : facts.pci) {
+      if (device.network) nics.push_back(device.address);
+    }
+    return failed_precondition("{}: found {}, which is {}, expected a network device: {}", place, wanted,
+                               at == facts.pci.end() ? "not there" : "no network device",
+                               nics.empty() ? "this machine has none" : fmt::format("{}", fmt::join(nics, ", ")));
+  }
+  if (std::find(kBifurcated.begin(), kBifurcated.end(), at->driver) != kBifurcated.end()) return absl::OkStatus();
+  if (at->driver != "vfio-pci") {
+    return failed_precondition(
+        "{}: {} is bound to {}, expected vfio-pci; remedy: modprobe vfio-pci && dpdk-devbind.py --bind=vfio-pci {} "
+        "(the kernel loses its interface)",
+        place, wanted, at->driver.empty() ? "no driver" : at->driver, wanted);
+  }
+  if (!at->iommu_group) {
+    return failed_precondition(
+        "{}: {} is in no IOMMU group, so that vfio-pci gives it to nobody; remedy: boot with intel_iommu=on or "
+        "amd_iommu=on",
+        place, wanted);
+  }
+  if (!at->accessible) {
+    return permission_denied(
+        "{}: this process may not open the IOMMU group of {} in /dev/vfio; remedy: run it as root "
+        "or by its systemd unit",
+        place, wanted);
+  }
+  return absl::OkStatus();
+}
+
+// AF_XDP's fill ring alone holds this many of a queue's buffers; as many are on their way.
+constexpr unsigned kAfXdpBuffersPerQueue = 4096;
+
+absl::Status check_buffers(const PopConfig& config, std::size_t index) {
+  const PortConfig& port = config.dataplane.ports[index];
+  const unsigned needed = kAfXdpBuffersPerQueue * port.queues;
+  if (port.kind != PortKind::kAfXdp || config.dataplane.packet_buffers >= needed) return absl::OkStatus();
+  return failed_precondition(
+      "{}: dataplane.packet_buffers: found {}, expected at least {} for the {} queues of port '{}'",
+      config.file.string(), config.dataplane.packet_buffers, needed, port.queues, port.name);
+}
+
+absl::Status check_port(const PopConfig& config, std::size_t index, const HostFacts& facts) {
+  const PortKind kind = config.dataplane.ports[index].kind;
+  if (kind == PortKind::kPci) return check_pci(config, index, facts);
+  if (kind == PortKind::kVdev) return absl::OkStatus();
+  if (absl::Status status = check_interface(config, index, facts); !status.ok()) return status;
+  return check_buffers(config, index);
+}
+
 absl::Status check_memory(const PopConfig& config, const HostFacts& facts) {
   const DataplaneConfig& dataplane = config.dataplane;
   const std::uint64_t wanted = dataplane.memory_mb * kMegabyte;
@@ -124,15 +189,16 @@ bool hugepages_may_come_free(const PopConfig& config, const HostFacts& facts) {
 
 absl::Status check_next_hops(const PopConfig& config) {
   const auto& ports = config.dataplane.ports;
-  const auto at =
-      std::find_if(ports.begin(), ports.end(), [](const auto& port) { return port.kind == PortKind::kVdev; });
+  const auto at = std::find_if(ports.begin(), ports.end(),
+                               [](const auto& port) { return port.kind != PortKind::kAfXdp && port.kernel.empty(); });
   if (at == ports.end()) return absl::OkStatus();
   for (std::size_t s = 0; s < config.services.size(); ++s) {
     for (std::size_t b = 0; b < config.services[s].backends.size(); ++b) {
       if (config.services[s].backends[b].mac) continue;
       return failed_precondition(
-          "{}: services[{}].backends[{}].mac: found none for '{}', expected a MAC: port '{}' is a vdev, which has no "
-          "neighbour table to learn it from",
+          "{}: services[{}].backends[{}].mac: found none for '{}', expected a MAC: port '{}' has no kernel interface "
+          "whose "
+          "neighbour table would tell it",
           config.file.string(), s, b, config.services[s].backends[b].name, at->name);
     }
   }
@@ -141,8 +207,7 @@ absl::Status check_next_hops(const PopConfig& config) {
 
 absl::Status check_host(const PopConfig& config, const HostFacts& facts) {
   for (std::size_t i = 0; i < config.dataplane.ports.size(); ++i) {
-    if (config.dataplane.ports[i].kind != PortKind::kAfXdp) continue;
-    if (absl::Status status = check_interface(config, i, facts); !status.ok()) return status;
+    if (absl::Status status = check_port(config, i, facts); !status.ok()) return status;
   }
   if (absl::Status status = check_next_hops(config); !status.ok()) return status;
   if (absl::Status status = check_cores(config, facts); !status.ok()) return status;

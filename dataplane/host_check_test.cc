@@ -157,5 +157,58 @@ TEST(HostFacts, FindsTheLoopbackAndACore) {
                           [](const HostInterface& interface) { return interface.name == "lo"; }));
 }
 
+PopConfig pci_config() {
+  PopConfig config = good_config();
+  config.dataplane.ports = {{.name = "uplink", .kind = PortKind::kPci, .device = "0000:3b:00.0", .kernel = "up0"}};
+  return config;
+}
+
+HostFacts pci_host(const std::string& driver) {
+  HostFacts host = good_host();
+  host.pci = {{.address = "0000:00:1f.0", .network = false},
+              {.address = "0000:3b:00.0", .network = true, .driver = driver, .iommu_group = true, .accessible = true}};
+  return host;
+}
+
+TEST(HostCheck, APciPortNeedsItsDriverAndAnIommu) {
+  EXPECT_EQ(problem(pci_config(), pci_host("vfio-pci")), "");
+  EXPECT_EQ(problem(pci_config(), pci_host("mlx5_core")), "") << "shared with the kernel";
+  EXPECT_THAT(problem(pci_config(), pci_host("ixgbe")),
+              AllOf(HasSubstr("dataplane.ports[0].pci: 0000:3b:00.0 is bound to ixgbe, expected vfio-pci"),
+                    HasSubstr("dpdk-devbind.py --bind=vfio-pci 0000:3b:00.0")));
+  HostFacts host = pci_host("vfio-pci");
+  host.pci[1].accessible = false;
+  EXPECT_THAT(problem(pci_config(), host), HasSubstr("may not open the IOMMU group"));
+  host.pci[1].iommu_group = false;
+  EXPECT_THAT(problem(pci_config(), host), HasSubstr("boot with intel_iommu=on"));
+  PopConfig config = pci_config();
+  config.dataplane.ports[0].device = "0000:00:1f.0";
+  EXPECT_THAT(problem(config, host), HasSubstr("is no network device, expected a network device: 0000:3b:00.0"));
+  config.dataplane.ports[0].device = "0000:99:00.0";
+  EXPECT_THAT(problem(config, good_host()),
+              HasSubstr("is not there, expected a network device: this machine has none"));
+  config = pci_config();
+  config.dataplane.hugepages = false;
+  EXPECT_THAT(problem(config, pci_host("vfio-pci")), HasSubstr("dataplane.hugepages: false"));
+}
+
+TEST(HostCheck, AfXdpQueuesNeedTheirBuffers) {
+  HostFacts host = good_host();
+  host.interfaces[0].queues = 4;
+  PopConfig config = good_config();
+  config.dataplane.ports[0].queues = 4;
+  EXPECT_THAT(problem(config, host), HasSubstr("packet_buffers: found 8192, expected at least 16384 for the 4 queues"));
+  config.dataplane.packet_buffers = 16384;
+  EXPECT_EQ(problem(config, host), "");
+}
+
+TEST(HostCheck, AKernelInterfaceHasNeighbours) {
+  PopConfig config = good_config();
+  config.dataplane.ports = {{.name = "x", .kind = PortKind::kVdev, .device = "net_null0"}};
+  EXPECT_THAT(problem(config, good_host()), HasSubstr("port 'x' has no kernel interface"));
+  config.dataplane.ports[0].kernel = "up0";
+  EXPECT_EQ(problem(config, good_host()), "");
+}
+
 }  // namespace
 }  // namespace anypop::dataplane

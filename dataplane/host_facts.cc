@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <system_error>
 
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/atomic_file.h"
+#include "base/owned_fd.h"
 #include "base/text.h"
 #include "dataplane/host_check.h"
 
@@ -19,15 +27,16 @@ std::optional<std::uint64_t> read_number(const std::filesystem::path& path) {
   return parse_number<std::uint64_t>(line.substr(0, line.find_first_of(" \n")), 0, UINT64_MAX);
 }
 
-// The pairs among queues/rx-0, rx-1, … and tx-0, tx-1, …
-unsigned queue_pairs(const std::filesystem::path& interface) {
-  unsigned pairs = 0;
-  std::error_code error;
-  while (std::filesystem::exists(interface / fmt::format("queues/rx-{}", pairs), error) &&
-         std::filesystem::exists(interface / fmt::format("queues/tx-{}", pairs), error)) {
-    ++pairs;
-  }
-  return pairs;
+// As DPDK's AF_XDP driver counts them; a device without combined channels, such as a veth, has one for it.
+unsigned queue_pairs(const std::string& interface) {
+  const OwnedFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ethtool_channels channels{};
+  channels.cmd = ETHTOOL_GCHANNELS;
+  ifreq request{};
+  std::strncpy(request.ifr_name, interface.c_str(), IFNAMSIZ - 1);
+  request.ifr_data = reinterpret_cast<char*>(&channels);
+  if (fd.get() < 0 || ::ioctl(fd.get(), SIOCETHTOOL, &request) != 0) return 1;
+  return std::max(1U, channels.combined_count);
 }
 
 std::vector<HostInterface> interfaces() {
@@ -35,9 +44,33 @@ std::vector<HostInterface> interfaces() {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator("/sys/class/net", error)) {
     const auto mtu = read_number(entry.path() / "mtu");
-    if (mtu) found.push_back({entry.path().filename(), static_cast<unsigned>(*mtu), queue_pairs(entry.path())});
+    if (mtu)
+      found.push_back({entry.path().filename(), static_cast<unsigned>(*mtu), queue_pairs(entry.path().filename())});
   }
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  return found;
+}
+
+std::string name_of_link(const std::filesystem::path& path) {
+  std::error_code error;
+  const std::filesystem::path target = std::filesystem::read_symlink(path, error);
+  return error ? std::string() : target.filename().string();
+}
+
+std::vector<PciDevice> pci_devices() {
+  constexpr std::string_view kNetworkClass = "0x02";
+  std::vector<PciDevice> found;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/sys/bus/pci/devices", error)) {
+    const auto type = read_file(entry.path() / "class");
+    const std::string group = name_of_link(entry.path() / "iommu_group");
+    found.push_back({.address = entry.path().filename(),
+                     .network = type.ok() && std::string_view(*type).starts_with(kNetworkClass),
+                     .driver = name_of_link(entry.path() / "driver"),
+                     .iommu_group = !group.empty(),
+                     .accessible = !group.empty() && ::access(("/dev/vfio/" + group).c_str(), R_OK | W_OK) == 0});
+  }
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.address < b.address; });
   return found;
 }
 
@@ -91,6 +124,7 @@ void look_at_hugepages(HostFacts& facts) {
 HostFacts look_at_host() {
   HostFacts facts;
   facts.interfaces = interfaces();
+  facts.pci = pci_devices();
   facts.cpus = allowed_cpus();
   facts.capabilities = effective_capabilities();
   look_at_hugepages(facts);

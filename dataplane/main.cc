@@ -54,6 +54,5 @@ int main(int argc, char** argv) {
   if (!config.ok()) return fail(config.status());
   auto app = anypop::dataplane::App::start(*std::move(config));
   if (!app.ok()) return fail(app.status());
-  (*app)->run();
-  return 0;
+  return (*app)->run();
 }

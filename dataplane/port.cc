@@ -43,24 +43,40 @@ std::optional<unsigned> kernel_mtu(const std::string& interface) {
   return static_cast<unsigned>(request.ifr_mtu);
 }
 
+// A flow stays on one queue by the NIC's hash over addresses and ports, in both families, where it has one; elsewhere
+// the kernel's driver or nobody spreads.
+rte_eth_conf device_configuration(const rte_eth_dev_info& info, std::uint16_t queues) {
+  constexpr std::uint64_t kFlows = RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP;
+  rte_eth_conf conf{};
+  if (queues > 1 && (info.flow_type_rss_offloads & kFlows) != 0) {
+    conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+    conf.rx_adv_conf.rss_conf.rss_hf = info.flow_type_rss_offloads & kFlows;
+  }
+  // A queue sends buffers of one pool only, each with one owner.
+  conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+  return conf;
+}
+
 }  // namespace
+
+std::string_view link_name(Link link) { return link == Link::kUp ? "up" : link == Link::kDown ? "down" : "gone"; }
 
 absl::StatusOr<std::unique_ptr<Port>> Port::open(PortOptions options) {
   auto port = std::unique_ptr<Port>(new Port(std::move(options)));
   using Step = absl::Status (Port::*)();
-  for (const Step step :
-       {&Port::take_interface, &Port::probe, &Port::make_pool, &Port::configure, &Port::set_up_queues, &Port::start}) {
+  for (const Step step : {&Port::take_interface, &Port::probe, &Port::make_pool, &Port::configure, &Port::set_up_queues,
+                          &Port::start, &Port::open_kernel_interface}) {
     if (absl::Status status = (*port.*step)(); !status.ok()) {
       const PortConfig& config = port->config();
-      return make_error(status.code(), "{}.{}: {}{}", port->options_.key,
-                        config.kind == PortKind::kAfXdp ? "af_xdp" : "vdev", message(status), take_dpdk_error());
+      return make_error(status.code(), "{}.{}: {}{}", port->options_.key, port_kind_name(config.kind), message(status),
+                        take_dpdk_error());
     }
   }
-  port->warn_if_link_is_down();
   return port;
 }
 
 Port::~Port() {
+  kernel_.reset();  // its queues use the pool
   if (started_) rte_eth_dev_stop(id_);
   if (probed_) {
     rte_device* device = nullptr;
@@ -85,7 +101,7 @@ absl::Status Port::take_interface() {
 }
 
 std::string Port::device_string() const {
-  if (config().kind == PortKind::kVdev) return config().device;
+  if (config().kind != PortKind::kAfXdp) return config().device;
   // busy_budget=0: without it the driver enters the kernel at every empty poll.
   return fmt::format("net_af_xdp_{0},iface={0},start_queue=0,queue_count={1},busy_budget=0,xdp_prog={2}",
                      config().device, config().queues, fd_path(object_));
@@ -121,8 +137,12 @@ absl::Status Port::make_pool() {
 }
 
 absl::Status Port::configure() {
-  const rte_eth_conf conf{};
+  rte_eth_dev_info info{};
+  if (const int error = rte_eth_dev_info_get(id_, &info); error != 0) {
+    return failed_precondition("the device does not say what it can: {}", rte_strerror(-error));
+  }
   const auto queues = static_cast<std::uint16_t>(config().queues);
+  const rte_eth_conf conf = device_configuration(info, queues);
   if (const int error = rte_eth_dev_configure(id_, queues, queues, &conf); error != 0) {
     return failed_precondition("the device does not take {} queues: {}", queues, rte_strerror(-error));
   }
@@ -164,23 +184,41 @@ absl::Status Port::steer(const std::vector<IpPrefix>& vips) const {
   return config().kind == PortKind::kAfXdp ? steer_vips(config().device, vips) : absl::OkStatus();
 }
 
-void Port::warn_if_link_is_down() const {
-  if (!link_up()) spdlog::warn("event=link port={} device={} up=false", config().name, config().device);
+absl::Status Port::open_kernel_interface() {
+  if (config().kernel.empty()) return absl::OkStatus();
+  // Neighbour discovery is multicast.
+  if (const int error = rte_eth_allmulticast_enable(id_); error != 0 && error != -ENOTSUP) {
+    return failed_precondition("the device does not take multicast: {}", rte_strerror(-error));
+  }
+  auto kernel = KernelInterface::open(
+      {.name = config().kernel, .mac = mac_, .mtu_bytes = mtu_bytes_, .queues = config().queues, .pool = pool_});
+  if (!kernel.ok()) return kernel.status();
+  kernel_ = *std::move(kernel);
+  interface_index_ = kernel_->interface_index();
+  return absl::OkStatus();
 }
 
-bool Port::link_up() const {
+Link Port::link() const {
   if (config().kind == PortKind::kAfXdp) {
     const auto flags = kernel_flags(config().device);
-    return flags && (*flags & IFF_UP) != 0 && (*flags & IFF_RUNNING) != 0;
+    if (!flags || is_replaced()) return Link::kGone;
+    return (*flags & IFF_UP) != 0 && (*flags & IFF_RUNNING) != 0 ? Link::kUp : Link::kDown;
   }
   rte_eth_link link{};
-  return rte_eth_link_get_nowait(id_, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+  return rte_eth_link_get_nowait(id_, &link) == 0 && link.link_status == RTE_ETH_LINK_UP ? Link::kUp : Link::kDown;
+}
+
+bool Port::is_replaced() const {
+  if (config().kind != PortKind::kAfXdp) return false;
+  const unsigned index = ::if_nametoindex(config().device.c_str());
+  return index != 0 && index != interface_index_;
 }
 
 PortCounters Port::counters() const {
   rte_eth_stats stats{};
   if (rte_eth_stats_get(id_, &stats) != 0) return {};
-  return {stats.ipackets, stats.opackets, stats.imissed + stats.rx_nombuf};
+  return {stats.ipackets, stats.opackets, stats.imissed + stats.rx_nombuf, pool_->size,
+          rte_mempool_in_use_count(pool_)};
 }
 
 }  // namespace anypop::dataplane

@@ -1,28 +1,72 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/reports.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <utility>
 
 #include <fmt/format.h>
+#include <rte_cycles.h>
 #include <unistd.h>
 
 namespace anypop::dataplane {
 namespace {
 
+void add_punted(const PuntCounters& counters, dataplane_api::PortState& state) {
+  for (std::size_t kind = 0; kind < l4lb::kPuntClassCount; ++kind) {
+    state.punted[kind].sent += counters.sent[kind].load(std::memory_order_relaxed);
+    state.punted[kind].limited += counters.limited[kind].load(std::memory_order_relaxed);
+    state.punted[kind].refused += counters.refused[kind].load(std::memory_order_relaxed);
+  }
+  state.from_kernel += counters.from_kernel.load(std::memory_order_relaxed);
+  state.from_kernel_dropped += counters.from_kernel_dropped.load(std::memory_order_relaxed);
+}
+
+void add_queue(const Worker& worker, std::size_t queue, dataplane_api::PortState& state) {
+  state.tx_dropped += worker.queue_counters(queue).tx_dropped.load(std::memory_order_relaxed);
+  state.rx_missed += worker.queue_counters(queue).rx_multi_segment.load(std::memory_order_relaxed);
+  if (const Punt* punt = worker.punt(queue)) add_punted(punt->counters(), state);
+}
+
 dataplane_api::PortState port_state(const Reporters& from, std::size_t index) {
   const Port& port = *(*from.ports)[index];
   const PortCounters counters = port.counters();
-  dataplane_api::PortState state{port.config().name,  port.config().device, port.mac().to_string(), port.link_up(),
-                                 counters.rx_packets, counters.tx_packets,  counters.rx_missed,     0};
+  dataplane_api::PortState state;
+  state.name = port.config().name;
+  state.device = port.config().device;
+  state.mac = port.mac().to_string();
+  state.link = link_name(from.watch->link(index));
+  state.link_up = from.watch->link(index) == Link::kUp;
+  state.link_changes = from.watch->link_changes(index);
+  state.rx_packets = counters.rx_packets;
+  state.tx_packets = counters.tx_packets;
+  state.rx_missed = counters.rx_missed;
+  state.queues = port.config().queues;
+  state.buffers = counters.buffers;
+  state.buffers_in_use = counters.buffers_in_use;
+  state.kernel = port.config().kernel;
+  if (port.kernel() != nullptr) {
+    for (const std::string_view name : l4lb::kPuntClassNames) state.punted.push_back({std::string(name), 0, 0, 0});
+  }
   for (const auto& worker : *from.workers) {
     for (std::size_t i = 0; i < worker->queues().size(); ++i) {
-      if (worker->queues()[i].port_index != index) continue;
-      state.tx_dropped += worker->queue_counters(i).tx_dropped.load(std::memory_order_relaxed);
-      state.rx_missed += worker->queue_counters(i).rx_multi_segment.load(std::memory_order_relaxed);
+      if (worker->queues()[i].port_index == index) add_queue(*worker, i, state);
     }
   }
   return state;
+}
+
+// In powers of two of nanoseconds: those of ticks, moved by the clock's speed.
+std::vector<std::uint64_t> latency_ns(const LatencyHistogram& ticks, double ns_per_tick) {
+  std::vector<std::uint64_t> buckets(LatencyHistogram::kBuckets);
+  for (std::size_t i = 0; i < LatencyHistogram::kBuckets; ++i) {
+    const double upper_ns = std::ldexp(ns_per_tick, static_cast<int>(i));
+    const auto at = static_cast<std::size_t>(std::max(0.0, std::ceil(std::log2(upper_ns))));
+    buckets[std::min(at, buckets.size() - 1)] += ticks.bucket(i);
+  }
+  while (!buckets.empty() && buckets.back() == 0) buckets.pop_back();
+  return buckets;
 }
 
 dataplane_api::ServiceState service_state(const Reporters& from, std::size_t index) {
@@ -69,7 +113,7 @@ dataplane_api::State report_state(const Reporters& from) {
 }
 
 dataplane_api::Stats report_stats(const Reporters& from) {
-  dataplane_api::Stats stats{from.instance, {}, {}};
+  dataplane_api::Stats stats{from.instance, {}, {}, {}};
   const PopConfig& config = from.forwarding->config();
   const CounterLedger& counters = from.forwarding->counters();
   for (const l4lb::VerdictInfo& info : l4lb::kVerdicts) {
@@ -82,6 +126,14 @@ dataplane_api::Stats report_stats(const Reporters& from) {
       service.backends.push_back({config.services[s].backends[b].name, traffic.packets, traffic.bytes});
     }
     stats.services.push_back(std::move(service));
+  }
+  for (const auto& worker : *from.workers) {
+    dataplane_api::WorkerStats& out = stats.workers.emplace_back();
+    out.worker = worker->number();
+    for (const l4lb::VerdictInfo& info : l4lb::kVerdicts) {
+      out.verdicts.push_back({std::string(info.name), counters.verdict(worker->number(), info.verdict)});
+    }
+    out.latency = latency_ns(worker->latency(), 1e9 / static_cast<double>(rte_get_tsc_hz()));
   }
   return stats;
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <ctime>
 #include <span>
 #include <utility>
 
@@ -60,15 +61,20 @@ void follow(const l4lb::Packet& packet, rte_mbuf& mbuf) {
   mbuf.pkt_len = packet.length_bytes;
 }
 
-// Sends what leaves and frees everything else, so that every buffer of the burst has left our hands.
-void send(const WorkerQueue& queue, QueueCounters& lost, Burst& burst) {
+// Sends what leaves, hands the kernel what is its, and frees everything else, so that every buffer of the burst has
+// left our hands.
+void send(const WorkerQueue& queue, QueueCounters& lost, Burst& burst, Punt* punt, std::uint32_t now_ms) {
   Mbufs leaving;
   Mbufs dropped;
   std::uint16_t leaving_count = 0;
   unsigned dropped_count = 0;
   for (std::size_t i = 0; i < burst.size; ++i) {
     if (!l4lb::leaves(burst.packets[i].verdict)) {
-      dropped[dropped_count++] = burst.mbufs[i];
+      if (punt != nullptr && burst.packets[i].verdict == l4lb::Verdict::kPassNotVip) {
+        punt->add(burst.mbufs[i], now_ms);
+      } else {
+        dropped[dropped_count++] = burst.mbufs[i];
+      }
       continue;
     }
     // The snapshot knows one port's MAC; with several, what leaves must bear the MAC of the port it leaves by.
@@ -77,6 +83,7 @@ void send(const WorkerQueue& queue, QueueCounters& lost, Burst& burst) {
     leaving[leaving_count++] = burst.mbufs[i];
   }
   if (dropped_count > 0) rte_pktmbuf_free_bulk(dropped.data(), dropped_count);
+  if (punt != nullptr) punt->flush();
   if (leaving_count == 0) return;
   const std::uint16_t sent = rte_eth_tx_burst(queue.port, queue.queue, leaving.data(), leaving_count);
   if (sent < leaving_count) {
@@ -85,19 +92,34 @@ void send(const WorkerQueue& queue, QueueCounters& lost, Burst& burst) {
   }
 }
 
+std::vector<std::unique_ptr<Punt>> make_punts(const std::vector<WorkerQueue>& queues, const PuntConfig& config) {
+  std::vector<std::unique_ptr<Punt>> punts;
+  for (const WorkerQueue& queue : queues) {
+    punts.push_back(queue.kernel_port ? std::make_unique<Punt>(*queue.kernel_port, queue.queue, config) : nullptr);
+  }
+  return punts;
+}
+
+std::uint64_t monotonic_ms() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1000 + static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000;
+}
+
 }  // namespace
 
-std::uint32_t worker_now_ms() {
-  return static_cast<std::uint32_t>(rte_rdtsc() / std::max<std::uint64_t>(1, rte_get_tsc_hz() / 1000));
-}
+std::uint32_t worker_now_ms() { return static_cast<std::uint32_t>(monotonic_ms()); }
 
 Worker::Worker(unsigned number, std::vector<WorkerQueue> queues, const PopConfig& config, Published<WorkerView>& views)
     : number_(number),
       queues_(std::move(queues)),
       queue_counters_(queues_.size()),
+      punts_(make_punts(queues_, config.dataplane.punt)),
       state_(config.dataplane.engine),
       views_(views, number),
       tsc_per_ms_(std::max<std::uint64_t>(1, rte_get_tsc_hz() / 1000)),
+      start_tsc_(rte_rdtsc()),
+      start_ms_(monotonic_ms()),
       idle_(config.dataplane.polling, wake_fds(queues_)) {
   heartbeat_.last_tsc.store(rte_rdtsc(), std::memory_order_relaxed);
 }
@@ -119,7 +141,7 @@ void Worker::run() {
   while (!stop_.load(std::memory_order_relaxed)) {
     const WorkerView& view = views_.load();
     unsigned packets = 0;
-    for (std::size_t i = 0; i < queues_.size(); ++i) packets += poll(queues_[i], queue_counters_[i], view);
+    for (std::size_t i = 0; i < queues_.size(); ++i) packets += poll(i, view);
     beat();
     views_.quiescent();
     if (packets > 0) {
@@ -133,14 +155,33 @@ void Worker::run() {
   views_.offline();
 }
 
-unsigned Worker::poll(const WorkerQueue& queue, QueueCounters& lost, const WorkerView& view) {
+std::uint32_t Worker::now_ms() const {
+  return static_cast<std::uint32_t>(start_ms_ + (rte_rdtsc() - start_tsc_) / tsc_per_ms_);
+}
+
+unsigned Worker::poll(std::size_t index, const WorkerView& view) {
+  const WorkerQueue& queue = queues_[index];
+  Punt* punt = punts_[index].get();
+  const unsigned from_kernel = punt != nullptr ? punt->forward_from_kernel(queue.port, queue.queue) : 0;
   Burst burst;
-  const unsigned received = receive(queue, lost, burst);
-  if (received == 0) return 0;
-  const auto now_ms = static_cast<std::uint32_t>(rte_rdtsc() / tsc_per_ms_);
-  process_burst(*view.snapshot, std::span(burst.packets).first(burst.size), now_ms, state_, *view.counters[number_]);
-  send(queue, lost, burst);
-  return received;
+  const unsigned received = receive(queue, queue_counters_[index], burst);
+  if (received == 0) return from_kernel;
+  const bool timed = latency_.wants_burst();
+  const std::uint64_t began = timed ? rte_rdtsc() : 0;
+  process(queue, std::span(burst.packets).first(burst.size), view);
+  send(queue, queue_counters_[index], burst, punt, now_ms());
+  if (timed) latency_.count(rte_rdtsc() - began);
+  return from_kernel + received;
+}
+
+void Worker::process(const WorkerQueue& queue, std::span<l4lb::Packet> packets, const WorkerView& view) {
+  l4lb::Counters& counters = *view.counters[number_];
+  if (view.capture == nullptr) [[likely]] {
+    return process_burst(*view.snapshot, packets, now_ms(), state_, counters);
+  }
+  view.capture->before(number_, packets);
+  process_burst(*view.snapshot, packets, now_ms(), state_, counters);
+  view.capture->after(number_, static_cast<std::uint16_t>(queue.port_index), packets, rte_rdtsc(), 1000 * tsc_per_ms_);
 }
 
 }  // namespace anypop::dataplane

@@ -45,6 +45,7 @@ struct Layer2 {
   enum class Next : std::uint8_t { kIpv4, kIpv6, kOther, kTruncated };
   Next next = Next::kTruncated;
   std::uint32_t ip_offset = 0;  // bytes from the start of the frame, for kIpv4 and kIpv6
+  bool arp = false;             // for kOther
 };
 Layer2 parse_ethernet(std::span<const std::byte> frame);
 

@@ -2,6 +2,7 @@
 #include "dataplane_api/http_server.h"
 
 #include <cerrno>
+#include <list>
 #include <optional>
 #include <utility>
 
@@ -25,22 +26,30 @@ namespace http = boost::beast::http;
 using LocalProtocol = asio::local::stream_protocol;
 using Stream = beast::basic_stream<LocalProtocol>;
 
+class Session;
+
 struct Shared {
   HttpServerOptions options;
   HttpServer::AsyncHandler handler;
-  std::size_t connections = 0;
+  // Who waits for a client longest is first. A client that has never asked anything counts as older than any that has.
+  std::list<Session*> silent;
+  std::list<Session*> proven;
+  std::size_t connections() const { return silent.size() + proven.size(); }
 };
 
 // One client: read, answer, again. It owns itself through the pending operation, and the server's settings with it.
 class Session : public std::enable_shared_from_this<Session> {
  public:
   Session(LocalProtocol::socket socket, std::shared_ptr<Shared> shared)
-      : stream_(std::move(socket)), shared_(std::move(shared)) {
-    ++shared_->connections;
+      : stream_(std::move(socket)), shared_(std::move(shared)), list_(&shared_->silent) {
+    place_ = list_->insert(list_->end(), this);
   }
-  ~Session() { --shared_->connections; }
+  ~Session() { list_->erase(place_); }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
+
+  // Makes room for somebody else: the pending operation ends, and the session with it.
+  void evict() { stream_.close(); }
 
   void read() {
     parser_.emplace();
@@ -64,6 +73,9 @@ class Session : public std::enable_shared_from_this<Session> {
     const auto& message = parser_->get();
     const HttpRequest request{std::string(message.method_string()), std::string(message.target()), message.body()};
     const bool keep_alive = message.keep_alive();
+    list_->erase(place_);
+    list_ = &shared_->proven;
+    place_ = list_->insert(list_->end(), this);
     shared_->handler(request, [self = shared_from_this(), keep_alive](HttpResponse response) {
       self->answer(std::move(response), keep_alive);
     });
@@ -86,6 +98,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
   Stream stream_;
   std::shared_ptr<Shared> shared_;
+  std::list<Session*>* list_;
+  std::list<Session*>::iterator place_;
   beast::flat_buffer buffer_{64U << 10U};
   std::optional<http::request_parser<http::string_body>> parser_;
   http::response<http::string_body> response_;
@@ -150,11 +164,20 @@ class HttpServer::Impl : public std::enable_shared_from_this<Impl> {
   void accept() {
     acceptor_.async_accept([self = shared_from_this()](beast::error_code error, LocalProtocol::socket socket) {
       if (error == asio::error::operation_aborted || !self->acceptor_.is_open()) return;
-      if (!error && self->shared_->connections < self->shared_->options.connections_max) {
-        std::make_shared<Session>(std::move(socket), self->shared_)->read();
-      }
+      if (!error) self->take(std::move(socket));
       self->accept();
     });
+  }
+
+  // Clients that connect and say nothing must not keep out those who have something to say.
+  void take(LocalProtocol::socket socket) {
+    if (shared_->connections() >= shared_->options.connections_max) {
+      Session* oldest = shared_->silent.empty() ? shared_->proven.front() : shared_->silent.front();
+      oldest->evict();
+    }
+    // What is evicted leaves the list when its operation has ended; until then there are a few more.
+    if (shared_->connections() >= 2 * shared_->options.connections_max) return;
+    std::make_shared<Session>(std::move(socket), shared_)->read();
   }
 
   void close() {

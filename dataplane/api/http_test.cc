@@ -187,5 +187,33 @@ TEST_F(Http, ASecondRequestAtTheSameTimeIsRefused) {
   EXPECT_EQ(second.code(), absl::StatusCode::kFailedPrecondition);
 }
 
+TEST_F(Http, ClientsThatSayNothingDoNotKeepOthersOut) {
+  boost::asio::io_context io;
+  HttpConnection regular(io, socket_);
+  const auto ask = [&] {
+    std::optional<absl::StatusOr<HttpResponse>> answer;
+    regular.call({"GET", "/again", ""}, kLong, [&](auto a) { answer = std::move(a); });
+    io.restart();
+    while (!answer) io.run_one();
+    return std::move(*answer);
+  };
+  ASSERT_TRUE(ask().ok());
+  std::vector<int> silent;
+  for (int i = 0; i < 200; ++i) {
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    socket_.string().copy(address.sun_path, sizeof(address.sun_path) - 1);
+    ASSERT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    silent.push_back(fd);
+    if (i % 50 == 0) {
+      const auto fresh = http_call(socket_, {"GET", "/x", ""}, kLong);
+      EXPECT_TRUE(fresh.ok()) << fresh.status();
+    }
+  }
+  EXPECT_TRUE(ask().ok()) << "one that has asked before keeps its connection";
+  for (const int fd : silent) ::close(fd);
+}
+
 }  // namespace
 }  // namespace anypop

@@ -41,10 +41,18 @@ void fields(Is<ServiceState> auto& m, auto&& visit) {
   visit("name", m.name), visit("vip", m.vip), visit("protocol", m.protocol), visit("port", m.port);
   visit("backends", m.backends);
 }
+void fields(Is<PuntState> auto& m, auto&& visit) {
+  visit("kind", m.kind), visit("sent", m.sent), visit("limited", m.limited), visit("refused", m.refused);
+}
 void fields(Is<PortState> auto& m, auto&& visit) {
   visit("name", m.name), visit("device", m.device), visit("mac", m.mac), visit("link_up", m.link_up);
   visit("rx_packets", m.rx_packets), visit("tx_packets", m.tx_packets), visit("rx_missed", m.rx_missed);
   visit("tx_dropped", m.tx_dropped);
+  visit("link", m.link, kOptional), visit("link_changes", m.link_changes, kOptional);
+  visit("queues", m.queues, kOptional), visit("buffers", m.buffers, kOptional);
+  visit("buffers_in_use", m.buffers_in_use, kOptional), visit("kernel", m.kernel, kOptional);
+  visit("punted", m.punted, kOptional), visit("from_kernel", m.from_kernel, kOptional);
+  visit("from_kernel_dropped", m.from_kernel_dropped, kOptional);
 }
 void fields(Is<State> auto& m, auto&& visit) {
   visit("version", m.version), visit("pop", m.pop), visit("instance", m.instance), visit("pid", m.pid);
@@ -55,12 +63,28 @@ void fields(Is<BackendStats> auto& m, auto&& visit) {
   visit("name", m.name), visit("packets", m.packets), visit("bytes", m.bytes);
 }
 void fields(Is<ServiceStats> auto& m, auto&& visit) { visit("name", m.name), visit("backends", m.backends); }
+void fields(Is<WorkerStats> auto& m, auto&& visit) {
+  visit("worker", m.worker), visit("verdicts", m.verdicts), visit("latency", m.latency);
+}
 void fields(Is<Stats> auto& m, auto&& visit) {
   visit("instance", m.instance), visit("verdicts", m.verdicts), visit("services", m.services);
+  visit("workers", m.workers, kOptional);
 }
 void fields(Is<BackendHealth> auto& m, auto&& visit) {
   visit("service", m.service), visit("backend", m.backend), visit("healthy", m.healthy);
   visit("weight_permille", m.weight_permille, kOptional);
+}
+void fields(Is<CaptureRequest> auto& m, auto&& visit) {
+  visit("program", m.program, kOptional), visit("verdicts", m.verdicts, kOptional);
+  visit("snap_bytes", m.snap_bytes, kOptional), visit("packets", m.packets, kOptional);
+  visit("per_second", m.per_second, kOptional);
+}
+void fields(Is<CapturedPacket> auto& m, auto&& visit) {
+  visit("time_ns", m.time_ns), visit("port", m.port), visit("length", m.length), visit("verdict", m.verdict);
+  visit("service", m.service), visit("backend", m.backend), visit("data", m.data);
+}
+void fields(Is<CaptureAnswer> auto& m, auto&& visit) {
+  visit("done", m.done), visit("missed", m.missed), visit("packets", m.packets);
 }
 void fields(Is<HealthUpdate> auto& m, auto&& visit) { visit("backends", m.backends); }
 void fields(Is<ExplainRequest> auto& m, auto&& visit) {
@@ -180,6 +204,8 @@ std::string to_json(const ExplainRequest& message) { return json::serialize(writ
 std::string to_json(const ExplainAnswer& message) { return json::serialize(write(message)); }
 std::string to_json(const HealthAnswer& message) { return json::serialize(write(message)); }
 std::string to_json(const ReloadReport& message) { return json::serialize(write(message)); }
+std::string to_json(const CaptureRequest& message) { return json::serialize(write(message)); }
+std::string to_json(const CaptureAnswer& message) { return json::serialize(write(message)); }
 
 absl::StatusOr<Heartbeat> parse_heartbeat(std::string_view text) { return parse<Heartbeat>(text); }
 absl::StatusOr<State> parse_state(std::string_view text) { return parse<State>(text); }
@@ -188,5 +214,7 @@ absl::StatusOr<HealthUpdate> parse_health_update(std::string_view text) { return
 absl::StatusOr<ExplainRequest> parse_explain_request(std::string_view text) { return parse<ExplainRequest>(text); }
 absl::StatusOr<ExplainAnswer> parse_explain_answer(std::string_view text) { return parse<ExplainAnswer>(text); }
 absl::StatusOr<ReloadReport> parse_reload_report(std::string_view text) { return parse<ReloadReport>(text); }
+absl::StatusOr<CaptureRequest> parse_capture_request(std::string_view text) { return parse<CaptureRequest>(text); }
+absl::StatusOr<CaptureAnswer> parse_capture_answer(std::string_view text) { return parse<CaptureAnswer>(text); }
 
 }  // namespace anypop::dataplane_api

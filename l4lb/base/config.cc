@@ -19,6 +19,10 @@ std::string_view forwarding_name(Forwarding forwarding) {
   return "unknown";
 }
 
+std::string_view port_kind_name(PortKind kind) {
+  return kind == PortKind::kAfXdp ? "af_xdp" : kind == PortKind::kVdev ? "vdev" : "pci";
+}
+
 std::string_view probe_type_name(ProbeType type) { return type == ProbeType::kTcp ? "tcp" : "http"; }
 
 IpPrefix ServiceConfig::vip_prefix() const {

@@ -34,7 +34,7 @@ void check_ports(const PopConfig& config, const ConfigMarks& marks, ConfigErrors
                  fmt::format("found '{}' a second time, expected unique names", port.name));
     }
     if (!devices.emplace(port.device, i).second) {
-      errors.add(marks.ports[i], indexed("dataplane.ports", i, port.kind == PortKind::kAfXdp ? "af_xdp" : "vdev"),
+      errors.add(marks.ports[i], indexed("dataplane.ports", i, port_kind_name(port.kind)),
                  fmt::format("found '{}' a second time, expected each device once", port.device));
     }
   }

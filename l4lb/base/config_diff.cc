@@ -140,6 +140,8 @@ std::vector<std::string> find_refused(const PopConfig& before, const PopConfig& 
   refusals.fixed("dataplane.hugepages", was.hugepages, is.hugepages);
   refusals.fixed("dataplane.memory_mb", was.memory_mb, is.memory_mb);
   refusals.fixed("dataplane.packet_buffers", was.packet_buffers, is.packet_buffers);
+  refusals.fixed("dataplane.user", was.user, is.user);
+  if (was.punt != is.punt) refusals.add("dataplane.punt: found other limits, expected them as before");
   if (was.hash_key != is.hash_key) refusals.add("dataplane.hash_key: found another one, expected it as before");
   // What the engine reads from the snapshot may change; what its tables and limits were made of may not.
   EngineConfig engine = was.engine;

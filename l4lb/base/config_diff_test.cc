@@ -70,9 +70,11 @@ TEST(ConfigDiff, WhatARunningDataplaneCannotChangeIsNamed) {
   after.dataplane.hash_key[0] = 0xab;
   after.dataplane.engine.echo_per_second = 7;
   after.dataplane.ports[0].queues = 2;
+  after.dataplane.punt.icmp_per_second = 7;
   const auto refused = diff_configs(base(), after).refused;
   EXPECT_THAT(refused, ElementsAre("dataplane.ports: found uplink (eth1 x2), expected uplink (eth1 x1) as before",
                                    "dataplane.cores: found 1 2, expected none as before",
+                                   "dataplane.punt: found other limits, expected them as before",
                                    "dataplane.hash_key: found another one, expected it as before",
                                    "dataplane.echo_per_second: found 7, expected 1000 as before"));
 }

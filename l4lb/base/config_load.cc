@@ -159,15 +159,54 @@ void read_announcement(YamlMap& map, AnnouncementConfig& announcement) {
   });
 }
 
+// Domain, bus, device, function, as the kernel writes them.
+bool is_pci_address(std::string_view text) {
+  constexpr std::string_view kForm = "xxxx:xx:xx.x";
+  return std::equal(text.begin(), text.end(), kForm.begin(), kForm.end(), [](char found, char form) {
+    return form == 'x' ? (found >= '0' && found <= '9') || (found >= 'a' && found <= 'f') : found == form;
+  });
+}
+
+bool is_interface_name(std::string_view text) {
+  const bool plain = std::ranges::all_of(text, [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '-';
+  });
+  return plain && !text.empty() && text.size() <= 15 && text != "." && text != "..";
+}
+
+void read_punt(YamlMap& map, PuntConfig& punt) {
+  constexpr unsigned kMost = 10'000'000;
+  map.number("routing_per_second", punt.routing_per_second, 1U, kMost);
+  map.number("neighbours_per_second", punt.neighbours_per_second, 1U, kMost);
+  map.number("icmp_per_second", punt.icmp_per_second, 0U, kMost);
+  map.number("other_per_second", punt.other_per_second, 0U, kMost);
+}
+
 void read_port(YamlMap& map, PortConfig& port) {
   map.name("name", port.name);
-  const bool vdev = map.has("vdev");
-  if (vdev == map.has("af_xdp")) {
-    map.error("name", "found a port with neither or both of af_xdp and vdev, expected one of them");
+  unsigned kinds = 0;
+  for (const PortKind kind : {PortKind::kAfXdp, PortKind::kVdev, PortKind::kPci}) {
+    if (!map.has(port_kind_name(kind))) continue;
+    ++kinds;
+    port.kind = kind;
   }
-  port.kind = vdev ? PortKind::kVdev : PortKind::kAfXdp;
-  map.text(vdev ? "vdev" : "af_xdp", port.device);
+  if (kinds != 1) {
+    map.error("name", fmt::format("found a port with {} of af_xdp, vdev and pci, expected one of them", kinds));
+  }
+  map.text(port_kind_name(port.kind), port.device);
+  if (port.kind == PortKind::kPci && !is_pci_address(port.device)) {
+    map.error("pci", fmt::format("found '{}', expected an address such as 0000:3b:00.0", escaped(port.device)));
+  }
   map.number("queues", port.queues, 1U, 64U);
+  map.text("kernel", port.kernel);
+  if (map.has("kernel") && port.kind == PortKind::kAfXdp) {
+    map.error("kernel",
+              "found it with af_xdp, where the kernel keeps its interface, expected it only with pci or vdev");
+  } else if (map.has("kernel") && !is_interface_name(port.kernel)) {
+    map.error("kernel",
+              fmt::format("found '{}', expected the name of an interface, of 1 to 15 letters, digits, . _ or -",
+                          escaped(port.kernel)));
+  }
 }
 
 absl::Status parse_hash_key(const std::string& found, std::array<std::uint8_t, 16>& out) {
@@ -216,6 +255,8 @@ void read_dataplane(YamlMap& map, DataplaneConfig& dataplane, ConfigMarks& marks
   map.flag("hugepages", dataplane.hugepages);
   map.number("memory_mb", dataplane.memory_mb, 32U, 1'048'576U);
   map.number("packet_buffers", dataplane.packet_buffers, 1024U, 16'777'216U);
+  map.map("punt", [&](YamlMap& entry) { read_punt(entry, dataplane.punt); });
+  map.text("user", dataplane.user);
   read_engine(map, dataplane.engine);
   map.value(
       "hash_key", [&](const std::string& found) { return parse_hash_key(found, dataplane.hash_key); }, true);

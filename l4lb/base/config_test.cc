@@ -200,9 +200,17 @@ INSTANTIATE_TEST_SUITE_P(
                 "pop.yaml:3: dataplane.hash_key: found 6 characters, expected 32 hexadecimal digits (openssl rand -hex "
                 "16)"},
         BadCase{"NeitherPortKind", "{name: uplink, af_xdp: eth0}", "{name: uplink}",
-                "pop.yaml:5: dataplane.ports[0].name: found a port with neither or both of af_xdp and vdev, expected "
+                "pop.yaml:5: dataplane.ports[0].name: found a port with 0 of af_xdp, vdev and pci, expected "
                 "one of "
                 "them"},
+        BadCase{"PciAddress", "af_xdp: eth0", "pci: 3b:00.0",
+                "pop.yaml:5: dataplane.ports[0].pci: found '3b:00.0', expected an address such as 0000:3b:00.0"},
+        BadCase{"KernelOfAnAfXdpPort", "af_xdp: eth0", "af_xdp: eth0, kernel: up0",
+                "pop.yaml:5: dataplane.ports[0].kernel: found it with af_xdp, where the kernel keeps its interface, "
+                "expected it only with pci or vdev"},
+        BadCase{"KernelIsNoName", "af_xdp: eth0", "vdev: net_null0, kernel: a/b",
+                "pop.yaml:5: dataplane.ports[0].kernel: found 'a/b', expected the name of an interface, of 1 to 15 "
+                "letters, digits, . _ or -"},
         BadCase{"TunnelWithoutSource", "port: 80", "port: 80\n    forwarding: ipip",
                 "pop.yaml:7: services[0].tunnel_source: found no IPv4 prefix, expected one: the tunnel to backend 'b1' "
                 "at 10.0.0.1 needs a source"},

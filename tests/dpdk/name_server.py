@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """name_server.py NAME ADDRESS…: answers TCP connections and UDP datagrams on port 80 with NAME.
 name_server.py --ask tcp|udp ADDRESS TIMEOUT: prints who answers, or nothing.
-name_server.py --ask-often ADDRESS TIMES: as many connections, 1 ms apart; prints how many were answered, and TIMES."""
+name_server.py --ask-often ADDRESS TIMES: as many connections, 1 ms apart; prints how many were answered, and TIMES.
+name_server.py --flood ADDRESS SECONDS: sends junk."""
 import selectors
 import socket
 import sys
@@ -40,6 +41,19 @@ def ask_often(address, times):
     print(answered, times)
 
 
+def flood(address, seconds):
+    """Datagrams to the discard port, as many as a process can send."""
+    end = time.monotonic() + float(seconds)
+    with socket.socket(family(address), socket.SOCK_DGRAM) as junk:
+        junk.connect((address, 9))
+        while time.monotonic() < end:
+            for _ in range(100):
+                try:
+                    junk.send(b"junk")
+                except OSError:
+                    pass
+
+
 def serve(name):
     waiting = selectors.DefaultSelector()
     for any_address in ("0.0.0.0", "::"):
@@ -65,5 +79,7 @@ if sys.argv[1] == "--ask":
     ask(*sys.argv[2:])
 elif sys.argv[1] == "--ask-often":
     ask_often(*sys.argv[2:])
+elif sys.argv[1] == "--flood":
+    flood(*sys.argv[2:])
 else:
     serve(sys.argv[1])

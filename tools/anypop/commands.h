@@ -46,10 +46,12 @@ int top(const TopOptions& options);
 
 // Each puts its command, with options and help, under `app`. `exit_code` is set when the command has run.
 void add_bench(CLI::App& app, int& exit_code);
+void add_capture(CLI::App& app, int& exit_code);
 void add_explain(CLI::App& app, int& exit_code);
 void add_replay(CLI::App& app, int& exit_code);
 void add_report(CLI::App& app, int& exit_code);
 void add_status(CLI::App& app, int& exit_code);
 void add_top(CLI::App& app, int& exit_code);
+void add_trace(CLI::App& app, int& exit_code);
 
 }  // namespace anypop::cli

@@ -39,7 +39,9 @@ int main(int argc, char** argv) {
   anypop::cli::add_status(app, exit_code);
   anypop::cli::add_top(app, exit_code);
   anypop::cli::add_explain(app, exit_code);
+  anypop::cli::add_capture(app, exit_code);
   anypop::cli::add_replay(app, exit_code);
+  anypop::cli::add_trace(app, exit_code);
   anypop::cli::add_bench(app, exit_code);
   anypop::cli::add_report(app, exit_code);
 

@@ -19,8 +19,8 @@ class App {
   App(const App&) = delete;
   App& operator=(const App&) = delete;
 
-  // Answers the control socket until SIGTERM or SIGINT.
-  void run();
+  // Answers the control socket until SIGTERM or SIGINT: 0. 1: a port needs another process, which the log explains.
+  int run();
 
  private:
   class Impl;

@@ -29,6 +29,9 @@ struct ControlApi {
   using ReloadDone = std::function<void(const absl::StatusOr<dataplane_api::ReloadReport>&)>;
   std::function<void(ReloadRequest, ReloadDone)> reload;
 
+  std::function<absl::Status(const dataplane_api::CaptureRequest&)> start_capture;  // CaptureControl
+  std::function<absl::StatusOr<dataplane_api::CaptureAnswer>()> fetch_capture;
+  std::function<absl::Status()> stop_capture;
   // InvalidArgument: what is wrong with the question.
   std::function<absl::StatusOr<dataplane_api::ExplainAnswer>(const dataplane_api::ExplainRequest&)> explain;
 };

@@ -16,6 +16,7 @@
 #include "base/address.h"
 #include "base/config.h"
 #include "base/config_diff.h"
+#include "dataplane/capture.h"
 #include "dataplane/counter_ledger.h"
 #include "dataplane/published.h"
 #include "dataplane_api/messages.h"
@@ -29,7 +30,8 @@ inline constexpr std::chrono::milliseconds kPublishWait{100};
 // What the workers follow: one pointer to both, so that no packet is counted by another configuration's numbers.
 struct WorkerView {
   std::shared_ptr<const l4lb::Snapshot> snapshot;
-  CounterSet counters;  // [worker]
+  CounterSet counters;               // [worker]
+  std::shared_ptr<Capture> capture;  // nullptr: nobody looks
 };
 
 // What is known at run time, in the numbers of one configuration.
@@ -68,6 +70,9 @@ class Forwarding {
   // not have; the rest takes effect all the same. DeadlineExceeded and ResourceExhausted: see Published::publish().
   absl::Status set_health(const dataplane_api::HealthUpdate& update, std::vector<std::string>& unknown);
 
+  // What looks at the packets from now on; nullptr: nothing. Errors as in set_health().
+  absl::Status set_capture(std::shared_ptr<Capture> capture);
+
   // The state to start a reload from; `after` and what follows is still empty.
   Reload begin_reload() const;
   // Puts it in force, with what is known now. A backend keeps its health by name; a new one counts as unhealthy until
@@ -76,11 +81,13 @@ class Forwarding {
 
  private:
   absl::Status publish_if_changed(const l4lb::SnapshotInput& wanted);
+  std::shared_ptr<const WorkerView> view(std::shared_ptr<const l4lb::Snapshot> snapshot) const;
 
   std::shared_ptr<const PopConfig> config_;
   l4lb::SnapshotBuilder builder_;
   Known known_;
   CounterLedger counters_;
+  std::shared_ptr<Capture> capture_;
   Published<WorkerView> published_;
 };
 

@@ -20,7 +20,16 @@ struct HostInterface {
   unsigned queues = 1;  // receive and transmit pairs
 };
 
+struct PciDevice {
+  std::string address;  // 0000:3b:00.0
+  bool network = false;
+  std::string driver;        // of the kernel; empty: none
+  bool iommu_group = false;  // has one
+  bool accessible = false;   // /dev/vfio/GROUP may be opened by this process
+};
+
 struct HostFacts {
+  std::vector<PciDevice> pci;
   std::vector<HostInterface> interfaces;   // of this network namespace
   std::vector<unsigned> cpus;              // that this process may use, ascending
   std::uint64_t capabilities = 0;          // effective ones, bit CAP_x each (linux/capability.h)

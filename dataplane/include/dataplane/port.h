@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <absl/status/statusor.h>
@@ -14,6 +15,7 @@
 
 #include "base/address.h"
 #include "base/config.h"
+#include "dataplane/kernel_interface.h"
 #include "dataplane/steering.h"
 
 namespace anypop::dataplane {
@@ -26,10 +28,15 @@ struct PortOptions {
   std::vector<IpPrefix> vips;  // to steer, af_xdp
 };
 
+enum class Link : std::uint8_t { kUp, kDown, kGone };  // gone: the kernel's interface was removed
+std::string_view link_name(Link link);
+
 struct PortCounters {
   std::uint64_t rx_packets = 0;
   std::uint64_t tx_packets = 0;
   std::uint64_t rx_missed = 0;  // by the device: no buffer, ring full
+  std::uint64_t buffers = 0;
+  std::uint64_t buffers_in_use = 0;
 };
 
 class Port {
@@ -45,7 +52,7 @@ class Port {
   const MacAddress& mac() const { return mac_; }
   // The largest IP packet that the link takes, when the port was opened.
   unsigned mtu_bytes() const { return mtu_bytes_; }
-  // The kernel's interface, for its neighbour table; 0 for a vdev.
+  // The kernel's interface, for its neighbour table; 0: it has none.
   unsigned interface_index() const { return interface_index_; }
   // Readable when packets wait on this queue; -1: the device has no such thing.
   int wake_fd(unsigned queue) const { return wake_fds_[queue]; }
@@ -53,7 +60,11 @@ class Port {
   // af_xdp: only packets to these enter; otherwise nothing happens.
   absl::Status steer(const std::vector<IpPrefix>& vips) const;
 
-  bool link_up() const;
+  Link link() const;
+  // af_xdp: the interface was removed, and there is another one of its name.
+  bool is_replaced() const;
+  // The kernel's interface for a port that DPDK owns; nullptr: none is configured.
+  KernelInterface* kernel() const { return kernel_.get(); }
   PortCounters counters() const;
 
  private:
@@ -65,7 +76,7 @@ class Port {
   absl::Status configure();
   absl::Status set_up_queues();
   absl::Status start();
-  void warn_if_link_is_down() const;
+  absl::Status open_kernel_interface();
 
   PortOptions options_;
   std::string device_name_;
@@ -79,6 +90,7 @@ class Port {
   unsigned mtu_bytes_ = RTE_ETHER_MTU;
   unsigned interface_index_ = 0;
   std::vector<int> wake_fds_;
+  std::unique_ptr<KernelInterface> kernel_;
 };
 
 }  // namespace anypop::dataplane

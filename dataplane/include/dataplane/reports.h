@@ -10,6 +10,7 @@
 #include "base/config.h"
 #include "dataplane/forwarding.h"
 #include "dataplane/port.h"
+#include "dataplane/watch.h"
 #include "dataplane/worker.h"
 #include "dataplane_api/messages.h"
 
@@ -21,6 +22,7 @@ struct Reporters {
   const Forwarding* forwarding = nullptr;
   const std::vector<std::unique_ptr<Port>>* ports = nullptr;
   const std::vector<std::unique_ptr<Worker>>* workers = nullptr;
+  const Watch* watch = nullptr;
 };
 
 dataplane_api::Heartbeat report_heartbeat(const Reporters& from);

@@ -6,6 +6,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include <rte_common.h>
@@ -14,7 +17,9 @@
 #include "base/config.h"
 #include "dataplane/forwarding.h"
 #include "dataplane/idle.h"
+#include "dataplane/latency.h"
 #include "dataplane/published.h"
+#include "dataplane/punt.h"
 #include "l4lb/pipeline.h"
 #include "l4lb/snapshot.h"
 
@@ -23,9 +28,10 @@ namespace anypop::dataplane {
 struct WorkerQueue {
   std::uint16_t port = 0;
   std::uint16_t queue = 0;
-  std::size_t port_index = 0;  // in the configuration
-  MacAddress mac;              // of the port, the source of what leaves by it
-  int wake_fd = -1;            // see Port::wake_fd()
+  std::size_t port_index = 0;                // in the configuration
+  MacAddress mac;                            // of the port, the source of what leaves by it
+  int wake_fd = -1;                          // see Port::wake_fd()
+  std::optional<std::uint16_t> kernel_port;  // DPDK's, of the kernel's interface for this port
 };
 
 // What a queue lost on this worker's side of the device.
@@ -54,11 +60,15 @@ class alignas(RTE_CACHE_LINE_SIZE) Worker {
   unsigned number() const { return number_; }
   const std::vector<WorkerQueue>& queues() const { return queues_; }
   const QueueCounters& queue_counters(std::size_t queue) const { return queue_counters_[queue]; }
+  const Punt* punt(std::size_t queue) const { return punts_[queue].get(); }  // nullptr: no kernel interface
+  const LatencyHistogram& latency() const { return latency_; }
   std::uint64_t loops() const { return heartbeat_.loops.load(std::memory_order_relaxed); }
   double age_ms() const;  // since the last pass; since the construction before the first one
 
  private:
-  unsigned poll(const WorkerQueue& queue, QueueCounters& lost, const WorkerView& view);
+  unsigned poll(std::size_t queue, const WorkerView& view);
+  void process(const WorkerQueue& queue, std::span<l4lb::Packet> packets, const WorkerView& view);
+  std::uint32_t now_ms() const;
   void beat();
 
   HeartbeatCell heartbeat_;
@@ -66,9 +76,13 @@ class alignas(RTE_CACHE_LINE_SIZE) Worker {
   unsigned number_;
   std::vector<WorkerQueue> queues_;
   std::vector<QueueCounters> queue_counters_;
+  std::vector<std::unique_ptr<Punt>> punts_;  // of each queue
   l4lb::WorkerState state_;
   Published<WorkerView>::Reader views_;
   std::uint64_t tsc_per_ms_;
+  std::uint64_t start_tsc_;
+  std::uint64_t start_ms_;  // of the monotonic clock, which the next process goes on with
+  LatencyHistogram latency_;
   IdleStrategy idle_;
 };
 

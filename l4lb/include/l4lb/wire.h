@@ -43,6 +43,7 @@ using be32 = BigEndian<std::uint32_t>;
 
 enum class EtherType : std::uint16_t {
   kIpv4 = 0x0800,
+  kArp = 0x0806,
   kVlan = 0x8100,  // 802.1Q
   kIpv6 = 0x86dd,
   kServiceVlan = 0x88a8,  // 802.1ad, the outer tag of QinQ

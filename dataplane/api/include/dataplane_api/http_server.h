@@ -18,9 +18,10 @@ namespace anypop {
 
 struct HttpServerOptions {
   std::filesystem::path socket_path;
-  std::string group = "anypop";                       // owner group of the socket; skipped if there is no such group
-  std::size_t body_max_bytes = 1U << 20U;             // a larger request gets 413
-  std::size_t connections_max = 64;                   // further ones are closed at once
+  std::string group = "anypop";            // owner group of the socket; skipped if there is no such group
+  std::size_t body_max_bytes = 1U << 20U;  // a larger request gets 413
+  // One more closes the one that has waited longest, first among those that have never asked anything.
+  std::size_t connections_max = 64;
   std::chrono::milliseconds request_timeout{10'000};  // for an idle or slow client
 };
 

@@ -9,6 +9,9 @@
 //   POST /v1/reload   → ReloadReport  reads the configuration's file again and puts it in force; 400 says what is wrong
 //                                     with it, 409 what cannot change while the dataplane runs: then nothing changed.
 //                                     With ?dry_run=1 nothing changes either way, and a body is the text to judge
+//   POST /v1/capture  ← CaptureRequest → 200 {}; 409 while another capture runs
+//   GET /v1/capture   → CaptureAnswer what was seen since the last time; a capture that nobody asks for 3 s is over
+//   DELETE /v1/capture                → 200 {}
 //   POST /v1/explain  ← ExplainRequest → ExplainAnswer: what becomes of a flow's packet, by the snapshot in force and
 //                                     the workers' records. Nothing changes, and no worker waits
 #pragma once
@@ -28,6 +31,7 @@ inline constexpr std::string_view kStatsPath = "/v1/stats";
 inline constexpr std::string_view kHealthPath = "/v1/health";
 inline constexpr std::string_view kExplainPath = "/v1/explain";
 inline constexpr std::string_view kReloadPath = "/v1/reload";
+inline constexpr std::string_view kCapturePath = "/v1/capture";
 
 struct WorkerHeartbeat {
   std::uint64_t worker = 0;
@@ -60,6 +64,14 @@ struct ServiceState {
   std::vector<BackendState> backends;
 };
 
+// A kind of packets on their way from a port to the kernel's interface for it.
+struct PuntState {
+  std::string kind;
+  std::uint64_t sent = 0;
+  std::uint64_t limited = 0;  // more than the kind's limit
+  std::uint64_t refused = 0;  // the kernel's interface took no more
+};
+
 struct PortState {
   std::string name;
   std::string device;
@@ -69,6 +81,16 @@ struct PortState {
   std::uint64_t tx_packets = 0;
   std::uint64_t rx_missed = 0;   // lost before the dataplane saw them
   std::uint64_t tx_dropped = 0;  // forwarded, but the port took no more
+  // What follows may be missing in the JSON.
+  std::string link;  // "up", "down", "gone": the interface was removed
+  std::uint64_t link_changes = 0;
+  std::uint64_t queues = 0;
+  std::uint64_t buffers = 0;         // packet buffers of the port
+  std::uint64_t buffers_in_use = 0;  // in queues, in the caches of the cores, on their way
+  std::string kernel;                // the kernel's interface for the port; empty: none
+  std::vector<PuntState> punted;
+  std::uint64_t from_kernel = 0;
+  std::uint64_t from_kernel_dropped = 0;
 };
 
 struct State {
@@ -97,10 +119,18 @@ struct ServiceStats {
   std::vector<BackendStats> backends;
 };
 
+struct WorkerStats {
+  std::uint64_t worker = 0;
+  std::vector<VerdictCount> verdicts;
+  std::vector<std::uint64_t>
+      latency;  // sampled bursts, by time from reception to transmission: [n] took less than 2^n ns
+};
+
 struct Stats {
   std::string instance;
   std::vector<VerdictCount> verdicts;  // every Verdict, also those at 0; their sum is the number of packets seen
   std::vector<ServiceStats> services;
+  std::vector<WorkerStats> workers;  // may be missing in the JSON
 };
 
 struct BackendHealth {
@@ -147,6 +177,30 @@ struct ReloadReport {
   std::vector<ServiceChange> services;
 };
 
+struct CaptureRequest {
+  std::vector<std::uint64_t> program;  // the filter, four numbers an instruction, as tcpdump -ddd prints; empty: all
+  std::vector<std::string> verdicts;   // to be shown; empty: all
+  std::uint64_t snap_bytes = 256;      // of each packet, 256 at most
+  std::uint64_t packets = 1000;        // then it is done
+  std::uint64_t per_second = 1000;     // of each worker
+};
+
+struct CapturedPacket {
+  std::uint64_t time_ns = 0;  // since 1970
+  std::string port;
+  std::uint64_t length = 0;  // of the frame as it came
+  std::string verdict;
+  std::string service;  // empty: none
+  std::string backend;
+  std::string data;  // its beginning, in hexadecimal
+};
+
+struct CaptureAnswer {
+  bool done = false;         // all packets that were asked for have been handed over
+  std::uint64_t missed = 0;  // over the rate, or not fetched in time
+  std::vector<CapturedPacket> packets;
+};
+
 // A packet of a flow.
 struct ExplainRequest {
   std::string protocol;  // "tcp" or "udp"
@@ -183,6 +237,8 @@ std::string to_json(const ExplainRequest& message);
 std::string to_json(const ExplainAnswer& message);
 std::string to_json(const HealthAnswer& message);
 std::string to_json(const ReloadReport& message);
+std::string to_json(const CaptureRequest& message);
+std::string to_json(const CaptureAnswer& message);
 
 // InvalidArgument names the key that is missing or of the wrong type. Unknown keys are ignored, so that an older reader
 // understands a newer writer.
@@ -193,5 +249,7 @@ absl::StatusOr<HealthUpdate> parse_health_update(std::string_view json);
 absl::StatusOr<ExplainRequest> parse_explain_request(std::string_view json);
 absl::StatusOr<ExplainAnswer> parse_explain_answer(std::string_view json);
 absl::StatusOr<ReloadReport> parse_reload_report(std::string_view json);
+absl::StatusOr<CaptureRequest> parse_capture_request(std::string_view json);
+absl::StatusOr<CaptureAnswer> parse_capture_answer(std::string_view json);
 
 }  // namespace anypop::dataplane_api

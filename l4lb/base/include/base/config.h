@@ -30,7 +30,8 @@ std::string_view forwarding_name(Forwarding forwarding);
 enum class ProbeType : std::uint8_t { kTcp, kHttp };
 std::string_view probe_type_name(ProbeType type);
 
-enum class PortKind : std::uint8_t { kAfXdp, kVdev };
+enum class PortKind : std::uint8_t { kAfXdp, kVdev, kPci };
+std::string_view port_kind_name(PortKind kind);  // the key in the file: "af_xdp", "vdev", "pci"
 enum class Polling : std::uint8_t { kBusy, kAdaptive };
 
 // How one backend is asked whether it works. Direct: from the monitor to the backend's own address.
@@ -145,8 +146,12 @@ struct AnnouncementConfig {
 struct PortConfig {
   std::string name;
   PortKind kind = PortKind::kAfXdp;
-  std::string device;  // af_xdp: the kernel's interface; vdev: a DPDK device string such as "net_pcap0,rx_pcap=in.pcap"
+  // af_xdp: the kernel's interface; vdev: a DPDK device string such as "net_pcap0,rx_pcap=in.pcap"; pci: 0000:3b:00.0
+  std::string device;
   unsigned queues = 1;
+  // pci, vdev: the interface that the kernel gets for it, with the port's MAC and MTU; what is for no service goes
+  // there, and what the kernel sends there leaves by the port. Empty: none.
+  std::string kernel;
   friend bool operator==(const PortConfig&, const PortConfig&) = default;
 };
 
@@ -165,6 +170,16 @@ struct EngineConfig {
   friend bool operator==(const EngineConfig&, const EngineConfig&) = default;
 };
 
+// Packets a second that each worker hands to the kernel, by what they are. Every class has its own limit and its own
+// place in line, in this order, so that a flood of one cannot starve another.
+struct PuntConfig {
+  unsigned routing_per_second = 20'000;    // BGP and BFD
+  unsigned neighbours_per_second = 2'000;  // ARP, IPv6 neighbour and router discovery
+  unsigned icmp_per_second = 1'000;
+  unsigned other_per_second = 20'000;
+  friend bool operator==(const PuntConfig&, const PuntConfig&) = default;
+};
+
 struct DataplaneConfig {
   std::vector<PortConfig> ports;
   std::vector<unsigned> cores;  // one worker each; empty: one worker, wherever the scheduler puts it
@@ -174,6 +189,8 @@ struct DataplaneConfig {
   unsigned packet_buffers = 8192;           // per port
   std::array<std::uint8_t, 16> hash_key{};  // 32 hexadecimal digits, secret, the same on every server of the PoP
   EngineConfig engine;
+  PuntConfig punt;
+  std::string user;  // to become once the ports are open; empty: stay who started it
   friend bool operator==(const DataplaneConfig&, const DataplaneConfig&) = default;
 };
 
