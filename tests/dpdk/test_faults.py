@@ -2,6 +2,7 @@
 """What goes wrong around a running dataplane: abused sockets, stalled workers, links that flap or vanish."""
 import ctypes
 import os
+import pwd
 import socket
 import time
 
@@ -99,3 +100,33 @@ def test_an_interface_that_vanishes_is_named_and_one_that_returns_ends_the_proce
     network.ip("lb", "link", "add", "eth0", "type", "veth", "peer", "name", "lb", "netns", network.space("switch"))
     assert dataplane.process.wait(30) == 1
     assert "the interface was removed, and is there again" in dataplane.text()
+
+
+def rights(dataplane):
+    """User and effective capabilities of each thread, by name."""
+    found = {}
+    tasks = f"/proc/{dataplane.process.pid}/task"
+    for task in os.listdir(tasks):
+        with open(f"{tasks}/{task}/status", encoding="ascii") as status:
+            lines = dict(line.split(":\t", 1) for line in status.read().splitlines() if ":\t" in line)
+        found[int(task)] = (int(lines["Uid"].split()[1]), int(lines["CapEff"], 16))
+    return found
+
+
+def test_root_s_rights_are_given_up_and_forwarding_and_the_end_still_work(tmp_path, network, start):
+    nobody = pwd.getpwnam("nobody").pw_uid
+    config = configuration(tmp_path, PORT, SERVICES, user="nobody")
+    os.chown(config["run_dir"], nobody, -1)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        os.chmod(folder, 0o755)
+    dataplane = start(config, prefix=network.within("lb")).ready()
+    net_admin, bpf = 1 << 12, 1 << 39
+    found = rights(dataplane)
+    assert found.pop(dataplane.process.pid) == (nobody, net_admin | bpf)
+    assert set(found.values()) == {(nobody, 0)}, "workers keep nothing"
+
+    wait_for("next hops are resolved", lambda: all(b["resolved"] for b in dataplane.backend_states("tcp4").values()))
+    assert network.ask("tcp", VIP4) in ("b1", "b2")
+    assert dataplane.stop() == 0
+    assert network.xdp_program() is None
+    assert os.listdir(config["run_dir"]) == []
