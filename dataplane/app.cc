@@ -11,6 +11,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <spdlog/spdlog.h>
 
 #include "base/text.h"
@@ -174,6 +175,7 @@ class App::Impl {
     for (unsigned i = 0; i < count; ++i) {
       workers_.push_back(std::make_unique<Worker>(i, queues_of(i, count, ports_), config_, forwarding_->published()));
     }
+    for (const auto& worker : workers_) worker->set_peers(workers_);
     captures_ = std::make_unique<CaptureControl>(io_, *forwarding_, count);
     reloader_ = std::make_unique<Reloader>(Reloader::Parts{
         io_, *forwarding_, ports_, [this](const PopConfig& config) { return start_neighbours(config); }, neighbours_});
@@ -249,6 +251,17 @@ class App::Impl {
       spdlog::info("event=snapshot cause={} generation={}", cause, generation);
     }
     logged_generation_ = generation;
+    await_window();
+  }
+
+  // When windows of flow consistency close, a snapshot says so. Every change may have opened some.
+  void await_window() {
+    const auto wait = forwarding_->until_next_change();
+    if (!wait) return;
+    window_timer_.expires_after(*wait);
+    window_timer_.async_wait([this](boost::system::error_code error) {
+      if (!error) log_generation(forwarding_->close_windows(), "windows");
+    });
   }
 
   // Destroyed from the last to the first: nobody polls a port that is closed, and the socket goes last.
@@ -256,6 +269,7 @@ class App::Impl {
   HostFacts host_;
   boost::asio::io_context io_{1};
   boost::asio::signal_set signals_;
+  boost::asio::steady_timer window_timer_{io_};
   ControlApi api_;
   std::unique_ptr<HttpServer> server_;
   std::unique_ptr<Eal> eal_;

@@ -10,6 +10,12 @@
 namespace anypop::dataplane {
 namespace {
 
+// Goes on across restarts of the process, as the history of the slots needs it.
+std::uint64_t steady_ms() {
+  const auto since_boot = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since_boot).count());
+}
+
 constexpr std::size_t kAbsent = SIZE_MAX;
 
 template <typename T>
@@ -23,6 +29,7 @@ Known known_at_start(const PopConfig& config, MacAddress source_mac, unsigned mt
   known.input.source_mac = source_mac;
   known.input.mtu_bytes = mtu_bytes;
   known.input.generation = 1;
+  known.input.now_ms = steady_ms();
   for (const ServiceConfig& service : config.services) {
     auto& states = known.input.backends.emplace_back();
     for (const BackendConfig& backend : service.backends) states.push_back({.next_hop_mac = backend.mac});
@@ -110,10 +117,25 @@ absl::Status Forwarding::set_health(const dataplane_api::HealthUpdate& update, s
   return publish_if_changed(wanted);
 }
 
+absl::Status Forwarding::close_windows() {
+  const std::optional<std::uint64_t> due = builder_.next_change_ms();
+  return due && *due <= steady_ms() ? publish(known_.input) : absl::OkStatus();
+}
+
+std::optional<std::chrono::milliseconds> Forwarding::until_next_change() const {
+  const std::optional<std::uint64_t> due = builder_.next_change_ms();
+  if (!due) return std::nullopt;
+  const std::uint64_t now = steady_ms();
+  return std::chrono::milliseconds(*due > now ? *due - now : 0);
+}
+
 absl::Status Forwarding::publish_if_changed(const l4lb::SnapshotInput& wanted) {
-  if (wanted.backends == known_.input.backends) return absl::OkStatus();
-  l4lb::SnapshotInput next = wanted;
+  return wanted.backends == known_.input.backends ? absl::OkStatus() : publish(wanted);
+}
+
+absl::Status Forwarding::publish(l4lb::SnapshotInput next) {
   ++next.generation;
+  next.now_ms = steady_ms();
   const absl::Status status = published_.publish(view(builder_.build(next)), kPublishWait);
   // Late workers change nothing about what is in force.
   if (status.ok() || absl::IsDeadlineExceeded(status)) known_.input = std::move(next);
@@ -142,6 +164,8 @@ absl::Status Forwarding::finish_reload(Reload reload, const FindMac& find) {
   l4lb::SnapshotInput input = carry_over(*config_, known_, *reload.after);
   resolve(*reload.after, find, input);
   ++input.generation;
+  input.now_ms = steady_ms();
+  reload.builder->continue_from(builder_);
   config_ = std::move(reload.after);
   builder_ = *std::move(reload.builder);
   known_.input = std::move(input);

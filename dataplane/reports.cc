@@ -88,6 +88,16 @@ dataplane_api::ServiceState service_state(const Reporters& from, std::size_t ind
   return state;
 }
 
+void add(const l4lb::FlowTableStats& of_worker, dataplane_api::FlowStats& sum) {
+  sum.hits += of_worker.hits;
+  sum.inserted += of_worker.inserted;
+  sum.evicted_half_open += of_worker.evicted_half_open;
+  sum.evicted_established += of_worker.evicted_established;
+  sum.expired += of_worker.expired;
+  sum.half_open += of_worker.half_open;
+  sum.established += of_worker.established;
+}
+
 }  // namespace
 
 dataplane_api::Heartbeat report_heartbeat(const Reporters& from) {
@@ -127,6 +137,7 @@ dataplane_api::Stats report_stats(const Reporters& from) {
     }
     stats.services.push_back(std::move(service));
   }
+  for (const auto& worker : counters.current()) add(worker->flows(), stats.flows);
   for (const auto& worker : *from.workers) {
     dataplane_api::WorkerStats& out = stats.workers.emplace_back();
     out.worker = worker->number();

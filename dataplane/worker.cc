@@ -124,6 +124,13 @@ Worker::Worker(unsigned number, std::vector<WorkerQueue> queues, const PopConfig
   heartbeat_.last_tsc.store(rte_rdtsc(), std::memory_order_relaxed);
 }
 
+void Worker::set_peers(const std::vector<std::unique_ptr<Worker>>& workers) {
+  state_.peers.clear();
+  for (const auto& worker : workers) {
+    if (worker.get() != this) state_.peers.push_back(&worker->state_.flows);
+  }
+}
+
 void Worker::beat() {
   add(heartbeat_.loops, 1);
   heartbeat_.last_tsc.store(rte_rdtsc(), std::memory_order_relaxed);

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <bit>
+#include <tuple>
+
 #include "l4lb/pipeline.h"
 #include "snapshot_layout.h"
 
@@ -36,6 +39,17 @@ std::uint64_t Counters::verdict(Verdict verdict) const {
 
 const Counters::Traffic& Counters::backend(std::size_t service, std::size_t backend) const {
   return backends_[first_backend_[service] + backend];
+}
+
+FlowTableStats Counters::flows() const {
+  std::array<std::uint64_t, std::tuple_size_v<decltype(flows_)>> values;
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = flows_[i].load(std::memory_order_relaxed);
+  return std::bit_cast<FlowTableStats>(values);
+}
+
+void Counters::set_flows(const FlowTableStats& stats) {
+  const auto values = std::bit_cast<std::array<std::uint64_t, std::tuple_size_v<decltype(flows_)>>>(stats);
+  for (std::size_t i = 0; i < values.size(); ++i) flows_[i].store(values[i], std::memory_order_relaxed);
 }
 
 void Counters::count(std::span<const Packet> packets) {

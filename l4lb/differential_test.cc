@@ -96,6 +96,7 @@ std::vector<ServiceConfig> random_services(Random& random) {
     service.table_size = random.of<unsigned>({7, 251, 1009});
     widen(random, service);
     if (std::ranges::any_of(services, [&](const ServiceConfig& other) { return collide(service, other); })) continue;
+    service.track = random.one_in(2) ? Track::kChanges : static_cast<Track>(random.below(3));
     service.hash = random.one_in(2) ? HashBy::kFlow : static_cast<HashBy>(random.below(3));
     service.network_bits = service.hash == HashBy::kSourceNetwork ? random.of<unsigned>({0, 31, 9}) : 0;
     service.forwarding = static_cast<Forwarding>(random.below(4));
@@ -118,8 +119,13 @@ std::vector<ServiceConfig> random_services(Random& random) {
 EngineConfig random_engine(Random& random) {
   // Limits that are never reached, and a table so large that no bucket overflows: the reference engine knows of
   // neither.
-  EngineConfig config{.fragment_records = 1U << 18U, .echo_per_second = 1'000'000, .too_big_per_second = 1'000'000};
+  EngineConfig config{.fragment_records = 1U << 16U, .echo_per_second = 1'000'000, .too_big_per_second = 1'000'000};
   config.answer_echo = static_cast<AnswerEcho>(random.below(3));
+  // Short, so that windows close and records expire while a PoP is tried.
+  config.flow_records = 1U << 15U;
+  config.flow_window_ms = random.of<unsigned>({1000, 5000, 20'000});
+  config.tcp_idle_ms = random.of<unsigned>({3000, 60'000});
+  config.udp_idle_ms = random.of<unsigned>({3000, 60'000});
   config.fragments = random.one_in(4) ? FragmentPolicy::kDrop : FragmentPolicy::kFollow;
   return config;
 }
@@ -186,7 +192,16 @@ void add_icmp(Random& random, const Target& target, PacketBuilder& builder) {
   if (!random.one_in(4)) builder.raw(random_quoted(random, target));
 }
 
+// An Initial of version 1, or nearly one.
+Frame random_initial(Random& random) {
+  Frame datagram(random.one_in(4) ? 1199 : 1200);
+  datagram[0] = static_cast<std::byte>(random.of<unsigned>({0xc0, 0xc0, 0xd0, 0x40}));
+  datagram[4] = std::byte{1};
+  return datagram;
+}
+
 Frame random_quic_datagram(Random& random) {
+  if (random.one_in(3)) return random_initial(random);
   const auto any = [&] { return static_cast<std::byte>(random.below(256)); };
   const std::size_t id_bytes = random.one_in(2) ? 20 : random.below(22);
   Frame id(id_bytes, static_cast<std::byte>(random.below(8)));  // that many backends, or one less
@@ -202,9 +217,13 @@ Frame random_quic_datagram(Random& random) {
 }
 
 void add_transport(Random& random, const Target& target, PacketBuilder& builder) {
-  const auto source = static_cast<std::uint16_t>(random.below(65536));
+  // Mostly few ports, so that flows have many packets.
+  const auto source = static_cast<std::uint16_t>(random.below(random.one_in(4) ? 65536 : 3));
   if (random.one_in(5)) return add_icmp(random, target, builder);
-  if (target.protocol == Protocol::kTcp) builder.tcp({.source = source, .destination = target.port});
+  if (target.protocol == Protocol::kTcp) {
+    const std::uint8_t flags = random.of<std::uint8_t>({0x02, 0x02, 0x10, 0x18, 0x12, 0x03, 0x06, 0x11});
+    builder.tcp({.source = source, .destination = target.port, .flags = flags});
+  }
   if (target.protocol == Protocol::kUdp) {
     builder.udp({.source = source, .destination = target.port});
     if (!random.one_in(4)) builder.raw(random_quic_datagram(random));
@@ -263,73 +282,152 @@ Frame random_frame(Random& random, const std::vector<ServiceConfig>& services) {
   return frame;
 }
 
+// The same services with other backends: some gone, some new, in another order.
+std::vector<ServiceConfig> reconfigured(Random& random, std::vector<ServiceConfig> services) {
+  for (ServiceConfig& service : services) {
+    if (random.one_in(2)) continue;
+    auto& backends = service.backends;
+    if (backends.size() > 1 && random.one_in(2)) backends.erase(backends.begin());
+    if (backends.size() < 7 && random.one_in(2)) {
+      const bool v4 = random.one_in(2);
+      const std::uint64_t number = random.below(1000);
+      backends.push_back({.name = fmt::format("n{}", number),
+                          .address = *IpAddress::parse(
+                              fmt::format("{}{:x}", v4 ? "10.2.0." : "2001:db8:b::", v4 ? number % 10 : number))});
+      const auto same = [&](const BackendConfig& other) { return other.name == backends.back().name; };
+      if (std::ranges::count_if(backends, same) > 1) backends.pop_back();
+    }
+    std::ranges::rotate(backends, backends.begin() + static_cast<std::ptrdiff_t>(random.below(backends.size())));
+    backends[0].weight = static_cast<unsigned>(1 + random.below(5));
+  }
+  return services;
+}
+
 struct Expected {
   std::array<std::uint64_t, kVerdictCount> verdicts{};
+  std::array<std::uint64_t, 5> chosen{};          // by ChosenBy
   std::vector<std::vector<std::uint64_t>> bytes;  // [service][backend]
-  std::uint64_t by_connection_id = 0;
 };
 
-void compare_burst(Random& random, const std::vector<ServiceConfig>& services, ReferenceEngine& reference,
-                   const Snapshot& snapshot, std::uint32_t now_ms, WorkerState& state, Counters& counters,
-                   Expected& expected) {
-  std::vector<Frame> inputs(1 + random.below(kBurstMax));
-  for (Frame& input : inputs) input = random_frame(random, services);
-  l4lb_testing::Burst burst(inputs);
-  process_burst(snapshot, burst.packets(), now_ms, state, counters);
-  for (std::size_t i = 0; i < burst.size(); ++i) {
-    const ReferenceEngine::Outcome outcome = reference.process(inputs[i], now_ms);
-    ASSERT_EQ(verdict_name(burst[i].verdict), verdict_name(outcome.verdict)) << hex(inputs[i]);
-    ASSERT_EQ(burst[i].service, outcome.service.value_or(kNone)) << hex(inputs[i]);
-    ASSERT_EQ(burst[i].backend, outcome.backend.value_or(kNone)) << hex(inputs[i]);
-    ASSERT_EQ(burst[i].by_connection_id, outcome.by_connection_id) << hex(inputs[i]);
-    ASSERT_EQ(burst.frame(i), outcome.frame) << hex(burst.frame(i)) << "\nexpected\n" << hex(outcome.frame);
-    ++expected.verdicts[static_cast<std::size_t>(outcome.verdict)];
-    if (outcome.by_connection_id) ++expected.by_connection_id;
-    if (outcome.verdict == Verdict::kForward) {
-      expected.bytes[*outcome.service][*outcome.backend] += outcome.frame.size();
+ChosenBy chosen_by(const ReferenceEngine::Outcome& outcome) {
+  if (!outcome.by) return ChosenBy::kNobody;
+  switch (*outcome.by) {
+    case l4lb_testing::ReferenceFlows::By::kSlot: return ChosenBy::kSlot;
+    case l4lb_testing::ReferenceFlows::By::kRecord: return ChosenBy::kRecord;
+    case l4lb_testing::ReferenceFlows::By::kPreviousOwner: return ChosenBy::kPreviousOwner;
+    case l4lb_testing::ReferenceFlows::By::kConnectionId: return ChosenBy::kConnectionId;
+  }
+  return ChosenBy::kNobody;
+}
+
+// The engine and the reference engine side by side, with one PoP.
+class Pair {
+ public:
+  Pair(Random& random, std::array<std::uint64_t, kVerdictCount>& verdicts, std::array<std::uint64_t, 5>& chosen)
+      : random_(random), verdicts_(verdicts), chosen_(chosen) {
+    reference_.process({}, now());
+    start_counting();
+  }
+  ~Pair() { check_counters(); }
+
+  void change() {
+    if (random_.one_in(3)) {
+      check_counters();
+      services_ = reconfigured(random_, services_);
+      builder_.update_config(services_, key_, engine_);
+      reference_.reconfigure(services_);
+      start_counting();
+    }
+    SnapshotInput input = random_input(random_, services_);
+    input.now_ms = now_ms_;
+    reference_.update(input);
+    snapshot_ = builder_.build(input);
+  }
+
+  void burst() {
+    std::vector<Frame> inputs(1 + random_.below(kBurstMax));
+    // Flows have many packets.
+    for (Frame& input : inputs) {
+      const bool again = !forwarded_.empty() && random_.one_in(3);
+      input = again ? random_.of(forwarded_) : random_frame(random_, services_);
+    }
+    l4lb_testing::Burst burst(inputs);
+    process_burst(*snapshot_, burst.packets(), now(), state_, *counters_);
+    for (std::size_t i = 0; i < burst.size(); ++i) {
+      const ReferenceEngine::Outcome outcome = reference_.process(inputs[i], now());
+      ASSERT_NO_FATAL_FAILURE(compare(inputs[i], burst[i], burst.frame(i), outcome));
+    }
+    now_ms_ += random_.below(3000);
+  }
+
+ private:
+  std::uint32_t now() const { return static_cast<std::uint32_t>(now_ms_); }
+
+  void start_counting() {
+    counters_ = std::make_unique<Counters>(services_);
+    expected_ = {};
+    for (const ServiceConfig& service : services_) expected_.bytes.emplace_back(service.backends.size());
+  }
+
+  void compare(const Frame& input, const Packet& packet, const Frame& frame, const ReferenceEngine::Outcome& outcome) {
+    ASSERT_EQ(verdict_name(packet.verdict), verdict_name(outcome.verdict)) << hex(input);
+    ASSERT_EQ(packet.service, outcome.service.value_or(kNone)) << hex(input);
+    ASSERT_EQ(packet.backend, outcome.backend.value_or(kNone)) << hex(input);
+    ASSERT_EQ(packet.chosen_by, chosen_by(outcome)) << hex(input);
+    ASSERT_EQ(frame, outcome.frame) << hex(frame) << "\nexpected\n" << hex(outcome.frame);
+    ++expected_.verdicts[static_cast<std::size_t>(outcome.verdict)];
+    ++expected_.chosen[static_cast<std::size_t>(packet.chosen_by)];
+    if (outcome.verdict != Verdict::kForward) return;
+    if (forwarded_.size() < 100) forwarded_.push_back(input);
+    expected_.bytes[*outcome.service][*outcome.backend] += outcome.frame.size();
+  }
+
+  void check_counters() {
+    for (std::size_t i = 0; i < kVerdictCount; ++i) {
+      EXPECT_EQ(counters_->verdict(static_cast<Verdict>(i)), expected_.verdicts[i]);
+      verdicts_[i] += expected_.verdicts[i];
+    }
+    for (std::size_t i = 0; i < chosen_.size(); ++i) chosen_[i] += expected_.chosen[i];
+    for (std::size_t i = 0; i < services_.size(); ++i) {
+      for (std::size_t j = 0; j < services_[i].backends.size(); ++j) {
+        EXPECT_EQ(counters_->backend(i, j).bytes, expected_.bytes[i][j]);
+      }
     }
   }
-}
+
+  std::array<std::uint8_t, 16> random_key() {
+    std::array<std::uint8_t, 16> key{};
+    for (std::uint8_t& byte : key) byte = static_cast<std::uint8_t>(random_.below(256));
+    return key;
+  }
+
+  Random& random_;
+  std::array<std::uint64_t, kVerdictCount>& verdicts_;
+  std::array<std::uint64_t, 5>& chosen_;
+  std::vector<ServiceConfig> services_ = random_services(random_);
+  std::array<std::uint8_t, 16> key_ = random_key();
+  EngineConfig engine_ = random_engine(random_);
+  std::uint64_t now_ms_ = random_.below(std::uint64_t{1} << 33U);
+  SnapshotBuilder builder_{services_, key_, engine_};
+  ReferenceEngine reference_{services_, key_, engine_};
+  WorkerState state_{engine_};
+  std::shared_ptr<const Snapshot> snapshot_;
+  std::unique_ptr<Counters> counters_;
+  Expected expected_;
+  std::vector<Frame> forwarded_;  // some that were
+};
 
 TEST(Differential, EngineAndReferenceAgreeOnRandomPackets) {
   Random random(seed_of_this_run());
   std::array<std::uint64_t, kVerdictCount> seen{};
-  std::uint64_t by_connection_id = 0;
-  for (int pop = 0; pop < 150; ++pop) {
-    const std::vector<ServiceConfig> services = random_services(random);
-    std::array<std::uint8_t, 16> key{};
-    for (std::uint8_t& byte : key) byte = static_cast<std::uint8_t>(random.below(256));
-    const EngineConfig engine = random_engine(random);
-    SnapshotBuilder builder(services, key, engine);
-    ReferenceEngine reference(services, key, engine);
-    WorkerState state(engine);
-    auto now_ms = static_cast<std::uint32_t>(random.below(std::uint64_t{1} << 32U));
-    reference.process({}, now_ms);
-    Counters counters(services);
-    Expected expected;
-    for (const ServiceConfig& service : services) expected.bytes.emplace_back(service.backends.size());
-    for (int change = 0; change < 4; ++change) {
-      const SnapshotInput input = random_input(random, services);
-      reference.update(input);
-      const auto snapshot = builder.build(input);
-      for (int burst = 0; burst < 10; ++burst) {
-        ASSERT_NO_FATAL_FAILURE(
-            compare_burst(random, services, reference, *snapshot, now_ms, state, counters, expected));
-        now_ms += static_cast<std::uint32_t>(random.below(3000));
-      }
-    }
-    by_connection_id += expected.by_connection_id;
-    for (std::size_t i = 0; i < kVerdictCount; ++i) {
-      ASSERT_EQ(counters.verdict(static_cast<Verdict>(i)), expected.verdicts[i]);
-      seen[i] += expected.verdicts[i];
-    }
-    for (std::size_t i = 0; i < services.size(); ++i) {
-      for (std::size_t j = 0; j < services[i].backends.size(); ++j) {
-        ASSERT_EQ(counters.backend(i, j).bytes, expected.bytes[i][j]);
-      }
+  std::array<std::uint64_t, 5> chosen{};
+  for (int pop = 0; pop < 60; ++pop) {
+    Pair pair(random, seen, chosen);
+    for (int change = 0; change < 5; ++change) {
+      pair.change();
+      for (int burst = 0; burst < 8; ++burst) ASSERT_NO_FATAL_FAILURE(pair.burst());
     }
   }
-  EXPECT_GT(by_connection_id, 100) << "QUIC was hardly tried";
   for (const VerdictInfo& info : kVerdicts) {
     const std::uint64_t times = seen[static_cast<std::size_t>(info.verdict)];
     std::cout << fmt::format("{:>26} {}\n", info.name, times);
@@ -337,6 +435,10 @@ TEST(Differential, EngineAndReferenceAgreeOnRandomPackets) {
     if (info.verdict == Verdict::kDropReplyLimit || info.verdict == Verdict::kDropNoHeadroom) continue;
     EXPECT_GT(times, 50) << info.name << " was hardly tried";
   }
+  std::cout << fmt::format("chosen by slot {}, record {}, previous owner {}, connection id {}\n", chosen[1], chosen[2],
+                           chosen[3], chosen[4]);
+  EXPECT_GT(std::min(chosen[2], chosen[3]), 500) << "flow consistency was hardly tried";
+  EXPECT_GT(chosen[4], 50) << "QUIC was hardly tried";
 }
 
 }  // namespace

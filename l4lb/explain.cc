@@ -11,7 +11,7 @@ namespace anypop::l4lb {
 namespace {
 
 // Small: one packet goes through it.
-WorkerState scratch_state() { return WorkerState(EngineConfig{.fragment_records = 4}); }
+WorkerState scratch_state() { return WorkerState(EngineConfig{.fragment_records = 4, .flow_records = 8}); }
 
 // The flow as its service hashes it.
 template <class F>
@@ -48,8 +48,14 @@ void note_leaving(const Packet& packet, std::uint32_t grown_bytes, Explanation& 
 }
 
 Decision decision_of(const Packet& packet) {
-  if (packet.backend == kNone) return Decision::kNobody;
-  return packet.by_connection_id ? Decision::kConnectionId : Decision::kHashed;
+  switch (packet.chosen_by) {
+    case ChosenBy::kNobody: return Decision::kNobody;
+    case ChosenBy::kSlot: return Decision::kHashed;
+    case ChosenBy::kRecord: return Decision::kTracked;
+    case ChosenBy::kPreviousOwner: return Decision::kPreviousOwner;
+    case ChosenBy::kConnectionId: return Decision::kConnectionId;
+  }
+  return Decision::kNobody;
 }
 
 }  // namespace
@@ -58,6 +64,8 @@ std::string_view decision_name(Decision decision) {
   switch (decision) {
     case Decision::kNobody: return "nobody";
     case Decision::kHashed: return "hashed";
+    case Decision::kTracked: return "tracked";
+    case Decision::kPreviousOwner: return "previous_owner";
     case Decision::kConnectionId: return "connection_id";
   }
   return "nobody";

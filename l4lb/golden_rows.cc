@@ -263,7 +263,9 @@ std::vector<GoldenRow> v6_rows() {
 
 }  // namespace
 
-EngineConfig golden_engine() { return {.echo_per_second = 1'000'000, .too_big_per_second = 1'000'000}; }
+EngineConfig golden_engine() {
+  return {.echo_per_second = 1'000'000, .too_big_per_second = 1'000'000, .flow_records = 4096};
+}
 
 std::vector<ServiceConfig> golden_services() {
   std::vector<ServiceConfig> services;

@@ -57,7 +57,7 @@ TYPED_TEST(Golden, EachRowAlone) {
     packet.service = 3;
     packet.backend = 4;
     packet.ip_offset = 5;
-    packet.by_connection_id = true;
+    packet.chosen_by = ChosenBy::kRecord;
     WorkerState state(golden_engine());
     l4lb_testing::Burst before(row.before);
     Counters uncounted(this->services_);
@@ -69,7 +69,7 @@ TYPED_TEST(Golden, EachRowAlone) {
     EXPECT_EQ(verdict_name(packet.verdict), verdict_name(row.verdict));
     EXPECT_EQ(packet.service, row.service ? this->kFirst + *row.service : kNone);
     EXPECT_EQ(packet.backend, row.service && row.verdict != Verdict::kDropNoBackend ? row.backend : kNone);
-    EXPECT_EQ(packet.by_connection_id, row.by_connection_id);
+    EXPECT_EQ(packet.chosen_by == ChosenBy::kConnectionId, row.by_connection_id);
     EXPECT_EQ(frame, row.output.value_or(row.input)) << hex(frame) << "\nexpected\n"
                                                      << hex(row.output.value_or(row.input));
     for (const VerdictInfo& info : kVerdicts) {
@@ -99,7 +99,7 @@ TYPED_TEST(Golden, WhatLiesBehindTheHeadersDoesNotMatter) {
     process_burst(*this->snapshot_, before.packets(), 0, state, counters);
     process_burst(*this->snapshot_, burst.packets(), 0, state, counters);
     EXPECT_EQ(verdict_name(burst[0].verdict), verdict_name(row.verdict));
-    EXPECT_EQ(burst[0].by_connection_id, row.by_connection_id);
+    EXPECT_EQ(burst[0].chosen_by == ChosenBy::kConnectionId, row.by_connection_id);
     EXPECT_EQ(burst[0].backend, row.service && row.verdict != Verdict::kDropNoBackend ? row.backend : kNone);
   }
 }

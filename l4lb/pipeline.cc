@@ -7,6 +7,8 @@
 //   service   → service of each flow; the others leave             (small table)
 //   hash      → keyed hash, Maglev slot                            prefetch: the slot
 //               (follow_connection_ids: the backend that a QUIC connection ID names, where a service wants that)
+//   track     → backend of flows that a change would have moved    prefetch: filter and history, then the record
+//               (only while there may be any: track.h)
 //   decide    → backend, verdict
 //   rewrite   → outer header, MAC addresses; or an ICMP error to the sender
 //   count
@@ -25,10 +27,12 @@
 
 #include "fragments.h"
 #include "icmp.h"
+#include "lane.h"
 #include "parse.h"
 #include "parse_plain.h"
 #include "reply.h"
 #include "snapshot_layout.h"
+#include "track.h"
 #include "tunnel_write.h"
 
 namespace anypop::l4lb {
@@ -36,30 +40,6 @@ namespace {
 
 // How many packets ahead headers are asked for while parsing.
 constexpr std::size_t kHeadersAhead = 4;
-
-// Flows of one family, in the order of the burst. Arrays side by side, valid up to `count`; not initialized, because
-// that would cost more than parsing does.
-template <class F>
-struct Lane {
-  std::size_t count = 0;
-  std::array<std::uint8_t, kBurstMax> packet;  // index in the burst
-  std::array<Flow<F>, kBurstMax> flow;
-  std::array<std::uint32_t, kBurstMax> home;  // in the service table
-  std::array<std::uint16_t, kBurstMax> service;
-  std::array<std::uint64_t, kBurstMax> hash;
-  std::array<std::uint32_t, kBurstMax> salt;  // only if Snapshot::hashes_sources
-  std::array<const std::uint16_t*, kBurstMax> slot;
-  // Those that go into a tunnel, by their place in the lane.
-  std::size_t tunneled_count = 0;
-  std::array<std::uint8_t, kBurstMax> tunneled;
-  std::array<std::uint32_t, kBurstMax> backend;  // in Snapshot::backends
-};
-
-// Whose burst this is, and when.
-struct Worker {
-  std::uint32_t now_ms;
-  WorkerState& state;
-};
 
 template <class F>
 ServiceKey<F> service_key(const Flow<F>& flow) {
@@ -147,7 +127,7 @@ void parse(const Snapshot& snapshot, std::span<Packet> packets, Worker& worker, 
     packet.service = kNone;
     packet.backend = kNone;
     packet.follows = false;
-    packet.by_connection_id = false;
+    packet.chosen_by = ChosenBy::kNobody;
     packet.ip_offset = kPlainIpOffset;
     const std::span<const std::byte> frame(packet.data, packet.length_bytes);
     if (parse_plain<V4>(frame, v4.flow[v4.count])) {
@@ -173,6 +153,7 @@ void find_services(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>&
     } else if (snapshot.services[packet.service].slots == nullptr) {
       packet.verdict = Verdict::kDropNoBackend;
     } else {
+      packet.chosen_by = ChosenBy::kSlot;
       lane.service[kept] = packet.service;
       lane.packet[kept] = lane.packet[i];
       if (kept != i) lane.flow[kept] = lane.flow[i];
@@ -182,27 +163,26 @@ void find_services(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>&
   lane.count = kept;
 }
 
-// Leaves of the flows what their services hash; what told them apart goes into `salt`, for the tunnels.
+// The hashes of what services make slots of.
 template <class F>
-[[gnu::noinline]] void reduce_flows(const Snapshot& snapshot, Lane<F>& lane) {
+[[gnu::noinline]] void hash_for_slots(const Snapshot& snapshot, Lane<F>& lane) {
+  std::array<Flow<F>, kBurstMax> reduced;
   for (std::size_t i = 0; i < lane.count; ++i) {
     const std::uint8_t bits = snapshot.source_bits[lane.service[i]];
-    lane.salt[i] = 0;
-    if (bits == kWholeFlow) continue;
-    Flow<F>& flow = lane.flow[i];
-    const std::uint32_t ports = (std::uint32_t{flow.source_port.host()} << 16U) | flow.destination_port.host();
-    lane.salt[i] = ports * 0x85ebca6bU;
-    flow = {.source = first_bits(flow.source, bits)};
+    const Flow<F>& flow = lane.flow[i];
+    reduced[i] = bits == kWholeFlow ? flow : Flow<F>{.source = first_bits(flow.source, bits)};
   }
+  snapshot.hash.hash(std::span(reduced).first(lane.count), std::span(lane.slot_hash).first(lane.count));
 }
 
 template <class F>
 void find_slots(const Snapshot& snapshot, Lane<F>& lane) {
-  if (snapshot.hashes_sources) reduce_flows(snapshot, lane);
   snapshot.hash.hash(std::span(lane.flow).first(lane.count), std::span(lane.hash).first(lane.count));
+  if (snapshot.hashes_sources) hash_for_slots(snapshot, lane);
+  const auto& slot_hash = snapshot.hashes_sources ? lane.slot_hash : lane.hash;
   for (std::size_t i = 0; i < lane.count; ++i) {
     const ServiceEntry& service = snapshot.services[lane.service[i]];
-    lane.slot[i] = service.slots + slot_of(lane.hash[i], service.slot_count);
+    lane.slot[i] = service.slots + slot_of(slot_hash[i], service.slot_count);
     __builtin_prefetch(lane.slot[i]);
   }
 }
@@ -218,7 +198,7 @@ template <class F>
     const std::uint16_t* const backend = routes.find(datagram);
     if (backend == nullptr) continue;
     lane.slot[i] = backend;
-    packet.by_connection_id = true;
+    packet.chosen_by = ChosenBy::kConnectionId;
   }
 }
 
@@ -259,18 +239,19 @@ void encapsulate_tunneled(const Snapshot& snapshot, std::span<Packet> packets, c
   for (std::size_t i = 0; i < lane.tunneled_count; ++i) {
     const std::size_t at = lane.tunneled[i];
     Packet& packet = packets[lane.packet[at]];
-    const auto entropy = static_cast<std::uint32_t>(lane.hash[at]) + (snapshot.hashes_sources ? lane.salt[at] : 0U);
+    const auto entropy = static_cast<std::uint32_t>(lane.hash[at]);
     packet.verdict = into_tunnel<F>(snapshot.tunnels[lane.backend[i]], entropy, worker, packet);
     if (packet.verdict == Verdict::kForward) set_macs(snapshot.backends[lane.backend[i]], packet);
   }
 }
 
 template <class F>
-void process_lane(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& lane, Worker& worker) {
+void process_lane(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& lane, bool tracked, Worker& worker) {
   if (lane.count == 0) return;
   find_services(snapshot, packets, lane);
   find_slots(snapshot, lane);
   if (!snapshot.quic.empty()) follow_connection_ids(snapshot, packets, lane);
+  if (tracked) track(snapshot, packets, worker, lane);
   decide_and_rewrite(snapshot, packets, lane);
   encapsulate_tunneled(snapshot, packets, lane, worker);
 }
@@ -279,9 +260,13 @@ void process_at_most_a_burst(const Snapshot& snapshot, std::span<Packet> packets
   Lane<V4> v4;
   Lane<V6> v6;
   parse(snapshot, packets, worker, v4, v6);
-  process_lane(snapshot, packets, v4, worker);
-  process_lane(snapshot, packets, v6, worker);
+  const bool tracked = must_track(snapshot, worker.state);
+  process_lane(snapshot, packets, v4, tracked, worker);
+  process_lane(snapshot, packets, v6, tracked, worker);
   counters.count(packets);
+  if (!tracked) return;
+  worker.state.flows.sweep(FlowClock::units(worker.now_ms));
+  counters.set_flows(worker.state.flows.stats());
 }
 
 }  // namespace

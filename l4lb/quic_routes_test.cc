@@ -108,13 +108,13 @@ TYPED_TEST(QuicMigration, AConnectionStaysWithItsServer) {
     input.backends[0][kMine].weight_permille = step < 50 ? kWholeWeight : 0;
     const Packet packet = send(step);
     EXPECT_EQ(packet.backend, kMine) << step;
-    EXPECT_TRUE(packet.by_connection_id);
+    EXPECT_EQ(packet.chosen_by, ChosenBy::kConnectionId);
   }
   input.backends[0][kMine].healthy = false;
   for (std::size_t step = 100; step < 120; ++step) {
     const Packet packet = send(step);
     EXPECT_NE(packet.backend, kMine);
-    EXPECT_FALSE(packet.by_connection_id);
+    EXPECT_NE(packet.chosen_by, ChosenBy::kConnectionId);
     elsewhere += packet.backend != kNone ? 1 : 0;
   }
   EXPECT_EQ(elsewhere, 20) << "what names a dead server follows its flow";

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "maglev.h"
+#include "service_memory.h"
 #include "snapshot_layout.h"
 
 namespace anypop::l4lb {
@@ -20,8 +21,6 @@ struct TableKey {
     return std::tie(a.size, a.members) < std::tie(b.size, b.members);
   }
 };
-
-using Tables = std::map<TableKey, std::shared_ptr<const MaglevTable>>;
 
 // Who gets new flows.
 std::vector<MaglevMember> members_of(const ServiceConfig& service, const std::vector<BackendState>& states) {
@@ -93,90 +92,224 @@ void mark_serving(const ServiceConfig& service, Snapshot& snapshot) {
   }
 }
 
+// Tables of late. A backend that flaps, or a ramp that is taken back, needs the same ones again.
+class TableCache {
+ public:
+  std::shared_ptr<const MaglevTable> get(TableKey key) {
+    if (key.members.empty()) return nullptr;
+    const auto [at, added] = tables_.try_emplace(std::move(key));
+    if (added) at->second.table = make_table(at->first);
+    at->second.used_by = build_;
+    return at->second.table;
+  }
+
+  // Ends a build: of the tables that it did not use, keeps those that were used last.
+  void end_build() {
+    std::vector<std::uint64_t> idle;
+    for (const auto& [key, entry] : tables_) {
+      if (entry.used_by != build_) idle.push_back(entry.used_by);
+    }
+    if (idle.size() > kIdleMax) {
+      std::ranges::nth_element(idle, idle.end() - kIdleMax);
+      const std::uint64_t oldest_kept = *(idle.end() - kIdleMax);
+      std::erase_if(tables_, [&](const auto& table) { return table.second.used_by < oldest_kept; });
+    }
+    ++build_;
+  }
+
+ private:
+  static constexpr std::ptrdiff_t kIdleMax = 16;
+  struct Entry {
+    std::shared_ptr<const MaglevTable> table;
+    std::uint64_t used_by = 0;
+  };
+  std::map<TableKey, Entry> tables_;
+  std::uint64_t build_ = 1;
+};
+
+std::vector<bool> living(const std::vector<BackendState>& states) {
+  std::vector<bool> lives;
+  for (const BackendState& state : states) lives.push_back(state.healthy);
+  return lives;
+}
+
+// FNV-1a. Distinct for distinct names, as good as certain; nobody outside chooses them.
+std::uint64_t hash_text(std::string_view text) {
+  std::uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  return hash;
+}
+
+// Notes who a record may name.
+void add_ids(const ServiceMemory& memory, ServiceTracking& tracking, Snapshot& snapshot) {
+  std::uint16_t count = 0;
+  for (const std::string& name : memory.backends) {
+    count = std::max(count, static_cast<std::uint16_t>(memory.ids.at(name) + 1));
+  }
+  tracking.first_id = static_cast<std::uint32_t>(snapshot.backend_of_id.size());
+  tracking.id_count = count;
+  snapshot.backend_of_id.resize(snapshot.backend_of_id.size() + count, Snapshot::kNoBackend);
+  for (std::size_t i = 0; i < memory.backends.size(); ++i) {
+    const std::uint16_t id = memory.ids.at(memory.backends[i]);
+    snapshot.id_of_backend.push_back(id);
+    if (memory.lives[i]) snapshot.backend_of_id[tracking.first_id + id] = static_cast<std::uint16_t>(i);
+  }
+}
+
+void add_tracking(const ServiceConfig& service, const EngineConfig& engine, const ServiceMemory& memory,
+                  Snapshot& snapshot) {
+  ServiceTracking tracking{.salt = hash_text(service.name) >> 16U, .track = service.track};
+  tracking.idle = FlowClock::span(service.protocol == Protocol::kTcp ? engine.tcp_idle_ms : engine.udp_idle_ms);
+  add_ids(memory, tracking, snapshot);
+  if (memory.history != nullptr) {
+    tracking.previous = memory.history->previous.data();
+    tracking.history_slots = static_cast<std::uint32_t>(memory.history->previous.size());
+  }
+  snapshot.tracks = snapshot.tracks || memory.history != nullptr || service.track == Track::kAlways;
+  snapshot.tracking.push_back(tracking);
+  snapshot.histories.push_back(memory.history);
+}
+
+void add_backends(const ServiceConfig& service, const std::vector<BackendState>& states, const SnapshotInput& input,
+                  Snapshot& snapshot) {
+  const bool tunneled = service.forwarding != Forwarding::kL2;
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    snapshot.backends.push_back(make_backend(i, tunneled, states[i], input.source_mac));
+    snapshot.tunnels.push_back(tunneled ? make_tunnel(service, service.backends[i].address, input.mtu_bytes)
+                                        : Tunnel{});
+  }
+}
+
+std::uint32_t window_units(unsigned window_ms) { return (window_ms + 1023) / 1024 + 1; }
+
 }  // namespace
 
 struct SnapshotBuilder::Impl {
   std::vector<ServiceConfig> services;
-  // Neither changes while the configuration stands, so each is made once and copied.
+  std::array<std::uint8_t, 16> hash_key;
+  // None of these changes while the configuration stands, so each is made once and copied.
   FlowHash hash;
   ServiceTable<V4> services_v4;
   ServiceTable<V6> services_v6;
   EngineConfig engine;
-  Tables tables;  // of the newest snapshot
+  TableCache tables;
+  ServiceMemories memories;
 
-  std::shared_ptr<const MaglevTable> table_for(const ServiceConfig& service, const std::vector<BackendState>& states,
-                                               Tables& used);
+  std::shared_ptr<Snapshot> begin(const SnapshotInput& input) const;
+  void add_service(std::size_t index, const SnapshotInput& input, HistoryKeeper& keeper, Snapshot& snapshot);
+  // Records and slots mean something only to those with the same key.
+  std::uint64_t key_check() const {
+    return hash_text({reinterpret_cast<const char*>(hash_key.data()), hash_key.size()});
+  }
 };
 
 SnapshotBuilder::SnapshotBuilder(std::vector<ServiceConfig> services, std::array<std::uint8_t, 16> hash_key,
                                  EngineConfig engine)
     : impl_(new Impl{.services = {},
+                     .hash_key = hash_key,
                      .hash = FlowHash(hash_key),
-                     .services_v4 = make_service_table<V4>(services),
-                     .services_v6 = make_service_table<V6>(services),
+                     .services_v4 = {},
+                     .services_v6 = {},
                      .engine = engine,
-                     .tables = {}}) {
-  impl_->services = std::move(services);
+                     .tables = {},
+                     .memories = {}}) {
+  update_config(std::move(services), hash_key, engine);
 }
 SnapshotBuilder::~SnapshotBuilder() = default;
 SnapshotBuilder::SnapshotBuilder(SnapshotBuilder&&) noexcept = default;
 SnapshotBuilder& SnapshotBuilder::operator=(SnapshotBuilder&&) noexcept = default;
 
+void SnapshotBuilder::update_config(std::vector<ServiceConfig> services, std::array<std::uint8_t, 16> hash_key,
+                                    EngineConfig engine) {
+  if (hash_key != impl_->hash_key) impl_->memories.clear();
+  impl_->memories = carry_over(std::move(impl_->memories), services);
+  impl_->hash_key = hash_key;
+  impl_->hash = FlowHash(hash_key);
+  impl_->services_v4 = make_service_table<V4>(services);
+  impl_->services_v6 = make_service_table<V6>(services);
+  impl_->engine = engine;
+  impl_->services = std::move(services);
+}
+
+void SnapshotBuilder::continue_from(const SnapshotBuilder& former) {
+  impl_->memories = former.impl_->hash_key == impl_->hash_key ? former.impl_->memories : ServiceMemories{};
+  impl_->memories = carry_over(std::move(impl_->memories), impl_->services);
+}
+
+std::shared_ptr<Snapshot> SnapshotBuilder::Impl::begin(const SnapshotInput& input) const {
+  return std::shared_ptr<Snapshot>(new Snapshot{.hash = hash,
+                                                .services_v4 = services_v4,
+                                                .services_v6 = services_v6,
+                                                .services = {},
+                                                .source_bits = {},
+                                                .quic = {},
+                                                .backends = {},
+                                                .tunnels = {},
+                                                .tracking = {},
+                                                .backend_of_id = {},
+                                                .id_of_backend = {},
+                                                .engine = engine,
+                                                .serving_v4 = std::vector<bool>(services_v4.vips()),
+                                                .serving_v6 = std::vector<bool>(services_v6.vips()),
+                                                .generation = input.generation,
+                                                .tables = {},
+                                                .histories = {}});
+}
+
 // A backend whose next hop is unresolved keeps its slots: flows must not move because a neighbour entry expired.
-std::shared_ptr<const MaglevTable> SnapshotBuilder::Impl::table_for(const ServiceConfig& service,
-                                                                    const std::vector<BackendState>& states,
-                                                                    Tables& used) {
+void SnapshotBuilder::Impl::add_service(std::size_t index, const SnapshotInput& input, HistoryKeeper& keeper,
+                                        Snapshot& snapshot) {
+  const ServiceConfig& service = services[index];
+  const std::vector<BackendState>& states = input.backends[index];
   assert(states.size() == service.backends.size());
-  TableKey key{.size = service.table_size, .members = members_of(service, states)};
-  if (key.members.empty()) return nullptr;
-  if (const auto known = used.find(key); known != used.end()) return known->second;
-  const auto before = tables.find(key);
-  auto table = before != tables.end() ? before->second : make_table(key);
-  return used.emplace(std::move(key), std::move(table)).first->second;
+  auto table = tables.get({.size = service.table_size, .members = members_of(service, states)});
+  ServiceMemory& memory = memories.at(service.name);
+  keeper.change(table, living(states), service.track, memory);
+
+  ServiceEntry entry{.first_backend = static_cast<std::uint32_t>(snapshot.backends.size())};
+  if (table != nullptr) {
+    mark_serving(service, snapshot);
+    entry.slots = table->slots.data();
+    entry.slot_count = static_cast<std::uint32_t>(table->slots.size());
+  }
+  snapshot.services.push_back(entry);
+  snapshot.tables.push_back(std::move(table));
+  note_hash(service, snapshot);
+  add_tracking(service, engine, memory, snapshot);
+  add_backends(service, states, input, snapshot);
 }
 
 std::shared_ptr<const Snapshot> SnapshotBuilder::build(const SnapshotInput& input) {
   assert(input.backends.size() == impl_->services.size());
-  Tables used;
-  std::shared_ptr<Snapshot> snapshot(new Snapshot{.hash = impl_->hash,
-                                                  .services_v4 = impl_->services_v4,
-                                                  .services_v6 = impl_->services_v6,
-                                                  .services = {},
-                                                  .source_bits = {},
-                                                  .quic = {},
-                                                  .backends = {},
-                                                  .tunnels = {},
-                                                  .engine = impl_->engine,
-                                                  .serving_v4 = std::vector<bool>(impl_->services_v4.vips()),
-                                                  .serving_v6 = std::vector<bool>(impl_->services_v6.vips()),
-                                                  .generation = input.generation,
-                                                  .tables = {}});
+  std::shared_ptr<Snapshot> snapshot = impl_->begin(input);
   if (std::ranges::any_of(impl_->services, [](const ServiceConfig& service) { return !service.quic.empty(); })) {
     for (std::size_t i = 0; i < impl_->services.size(); ++i) {
       snapshot->quic.emplace_back(impl_->services[i], input.backends[i]);
     }
   }
-  for (std::size_t i = 0; i < impl_->services.size(); ++i) {
-    auto table = impl_->table_for(impl_->services[i], input.backends[i], used);
-    note_hash(impl_->services[i], *snapshot);
-    ServiceEntry entry{.first_backend = static_cast<std::uint32_t>(snapshot->backends.size())};
-    if (table != nullptr) {
-      mark_serving(impl_->services[i], *snapshot);
-      entry.slots = table->slots.data();
-      entry.slot_count = static_cast<std::uint32_t>(table->slots.size());
-    }
-    snapshot->services.push_back(entry);
-    snapshot->tables.push_back(std::move(table));
-    const ServiceConfig& service = impl_->services[i];
-    const bool tunneled = service.forwarding != Forwarding::kL2;
-    for (std::size_t j = 0; j < input.backends[i].size(); ++j) {
-      snapshot->backends.push_back(make_backend(j, tunneled, input.backends[i][j], input.source_mac));
-      snapshot->tunnels.push_back(tunneled ? make_tunnel(service, service.backends[j].address, input.mtu_bytes)
-                                           : Tunnel{});
-    }
-  }
-  impl_->tables = std::move(used);
+  HistoryKeeper keeper(static_cast<std::uint32_t>(input.now_ms >> 10U), window_units(impl_->engine.flow_window_ms));
+  for (std::size_t i = 0; i < impl_->services.size(); ++i) impl_->add_service(i, input, keeper, *snapshot);
+  impl_->tables.end_build();
   return snapshot;
+}
+
+std::optional<std::uint64_t> SnapshotBuilder::next_change_ms() const {
+  std::optional<std::uint64_t> next;
+  for (const auto& [name, memory] : impl_->memories) {
+    if (memory.history == nullptr) continue;
+    const std::uint64_t end = std::uint64_t{memory.history->next_end} << 10U;
+    next = std::min(next.value_or(end), end);
+  }
+  return next;
+}
+
+std::string SnapshotBuilder::save() const { return l4lb::save(impl_->memories, impl_->key_check()); }
+
+absl::Status SnapshotBuilder::restore(std::string_view bytes) {
+  ServiceMemories memories;
+  if (absl::Status status = l4lb::restore(bytes, impl_->key_check(), memories); !status.ok()) return status;
+  impl_->memories = carry_over(std::move(memories), impl_->services);
+  return absl::OkStatus();
 }
 
 std::uint64_t generation(const Snapshot& snapshot) { return snapshot.generation; }
@@ -184,6 +317,12 @@ std::uint64_t generation(const Snapshot& snapshot) { return snapshot.generation;
 std::size_t slots(const Snapshot& snapshot, std::size_t service, std::size_t backend) {
   const MaglevTable* table = snapshot.tables[service].get();
   return table == nullptr || backend >= table->owned.size() ? 0 : table->owned[backend];
+}
+
+std::size_t open_windows(const Snapshot& snapshot, std::size_t service) {
+  const SlotHistory* history = snapshot.histories[service].get();
+  if (history == nullptr) return 0;
+  return history->previous.size() - static_cast<std::size_t>(std::ranges::count(history->previous, kNoWindow));
 }
 
 }  // namespace anypop::l4lb

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a Snapshot is made of: small arrays that workers read in this order, one cache line in each.
 //   service table → ServiceEntry → its Maglev slot → BackendEntry → Tunnel
+// and, for packets whose flows may be remembered, ServiceTracking → the slot's previous owner.
 #pragma once
 
 #include <array>
@@ -13,6 +14,7 @@
 #include "l4lb/verdict.h"
 #include "quic_routes.h"
 #include "service_table.h"
+#include "slot_history.h"
 #include "tunnel.h"
 
 namespace anypop::l4lb {
@@ -37,6 +39,17 @@ struct BackendEntry {
   bool tunneled = false;
 };
 static_assert(sizeof(BackendEntry) == 16);
+
+// How the flows of a service are remembered.
+struct ServiceTracking {
+  std::uint64_t salt = 0;                   // for the keys of its flows, so that records of other services do not match
+  const std::uint16_t* previous = nullptr;  // by slot of the history; nullptr: no window is open
+  std::uint32_t history_slots = 0;
+  std::uint32_t first_id = 0;  // in Snapshot::backend_of_id
+  std::uint16_t id_count = 0;
+  std::uint16_t idle = 0;  // FlowClock units
+  Track track = Track::kNever;
+};
 
 inline constexpr std::uint8_t kWholeFlow = 255;
 
@@ -64,11 +77,23 @@ class Snapshot {
   std::vector<QuicRoutes> quic;        // by service; empty if none has any
   std::vector<BackendEntry> backends;  // service by service
   std::vector<Tunnel> tunnels;         // one for each of `backends`; of shape kDirect where none is needed
+  // What a record's backend id means: the living backend within the service, or kNoBackend. Ids are the service's own,
+  // and stay with a name through changes of the configuration.
+  std::uint16_t backend_of(const ServiceTracking& service, std::uint16_t id) const {
+    return id < service.id_count ? backend_of_id[service.first_id + id] : kNoBackend;
+  }
+  static constexpr std::uint16_t kNoBackend = 0xffff;
+
+  std::vector<ServiceTracking> tracking;     // by service
+  std::vector<std::uint16_t> backend_of_id;  // service by service
+  std::vector<std::uint16_t> id_of_backend;  // parallel to `backends`
+  bool tracks = false;                       // must packets be looked up even if there is no record yet?
   EngineConfig engine;
   std::vector<bool> serving_v4;  // by VIP, as ServiceTable::vip_index() numbers them
   std::vector<bool> serving_v6;
   std::uint64_t generation = 0;
-  std::vector<std::shared_ptr<const MaglevTable>> tables;  // by service; keeps ServiceEntry::slots alive
+  std::vector<std::shared_ptr<const MaglevTable>> tables;     // by service; keeps ServiceEntry::slots alive
+  std::vector<std::shared_ptr<const SlotHistory>> histories;  // by service; keeps ServiceTracking::previous alive
 };
 
 }  // namespace anypop::l4lb

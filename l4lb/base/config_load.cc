@@ -16,6 +16,7 @@ namespace anypop {
 namespace {
 
 constexpr unsigned kDayMs = 86'400'000;
+constexpr unsigned kIdleMaxMs = kDayMs / 3;  // what a flow record's clock can tell apart
 
 // Adapters from the parsers of addresses to YamlMap::value().
 template <typename T>
@@ -127,6 +128,9 @@ void read_service(YamlMap& map, ServiceConfig& service, ConfigMarks::Service& ma
   map.value(
       "port", [&](const std::string& found) { return parse_ports(found, service); }, true);
   read_hash(map, service);
+  auto track = static_cast<std::size_t>(service.track);
+  map.choice("track", {"changes", "always", "never"}, track);
+  service.track = static_cast<Track>(track);
   read_forwarding(map, service);
   read_quic(map, service);
   map.number("table_size", service.table_size, 2U, 16'777'213U);
@@ -229,6 +233,10 @@ void read_engine(YamlMap& map, EngineConfig& engine) {
   map.number("fragment_records", engine.fragment_records, 4U, 16'777'216U);
   map.number("echo_per_second", engine.echo_per_second, 0U, 1'000'000U);
   map.number("too_big_per_second", engine.too_big_per_second, 0U, 1'000'000U);
+  map.number("flow_records", engine.flow_records, 1024U, 67'108'864U);
+  map.number("flow_window_ms", engine.flow_window_ms, 1000U, kIdleMaxMs);
+  map.number("tcp_idle_ms", engine.tcp_idle_ms, 1000U, kIdleMaxMs);
+  map.number("udp_idle_ms", engine.udp_idle_ms, 1000U, kIdleMaxMs);
 }
 
 void read_dataplane(YamlMap& map, DataplaneConfig& dataplane, ConfigMarks& marks) {

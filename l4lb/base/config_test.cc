@@ -61,12 +61,13 @@ TEST(Config, ReadsEveryKeyAndFillsInWhatMayBeLeftOut) {
 TEST(Config, ReadsTunnelsAndChoicesOfTheEngine) {
   const auto config = parse(absl::StrReplaceAll(
       kGood, {{"    port: 80",
-               "    port: 80\n    forwarding: gue\n    tunnel_source: [172.16.0.0/16, \"2001:db8:f::1\"]\n"
+               "    port: 80\n    track: always\n    forwarding: gue\n    tunnel_source: [172.16.0.0/16, \"2001:db8:f::1\"]\n"
                "    tunnel_mtu: 9000\n    gue_port: 16080\n    gue_zero_checksum: true"},
               {"address: 10.0.0.2", "address: \"2001:db8::2\""},
               {"  hash_key",
                "  too_big_per_second: 7\n  answer_echo: never\n  echo_per_second: 8\n  fragments: drop\n"
-               "  fragment_records: 16\n  hash_key"}}));
+               "  fragment_records: 16\n  flow_records: 1024\n  flow_window_ms: 1000\n  tcp_idle_ms: 2000\n"
+               "  udp_idle_ms: 3000\n  hash_key"}}));
   ASSERT_TRUE(config.ok()) << config.status();
   const ServiceConfig& web = *config->find_service("web4");
   EXPECT_EQ(web.forwarding, Forwarding::kGue);
@@ -79,7 +80,13 @@ TEST(Config, ReadsTunnelsAndChoicesOfTheEngine) {
                                                     .fragments = FragmentPolicy::kDrop,
                                                     .fragment_records = 16,
                                                     .echo_per_second = 8,
-                                                    .too_big_per_second = 7}));
+                                                    .too_big_per_second = 7,
+                                                    .flow_records = 1024,
+                                                    .flow_window_ms = 1000,
+                                                    .tcp_idle_ms = 2000,
+                                                    .udp_idle_ms = 3000}));
+  EXPECT_EQ(web.track, Track::kAlways);
+  EXPECT_EQ(config->find_service("dns6")->track, Track::kChanges);
 }
 
 TEST(Config, ReadsPortsPrefixesAndHashes) {
@@ -152,8 +159,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         BadCase{"UnknownKey", "    port: 80", "    prot: 80",
                 "pop.yaml:10: services[0].prot: found an unknown key, expected one of backends, forwarding, gue_port, "
-                "gue_zero_checksum, hash, name, network_bits, port, probe, protocol, quic, table_size, tunnel_mtu, "
-                "tunnel_source, vip"},
+                "gue_zero_checksum, hash, name, network_bits, port, probe, protocol, quic, table_size, track, "
+                "tunnel_mtu, tunnel_source, vip"},
         BadCase{"RepeatedKey", "pop: ams", "pop: ams\npop: fra",
                 "pop.yaml:2: pop: found the key a second time, expected it once"},
         BadCase{"WrongType", "port: 80", "port: http",

@@ -19,6 +19,7 @@ struct ReferenceEngine::Flow {
   unsigned protocol = 0;
   std::vector<std::uint8_t> datagram;  // of UDP, if it is whole
   bool follows = false;                // a later fragment or an ICMP error
+  bool opens = false;                  // a SYN or a QUIC Initial
 };
 
 namespace {
@@ -70,12 +71,6 @@ unsigned prefix_bits(const ServiceConfig& service) {
   return service.vip_prefix_bits.value_or(service.vip.family() == Family::kV4 ? 32 : 128);
 }
 
-// The outer header follows the flow even where the backend follows the source.
-std::uint64_t salted(std::uint64_t hash, unsigned source_port, unsigned destination_port) {
-  const std::uint64_t ports = std::uint64_t{source_port} * 65536 + destination_port;
-  return hash / 0x100000000ULL * 0x100000000ULL + (hash + ports * 0x85ebca6bU) % 0x100000000ULL;
-}
-
 // Bit by bit.
 bool owns(const ServiceConfig& service, const Bytes& address) {
   if (service.vip.bytes().size() != address.size()) return false;
@@ -84,6 +79,21 @@ bool owns(const ServiceConfig& service, const Bytes& address) {
     if ((service.vip.bytes()[bit / 8] & mask) != (address[bit / 8] & mask)) return false;
   }
   return true;
+}
+
+// SYN alone of SYN, ACK, RST and FIN.
+bool opens_tcp(const Bytes& segment) {
+  const unsigned flags = segment[13];
+  return (flags & 0x02U) != 0 && (flags & 0x10U) == 0 && (flags & 0x04U) == 0 && (flags & 0x01U) == 0;
+}
+
+// An Initial of a known version in a datagram of full size.
+bool opens_quic(const Bytes& datagram) {
+  if (datagram.size() < 8 + 1200 || datagram[8] < 0x80) return false;
+  const unsigned version = u16(datagram, 9) * 65536U + u16(datagram, 11);
+  const unsigned type = datagram[8] / 16 % 4;
+  if (version == 1 || version / 256 == 0xff0000) return type == 0;
+  return version == 0x6b3343cf && type == 1;
 }
 
 }  // namespace
@@ -107,6 +117,13 @@ void ReferenceEngine::update(const l4lb::SnapshotInput& input) {
     }
     tables_.push_back(members.empty() ? std::vector<std::uint16_t>{}
                                       : reference_maglev(members, services_[i].table_size));
+    std::vector<std::string> owners;
+    for (const std::uint16_t backend : tables_.back()) owners.push_back(services_[i].backends[backend].name);
+    std::set<std::string> living;
+    for (std::size_t j = 0; j < services_[i].backends.size(); ++j) {
+      if (input.backends[i][j].healthy) living.insert(services_[i].backends[j].name);
+    }
+    flows_[services_[i].name].change(owners, living, input.now_ms, config_.flow_window_ms);
   }
 }
 
@@ -169,6 +186,7 @@ ReferenceEngine::Outcome ReferenceEngine::process_ip(const Bytes& packet, bool v
   if (is_icmp) return icmp(payload, flow, place, std::move(frame));
   flow.source_port = u16(payload, 0);
   flow.destination_port = u16(payload, 2);
+  flow.opens = flow.protocol == 6 ? opens_tcp(payload) : opens_quic(payload);
   if (flow.protocol == 17 && !fragment.is) flow.datagram = behind(payload, 8);
   if (fragment.is) {
     const Verdict followed = follow_fragment(fragment.id, false, flow);
@@ -208,7 +226,7 @@ bool ReferenceEngine::serves(const Bytes& vip) const {
   return serving;
 }
 
-ReferenceEngine::Outcome ReferenceEngine::icmp(const Bytes& message, Flow flow, const Place& place, Frame frame) const {
+ReferenceEngine::Outcome ReferenceEngine::icmp(const Bytes& message, Flow flow, const Place& place, Frame frame) {
   const auto stop = [&](Verdict verdict) { return Outcome{.verdict = verdict, .frame = frame}; };
   const bool v4 = flow.source.size() == 4;
   const unsigned type = message[0];
@@ -246,7 +264,24 @@ ReferenceEngine::Outcome ReferenceEngine::icmp(const Bytes& message, Flow flow, 
   return forward(flow, place, std::move(frame));
 }
 
-ReferenceEngine::Outcome ReferenceEngine::forward(const Flow& flow, const Place& place, Frame frame) const {
+std::uint64_t ReferenceEngine::flow_hash(const Flow& flow) const {
+  return reference_hash(key_, flow.source, flow.destination, static_cast<std::uint16_t>(flow.source_port),
+                        static_cast<std::uint16_t>(flow.destination_port), static_cast<std::uint8_t>(flow.protocol));
+}
+
+std::uint64_t ReferenceEngine::slot_hash(const ServiceConfig& service, const Flow& flow) const {
+  if (service.hash == HashBy::kFlow) return flow_hash(flow);
+  const bool v4 = flow.source.size() == 4;
+  unsigned bits = v4 ? 32 : 128;
+  if (service.hash == HashBy::kSourceNetwork) bits = service.network_bits != 0 ? service.network_bits : v4 ? 24 : 56;
+  Bytes source = flow.source;
+  for (unsigned bit = bits; bit < 8 * source.size(); ++bit) {
+    source[bit / 8] = static_cast<std::uint8_t>(source[bit / 8] & ~(0x80U >> bit % 8));
+  }
+  return reference_hash(key_, source, Bytes(source.size()), 0, 0, 0);
+}
+
+ReferenceEngine::Outcome ReferenceEngine::forward(const Flow& flow, const Place& place, Frame frame) {
   Outcome outcome{.verdict = Verdict::kDropNoService, .frame = std::move(frame)};
   unsigned closest = 0;  // twice the length of the prefix, and one for a port that is meant
   for (std::size_t i = 0; i < services_.size(); ++i) {
@@ -264,29 +299,27 @@ ReferenceEngine::Outcome ReferenceEngine::forward(const Flow& flow, const Place&
   outcome.verdict = Verdict::kDropNoBackend;
   if (table.empty()) return outcome;
   const ServiceConfig& service = services_[*outcome.service];
-  std::uint64_t hash =
-      reference_hash(key_, flow.source, flow.destination, static_cast<std::uint16_t>(flow.source_port),
-                     static_cast<std::uint16_t>(flow.destination_port), static_cast<std::uint8_t>(flow.protocol));
-  if (service.hash != HashBy::kFlow) {
-    const bool v4 = flow.source.size() == 4;
-    unsigned bits = v4 ? 32 : 128;
-    if (service.hash == HashBy::kSourceNetwork) bits = service.network_bits != 0 ? service.network_bits : v4 ? 24 : 56;
-    Bytes source = flow.source;
-    for (unsigned bit = bits; bit < 8 * source.size(); ++bit) {
-      source[bit / 8] = static_cast<std::uint8_t>(source[bit / 8] & ~(0x80U >> bit % 8));
-    }
-    hash = reference_hash(key_, source, Bytes(source.size()), 0, 0, 0);
-  }
-  outcome.backend = table[hash / 0x100000000ULL * table.size() / 0x100000000ULL];
+  const std::uint64_t hash = slot_hash(service, flow);
+  ReferenceFlows::Packet packet{.slot = hash / 0x100000000ULL * table.size() / 0x100000000ULL,
+                                .opens = flow.opens && !flow.follows,
+                                .follows = flow.follows,
+                                .now_ms = now_ms_,
+                                .idle_ms = flow.protocol == 6 ? config_.tcp_idle_ms : config_.udp_idle_ms};
+  for (const Bytes& address : {flow.source, flow.destination}) packet.flow.append(address.begin(), address.end());
+  packet.flow += " " + std::to_string(flow.source_port) + " " + std::to_string(flow.destination_port);
   if (const auto named = reference_quic(service, input_.backends[*outcome.service], flow.datagram)) {
+    outcome.by = ReferenceFlows::By::kConnectionId;
     outcome.backend = named;
-    outcome.by_connection_id = true;
+  } else {
+    const ReferenceFlows::Choice choice = flows_[service.name].choose(packet, service.track);
+    outcome.by = choice.by;
+    outcome.backend = 0;
+    while (service.backends.at(*outcome.backend).name != choice.backend) ++*outcome.backend;
   }
   const l4lb::BackendState& state = input_.backends[*outcome.service][*outcome.backend];
   outcome.verdict = Verdict::kDropNextHopUnresolved;
   if (!state.next_hop_mac) return outcome;
-  if (service.hash != HashBy::kFlow) hash = salted(hash, flow.source_port, flow.destination_port);
-  send(flow, place, hash, outcome);
+  send(flow, place, flow_hash(flow), outcome);
   return outcome;
 }
 

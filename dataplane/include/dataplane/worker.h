@@ -52,6 +52,8 @@ class alignas(RTE_CACHE_LINE_SIZE) Worker {
  public:
   Worker(unsigned number, std::vector<WorkerQueue> queues, const PopConfig& config, Published<WorkerView>& views);
 
+  // The other workers, whose flow tables this one may look into. Before run().
+  void set_peers(const std::vector<std::unique_ptr<Worker>>& workers);
   // Polls until stop(). The worker's thread.
   void run();
   void stop() { stop_.store(true, std::memory_order_relaxed); }

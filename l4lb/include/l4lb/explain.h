@@ -37,11 +37,13 @@ inline constexpr std::uint32_t kQuestionMaxBytes = 9000;  // for ip_bytes and fo
 absl::StatusOr<std::vector<std::byte>> make_packet(const FlowQuestion& question);
 
 enum class Decision : std::uint8_t {
-  kNobody,        // no backend was chosen
-  kHashed,        // the owner of the flow's slot
-  kConnectionId,  // a QUIC connection ID named the backend
+  kNobody,         // no backend was chosen
+  kHashed,         // the owner of the flow's slot
+  kTracked,        // a record of the flow
+  kPreviousOwner,  // the slot changed its owner of late, and the packet opens no flow
+  kConnectionId,   // a QUIC connection ID named the backend
 };
-std::string_view decision_name(Decision decision);  // "nobody", "hashed", "connection_id"
+std::string_view decision_name(Decision decision);  // "nobody", "hashed", "tracked", "previous_owner", "connection_id"
 
 struct Explanation {
   Verdict verdict = Verdict::kPassNotVip;

@@ -21,6 +21,15 @@ inline constexpr std::uint16_t kNone = 0xffff;
 // The most that a frame grows at its front: an IPv6 and a UDP header with GUE's.
 inline constexpr std::uint32_t kHeadroomBytes = 52;
 
+// What made a packet's flow go to its backend.
+enum class ChosenBy : std::uint8_t {
+  kNobody,         // no backend was chosen
+  kSlot,           // the owner of its Maglev slot
+  kRecord,         // a record of the flow
+  kPreviousOwner,  // of its slot, which has changed owners of late
+  kConnectionId,   // the packet's QUIC connection ID
+};
+
 // One frame, from the Ethernet header on, in memory that the caller owns and the engine may rewrite. It may also write
 // to the `headroom_bytes` before `data`: what leaves in a tunnel, and an ICMP error, begins there.
 struct Packet {
@@ -31,7 +40,7 @@ struct Packet {
   std::uint8_t ip_offset = 0;                 // out: of the IP header in the frame as it came, once known
   bool follows = false;                       // out: belongs to a flow by what another packet says: a later fragment,
                                               // or an ICMP error
-  bool by_connection_id = false;              // out: its QUIC connection ID, not its flow, named the backend
+  ChosenBy chosen_by = ChosenBy::kNobody;     // out
   std::uint16_t service = kNone;              // out: index in the configuration, once known
   std::uint16_t backend = kNone;              // out: index within the service, once known
 };
@@ -48,16 +57,19 @@ class Counters {
     std::atomic<std::uint64_t> bytes{0};
   };
   std::uint64_t verdict(Verdict verdict) const;
+  FlowTableStats flows() const;
   const Traffic& backend(std::size_t service, std::size_t backend) const;
 
   // Writer's side.
   void count(std::span<const Packet> packets);
   void count(const Packet& packet) { count(std::span(&packet, 1)); }
+  void set_flows(const FlowTableStats& stats);
 
  private:
   std::array<std::atomic<std::uint64_t>, kVerdictCount> verdicts_{};
   std::vector<std::size_t> first_backend_;  // of each service, in backends_
   std::vector<Traffic> backends_;
+  std::array<std::atomic<std::uint64_t>, sizeof(FlowTableStats) / sizeof(std::uint64_t)> flows_{};
 };
 
 // Decides about each packet, rewrites those that leave (see leaves()), and counts all. Packets are taken kBurstMax at a

@@ -8,7 +8,11 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
+
+#include <absl/status/status.h>
 
 #include "base/address.h"
 #include "base/config.h"
@@ -31,12 +35,15 @@ struct SnapshotInput {
   MacAddress source_mac;                            // of the port that sends to the backends
   std::uint32_t mtu_bytes = 1500;                   // of that port: the largest IP packet it takes
   std::uint64_t generation = 0;
+  std::uint64_t now_ms = 0;  // of a clock that does not go back, and is the same one after save() and restore()
 };
 
 class Snapshot;
 
-// Builds snapshots for one configuration. Keeps the Maglev table of a service whose members have not changed, so that a
-// neighbour's new MAC costs no rebuild. Control thread only.
+// Builds snapshots, and remembers between them what a change must not move: which backend owned each slot of a service
+// before, for EngineConfig::flow_window_ms after the change (see slot_history.h). Every snapshot is taken to be in
+// force from its making to the next one's. Keeps Maglev tables of late, so that neither a neighbour's new MAC nor a
+// backend that comes back costs a rebuild. Control thread only.
 class SnapshotBuilder {
  public:
   SnapshotBuilder(std::vector<ServiceConfig> services, std::array<std::uint8_t, 16> hash_key, EngineConfig engine = {});
@@ -44,8 +51,26 @@ class SnapshotBuilder {
   SnapshotBuilder(SnapshotBuilder&&) noexcept;
   SnapshotBuilder& operator=(SnapshotBuilder&&) noexcept;
 
-  // Cost: a hash table of the services, and a Maglev table for each service whose healthy members changed.
+  // A new configuration for the builds to come. Services and backends are known again by their names, so flows stay
+  // with backends that stay. What moves them all the same: another hash_key; another `hash` of their service.
+  void update_config(std::vector<ServiceConfig> services, std::array<std::uint8_t, 16> hash_key, EngineConfig engine);
+
+  // The same for a builder that was made, and perhaps tried, for the new configuration: forgets what it remembers, and
+  // goes on where `former` is. Its tables stay, so that the next build is quick.
+  void continue_from(const SnapshotBuilder& former);
+
+  // Cost: a Maglev table for each service whose members changed (services with the same ones share it), and a pass over
+  // the slots while a window is open.
   std::shared_ptr<const Snapshot> build(const SnapshotInput& input);
+
+  // When the next window closes: build and publish again then, and packets no longer pay for it. nullopt: none is open.
+  std::optional<std::uint64_t> next_change_ms() const;
+
+  // What a later process needs so that its first snapshot moves no flow either. restore() takes the place of what this
+  // builder remembers; InvalidArgument says what is wrong with `bytes`, which may be anything, and changes nothing.
+  // Services that the configuration does not have, or that hash in another way, are left out.
+  std::string save() const;
+  absl::Status restore(std::string_view bytes);
 
  private:
   struct Impl;
@@ -56,5 +81,7 @@ class SnapshotBuilder {
 std::uint64_t generation(const Snapshot& snapshot);
 // Maglev slots that `backend` of `service` owns.
 std::size_t slots(const Snapshot& snapshot, std::size_t service, std::size_t backend);
+// Slots of `service` whose flows are remembered because of a change.
+std::size_t open_windows(const Snapshot& snapshot, std::size_t service);
 
 }  // namespace anypop::l4lb

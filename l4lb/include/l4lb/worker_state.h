@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a worker remembers from burst to burst, beside its counters: fragments, and how many ICMP answers it may still
-// give. One per worker, made once, shared with nobody; nothing in it grows.
+// What a worker remembers from burst to burst, beside its counters: flows, fragments, and how many ICMP answers it may
+// still give. One per worker, made once; nothing in it grows.
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "base/config.h"
+#include "l4lb/flow_table.h"
 #include "l4lb/fragment_table.h"
 
 namespace anypop::l4lb {
@@ -35,12 +39,32 @@ class TokenBucket {
 
 class WorkerState {
  public:
+  // Flows in memory of its own.
   explicit WorkerState(const EngineConfig& config)
-      : too_big(config.too_big_per_second), echo(config.echo_per_second), fragments(config.fragment_records) {}
+      : WorkerState(config, FlowMemory(FlowTable::bytes_for(config.flow_records))) {}
+  // Flows in memory of the caller's.
+  WorkerState(const EngineConfig& config, FlowTable table)
+      : too_big(config.too_big_per_second),
+        echo(config.echo_per_second),
+        fragments(config.fragment_records),
+        flows(std::move(table)) {}
+  WorkerState(WorkerState&&) = default;
+  WorkerState& operator=(WorkerState&&) = default;
 
   TokenBucket too_big;
   TokenBucket echo;
   FragmentTable fragments;
+  FlowTable flows;
+  // The tables of the other workers, read where a flow has no record here: a NIC may have steered it elsewhere before,
+  // and ICMP errors and fragments go their own ways. Set before the first burst; they must outlive the last one.
+  std::vector<const FlowTable*> peers;
+
+ private:
+  WorkerState(const EngineConfig& config, FlowMemory memory)
+      : WorkerState(config, FlowTable(memory.bytes(), config.flow_records, 0)) {
+    memory_ = std::move(memory);
+  }
+  std::optional<FlowMemory> memory_;
 };
 
 }  // namespace anypop::l4lb

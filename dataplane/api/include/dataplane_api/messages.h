@@ -119,6 +119,17 @@ struct ServiceStats {
   std::vector<BackendStats> backends;
 };
 
+// Of the flow tables of all workers: l4lb::FlowTableStats.
+struct FlowStats {
+  std::uint64_t hits = 0;  // packets that a record decided about
+  std::uint64_t inserted = 0;
+  std::uint64_t evicted_half_open = 0;
+  std::uint64_t evicted_established = 0;  // the tables are too small
+  std::uint64_t expired = 0;
+  std::uint64_t half_open = 0;    // now in the tables
+  std::uint64_t established = 0;  // now in the tables
+};
+
 struct WorkerStats {
   std::uint64_t worker = 0;
   std::vector<VerdictCount> verdicts;
@@ -131,6 +142,7 @@ struct Stats {
   std::vector<VerdictCount> verdicts;  // every Verdict, also those at 0; their sum is the number of packets seen
   std::vector<ServiceStats> services;
   std::vector<WorkerStats> workers;  // may be missing in the JSON
+  FlowStats flows;                   // may be missing in the JSON
 };
 
 struct BackendHealth {

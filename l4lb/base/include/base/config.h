@@ -73,6 +73,10 @@ struct BackendConfig {
 // long as its backends are the same; or of a source's network.
 enum class HashBy : std::uint8_t { kFlow, kSource, kSourceNetwork };
 
+// Which flows are remembered one by one. changes: those that a change of the backends would move, from the change on;
+// always: all, never: none.
+enum class Track : std::uint8_t { kChanges, kAlways, kNever };
+
 // What the tunnels of a service look like; nothing of it matters to l2.
 struct TunnelConfig {
   // Outer source addresses, one prefix per family of the backends. The host bits follow the flow.
@@ -92,6 +96,7 @@ struct ServiceConfig {
   std::optional<unsigned> vip_prefix_bits;  // the VIP is every address of this prefix; nullopt: `vip` alone
   HashBy hash = HashBy::kFlow;
   unsigned network_bits = 0;  // of a source's network; 0: 24 in IPv4, 56 in IPv6
+  Track track = Track::kChanges;
   Forwarding forwarding = Forwarding::kL2;
   TunnelConfig tunnel;
   std::vector<QuicConfig> quic;  // empty: packets follow their flows only
@@ -167,6 +172,10 @@ struct EngineConfig {
   unsigned fragment_records = 8192;    // fragmented packets that one worker remembers, 16 bytes each
   unsigned echo_per_second = 1000;     // echo requests that one worker answers
   unsigned too_big_per_second = 1000;  // ICMP errors that one worker sends because a packet does not fit a tunnel
+  unsigned flow_records = 1U << 20U;   // flows that one worker remembers, 8 bytes each
+  unsigned flow_window_ms = 120'000;   // how long after a change a flow may be silent and is still known
+  unsigned tcp_idle_ms = 900'000;    // a remembered flow that is silent for longer is forgotten
+  unsigned udp_idle_ms = 180'000;
   friend bool operator==(const EngineConfig&, const EngineConfig&) = default;
 };
 

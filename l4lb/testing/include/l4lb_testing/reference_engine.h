@@ -15,6 +15,7 @@
 #include "l4lb/snapshot.h"
 #include "l4lb/verdict.h"
 #include "l4lb_testing/packet_builder.h"
+#include "l4lb_testing/reference_flows.h"
 
 namespace anypop::l4lb_testing {
 
@@ -48,15 +49,16 @@ class ReferenceEngine {
  public:
   ReferenceEngine(std::vector<ServiceConfig> services, const Key& key, EngineConfig config = {});
 
-  // What SnapshotBuilder::build() does.
+  // What SnapshotBuilder::update_config() and build() do. A service keeps its table size and what it hashes.
+  void reconfigure(std::vector<ServiceConfig> services) { services_ = std::move(services); }
   void update(const l4lb::SnapshotInput& input);
 
   struct Outcome {
     l4lb::Verdict verdict = l4lb::Verdict::kPassNotVip;
     std::optional<std::size_t> service;
     std::optional<std::size_t> backend;
-    bool by_connection_id = false;
-    Frame frame;  // afterwards
+    std::optional<ReferenceFlows::By> by;  // what chose the backend
+    Frame frame;                           // afterwards
   };
   Outcome process(const Frame& frame, std::uint32_t now_ms);
 
@@ -70,10 +72,12 @@ class ReferenceEngine {
   };
 
   Outcome process_ip(const Bytes& packet, bool v4, Frame frame);
-  Outcome icmp(const Bytes& message, Flow flow, const Place& place, Frame frame) const;
+  Outcome icmp(const Bytes& message, Flow flow, const Place& place, Frame frame);
   l4lb::Verdict follow_fragment(unsigned id, bool later, Flow& flow);
   bool serves(const Bytes& vip) const;
-  Outcome forward(const Flow& flow, const Place& place, Frame frame) const;
+  Outcome forward(const Flow& flow, const Place& place, Frame frame);
+  std::uint64_t flow_hash(const Flow& flow) const;
+  std::uint64_t slot_hash(const ServiceConfig& service, const Flow& flow) const;
   void send(const Flow& flow, const Place& place, std::uint64_t hash, Outcome& outcome) const;
   bool is_vip(const Bytes& address) const;
 
@@ -92,6 +96,7 @@ class ReferenceEngine {
   Key key_;
   l4lb::SnapshotInput input_;
   std::vector<std::vector<std::uint16_t>> tables_;  // of each service; empty: no healthy backend
+  std::map<std::string, ReferenceFlows> flows_;     // by service
 };
 
 }  // namespace anypop::l4lb_testing

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "service_memory.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace anypop::l4lb {
+namespace {
+
+// An id names a backend in flow records, so one that has been given away is used again only when ids run out; then the
+// flows of the former backend are long broken.
+constexpr std::size_t kIdsMax = 60'000;
+
+void give_ids(const std::vector<std::string>& backends, std::map<std::string, std::uint16_t>& ids) {
+  std::vector<bool> used(kIdsMax + backends.size() + 1);
+  if (ids.size() + backends.size() > kIdsMax) {
+    std::erase_if(ids, [&](const auto& id) { return std::ranges::find(backends, id.first) == backends.end(); });
+  }
+  for (const auto& [name, id] : ids) used[id] = true;
+  std::size_t next = 0;
+  for (const std::string& name : backends) {
+    if (ids.contains(name)) continue;
+    while (used[next]) ++next;
+    ids.emplace(name, static_cast<std::uint16_t>(next++));
+  }
+}
+
+std::vector<std::string> names_of(const ServiceConfig& service) {
+  std::vector<std::string> names;
+  for (const BackendConfig& backend : service.backends) names.push_back(backend.name);
+  return names;
+}
+
+std::vector<std::uint16_t> numbers_in(const std::vector<std::string>& names, const std::vector<std::string>& of) {
+  std::vector<std::uint16_t> numbers;
+  for (const std::string& name : of) {
+    const auto at = std::ranges::find(names, name);
+    numbers.push_back(at == names.end() ? kNoPrevious : static_cast<std::uint16_t>(at - names.begin()));
+  }
+  return numbers;
+}
+
+void renumber_all(const std::vector<std::string>& names, ServiceMemory& memory) {
+  const std::vector<std::uint16_t> to = numbers_in(names, memory.backends);
+  if (memory.owners != nullptr) {
+    memory.owners =
+        std::make_shared<MaglevTable>(MaglevTable{.slots = renumber(memory.owners->slots, to), .owned = {}});
+  }
+  if (memory.history != nullptr) {
+    auto history = std::make_shared<SlotHistory>(*memory.history);
+    history->previous = renumber(history->previous, to);
+    memory.history = std::move(history);
+  }
+  std::vector<bool> lives(names.size());
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    if (to[i] != kNoPrevious && i < memory.lives.size()) lives[to[i]] = memory.lives[i];
+  }
+  memory.lives = std::move(lives);
+}
+
+}  // namespace
+
+ServiceMemories carry_over(ServiceMemories memories, const std::vector<ServiceConfig>& services) {
+  ServiceMemories result;
+  for (const ServiceConfig& service : services) {
+    ServiceMemory& memory = result[service.name];
+    if (const auto known = memories.find(service.name); known != memories.end()) memory = std::move(known->second);
+    if (memory.hash != service.hash || memory.network_bits != service.network_bits) {
+      memory.owners = nullptr;
+      memory.history = nullptr;
+    }
+    memory.hash = service.hash;
+    memory.network_bits = service.network_bits;
+    std::vector<std::string> names = names_of(service);
+    if (names != memory.backends) renumber_all(names, memory);
+    memory.backends = std::move(names);
+    give_ids(memory.backends, memory.ids);
+  }
+  return result;
+}
+
+void HistoryKeeper::change(const std::shared_ptr<const MaglevTable>& owners, std::vector<bool> lives, Track track,
+                           ServiceMemory& memory) {
+  const std::shared_ptr<const MaglevTable> before = std::exchange(memory.owners, owners);
+  const std::vector<bool> lived = std::exchange(memory.lives, lives);
+  if (track == Track::kNever) memory.history = nullptr;
+  const bool over = memory.history != nullptr && (memory.history->next_end <= now_ || lived != lives);
+  if (track == Track::kNever || (before == owners && !over)) return;
+  const Key key{before.get(), owners.get(), memory.history.get(), lives};
+  const auto [known, added] = done_.try_emplace(key);
+  if (added) {
+    const auto slots_of = [](const auto& table) {
+      return table == nullptr ? std::span<const std::uint16_t>() : std::span<const std::uint16_t>(table->slots);
+    };
+    known->second =
+        next_history(memory.history.get(),
+                     {.was = slots_of(before), .is = slots_of(owners), .lives = lives, .now = now_, .window = window_});
+    alive_.insert(alive_.end(), {before, memory.history});
+  }
+  memory.history = known->second;
+}
+
+}  // namespace anypop::l4lb

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a SnapshotBuilder remembers of each service from build to build, and across configurations: who owned its slots,
+// the windows, and the ids of its backends.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include <absl/status/status.h>
+
+#include "base/config.h"
+#include "slot_history.h"
+#include "snapshot_layout.h"
+
+namespace anypop::l4lb {
+
+struct ServiceMemory {
+  HashBy hash = HashBy::kFlow;  // with network_bits: what slots are made of
+  unsigned network_bits = 0;
+  std::vector<std::string> backends;           // by the numbers that owners and history use
+  std::map<std::string, std::uint16_t> ids;    // of these backends, and of former ones, which may come back
+  std::vector<bool> lives;                     // by the same numbers
+  std::shared_ptr<const MaglevTable> owners;   // nullptr: none
+  std::shared_ptr<const SlotHistory> history;  // nullptr: no window is open
+};
+
+using ServiceMemories = std::map<std::string, ServiceMemory>;  // by the service's name
+
+// `memories` for other services: what is about a service that stays, numbered as its backends are now; nothing else.
+ServiceMemories carry_over(ServiceMemories memories, const std::vector<ServiceConfig>& services);
+
+// One build. The results are kept for other services with the same slots, because a change often concerns many.
+class HistoryKeeper {
+ public:
+  // Both in units of 1024 ms.
+  HistoryKeeper(std::uint32_t now, std::uint32_t window) : now_(now), window_(window) {}
+
+  // Notes who owns the slots now, and which backends live. track: never needs no history.
+  void change(const std::shared_ptr<const MaglevTable>& owners, std::vector<bool> lives, Track track,
+              ServiceMemory& memory);
+
+ private:
+  using Key = std::tuple<const MaglevTable*, const MaglevTable*, const SlotHistory*, std::vector<bool>>;
+  std::uint32_t now_;
+  std::uint32_t window_;
+  std::map<Key, std::shared_ptr<const SlotHistory>> done_;
+  std::vector<std::shared_ptr<const void>> alive_;  // the pointers of the keys, so that none is used again
+};
+
+std::string save(const ServiceMemories& memories, std::uint64_t key_check);
+absl::Status restore(std::string_view bytes, std::uint64_t key_check, ServiceMemories& memories);
+
+}  // namespace anypop::l4lb

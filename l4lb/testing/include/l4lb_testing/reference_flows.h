@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Flow consistency once more, slow and plain: windows and records in maps, backends by name. Shares no code with the
+// engine. Tables are never full here.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/config.h"
+
+namespace anypop::l4lb_testing {
+
+// Of one service.
+class ReferenceFlows {
+ public:
+  // A change: who owns each slot now (empty: nobody owns any), and who lives.
+  void change(const std::vector<std::string>& owners, const std::set<std::string>& living, std::uint64_t now_ms,
+              unsigned window_ms);
+  void forget_windows() { windows_.clear(); }
+
+  struct Packet {
+    std::string flow;  // whatever tells flows apart
+    std::size_t slot = 0;
+    bool opens = false;
+    bool follows = false;
+    std::uint32_t now_ms = 0;
+    std::uint32_t idle_ms = 0;
+  };
+  enum class By : std::uint8_t { kSlot, kRecord, kPreviousOwner, kConnectionId };
+  struct Choice {
+    std::string backend;
+    By by = By::kSlot;
+  };
+  // Precondition: the slots have owners.
+  Choice choose(const Packet& packet, Track track);
+
+ private:
+  struct Window {
+    std::string previous;
+    std::uint64_t until = 0;  // in units of 1024 ms
+  };
+  struct Record {
+    std::string backend;
+    bool half_open = false;
+    std::uint32_t seen_ms = 0;
+  };
+  Record* find(const Packet& packet);
+
+  std::vector<std::string> owners_;
+  std::set<std::string> living_;
+  std::map<std::size_t, Window> windows_;  // of the slots that have one
+  std::map<std::string, Record> records_;
+};
+
+}  // namespace anypop::l4lb_testing

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "l4lb_testing/reference_flows.h"
+
+namespace anypop::l4lb_testing {
+namespace {
+
+// Both clocks count in units of 1024 ms; the packets' one wraps.
+std::uint32_t units_between(std::uint32_t from_ms, std::uint32_t to_ms) {
+  return (to_ms / 1024 + (1U << 22U) - from_ms / 1024) % (1U << 22U);
+}
+
+}  // namespace
+
+void ReferenceFlows::change(const std::vector<std::string>& owners, const std::set<std::string>& living,
+                            std::uint64_t now_ms, unsigned window_ms) {
+  const std::uint64_t now = now_ms / 1024;
+  const std::uint64_t until = now + (window_ms + 1023) / 1024 + 1;
+  std::erase_if(windows_, [&](const auto& window) {
+    return window.second.until <= now || !living.contains(window.second.previous);
+  });
+  for (std::size_t slot = 0; slot < owners_.size(); ++slot) {
+    const std::string is = owners.empty() ? "" : owners[slot];
+    if (owners_[slot] == is) continue;
+    if (!windows_.contains(slot) && living.contains(owners_[slot])) windows_[slot] = {owners_[slot], 0};
+    if (windows_.contains(slot)) windows_[slot].until = until;
+  }
+  owners_ = owners;
+  living_ = living;
+}
+
+ReferenceFlows::Record* ReferenceFlows::find(const Packet& packet) {
+  const auto record = records_.find(packet.flow);
+  if (record == records_.end()) return nullptr;
+  const std::uint32_t idle_ms = record->second.half_open ? 30'000 : packet.idle_ms;
+  if (units_between(record->second.seen_ms, packet.now_ms) > idle_ms / 1024 + 1) return nullptr;
+  return &record->second;
+}
+
+ReferenceFlows::Choice ReferenceFlows::choose(const Packet& packet, Track track) {
+  const std::string& owner = owners_.at(packet.slot);
+  if (track == Track::kNever) return {owner, By::kSlot};
+  const auto window = windows_.find(packet.slot);
+  const bool records = !packet.follows && (window != windows_.end() || track == Track::kAlways);
+  Record* record = find(packet);
+  if (record != nullptr && living_.contains(record->backend)) {
+    const Choice choice{record->backend, By::kRecord};
+    if (packet.follows) return choice;
+    if (!records && record->backend == owner) {
+      records_.erase(packet.flow);
+    } else {
+      record->half_open = record->half_open && packet.opens;
+      record->seen_ms = packet.now_ms;
+    }
+    return choice;
+  }
+  if (record != nullptr && !packet.follows) records_.erase(packet.flow);
+  const bool stays = window != windows_.end() && !packet.opens;
+  const Choice choice = stays ? Choice{window->second.previous, By::kPreviousOwner} : Choice{owner, By::kSlot};
+  if (records) records_[packet.flow] = {choice.backend, packet.opens, packet.now_ms};
+  return choice;
+}
+
+}  // namespace anypop::l4lb_testing
