@@ -189,7 +189,9 @@ class App::Impl {
             [this] { return captures_->stop(); },
             {}};
     api_.explain = [this](const dataplane_api::ExplainRequest& request) {
-      return explain_answer(forwarding_->config(), forwarding_->snapshot(), request, worker_now_ms());
+      std::vector<const l4lb::FlowTable*> tables;
+      for (const auto& worker : workers_) tables.push_back(&worker->flows());
+      return explain_answer(forwarding_->config(), forwarding_->snapshot(), request, worker_now_ms(), tables);
     };
     auto threads = WorkerThreads::launch(workers_);
     if (!threads.ok()) return in_file(threads.status());

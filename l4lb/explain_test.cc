@@ -116,6 +116,54 @@ TEST(Explain, SaysWhatThePipelineDoes) {
   EXPECT_GT(forwarded, 3'000U);
 }
 
+// A service whose backends come and go, and a worker that remembers flows because of it: before each packet the
+// explanation says what the worker then does.
+TEST(Explain, KnowsRecordsAndPreviousOwners) {
+  World world;
+  std::mt19937_64 random = make_random();
+  SnapshotBuilder builder(world.services, kGoldenKey, golden_engine());
+  SnapshotInput input = golden_input();
+  std::shared_ptr<const Snapshot> snapshot = builder.build(input);
+  WorkerState state(golden_engine());
+  Counters counters(world.services);
+  const FlowTable* const tables[] = {&state.flows};
+  std::size_t decided[5] = {};
+  for (std::uint32_t i = 0; i < 6000; ++i) {
+    const std::uint32_t now_ms = 10 * i;
+    if (i % 500 == 250) {
+      BackendState& backend = input.backends[kSpread][random() % 3];
+      backend.healthy = !backend.healthy;
+      input.now_ms = now_ms;
+      snapshot = builder.build(input);
+    }
+    FlowQuestion question{.source = *IpAddress::parse(fmt::format("192.0.2.{}", random() % 200)),
+                          .destination = *IpAddress::parse("198.51.100.1"),
+                          .source_port = 4242,
+                          .destination_port = 443,
+                          .opens = random() % 3 == 0};
+    const auto explained = explain(*snapshot, question, now_ms, tables);
+    ASSERT_TRUE(explained.ok()) << explained.status();
+    const std::vector<Frame> frames = {build(question)};
+    l4lb_testing::Burst burst(frames);
+    process_burst(*snapshot, burst.packets(), now_ms, state, counters);
+    ASSERT_EQ(verdict_name(explained->verdict), verdict_name(burst[0].verdict)) << text_of(question);
+    ASSERT_EQ(explained->backend, burst[0].backend) << text_of(question);
+    ASSERT_EQ(explained->decision, decision_of(burst[0])) << text_of(question);
+    if (explained->decision == Decision::kTracked) {
+      ASSERT_EQ(explained->records.at(0).backend, explained->backend);
+      ASSERT_GT(explained->records[0].expires_ms, 0U);
+    }
+    if (explained->decision == Decision::kPreviousOwner) {
+      ASSERT_TRUE(explained->window);
+      ASSERT_EQ(explained->previous_owner, explained->backend);
+    }
+    ++decided[static_cast<std::size_t>(explained->decision)];
+  }
+  for (const Decision decision : {Decision::kHashed, Decision::kTracked, Decision::kPreviousOwner}) {
+    EXPECT_GT(decided[static_cast<std::size_t>(decision)], 20U) << decision_name(decision);
+  }
+}
+
 TEST(Explain, FollowsAConnectionId) {
   const World world;
   FlowQuestion question{.protocol = Protocol::kUdp,

@@ -99,11 +99,16 @@ void fields(Is<ExplainRequest> auto& m, auto&& visit) {
   visit("opens", m.opens, kOptional), visit("ip_bytes", m.ip_bytes, kOptional);
   visit("payload", m.payload, kOptional);
 }
+void fields(Is<ExplainRecord> auto& m, auto&& visit) {
+  visit("worker", m.worker), visit("backend", m.backend), visit("half_open", m.half_open);
+  visit("expires_ms", m.expires_ms);
+}
 void fields(Is<ExplainAnswer> auto& m, auto&& visit) {
   visit("generation", m.generation), visit("verdict", m.verdict), visit("decision", m.decision);
   visit("service", m.service), visit("backend", m.backend), visit("backend_address", m.backend_address);
   visit("slots", m.slots), visit("slot", m.slot), visit("owner", m.owner), visit("next_hop", m.next_hop);
   visit("outer_header", m.outer_header), visit("sent_bytes", m.sent_bytes);
+  visit("window", m.window), visit("previous_owner", m.previous_owner), visit("records", m.records);
 }
 void fields(Is<HealthAnswer> auto& m, auto&& visit) { visit("generation", m.generation), visit("unknown", m.unknown); }
 void fields(Is<BackendChange> auto& m, auto&& visit) {

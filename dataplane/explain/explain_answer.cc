@@ -69,10 +69,11 @@ std::string hex(std::span<const std::byte> bytes) {
 }  // namespace
 
 absl::StatusOr<ExplainAnswer> explain_answer(const PopConfig& config, const l4lb::Snapshot& snapshot,
-                                             const ExplainRequest& request, std::uint32_t now_ms) {
+                                             const ExplainRequest& request, std::uint32_t now_ms,
+                                             std::span<const l4lb::FlowTable* const> tables) {
   const auto question = read_question(request);
   if (!question.ok()) return question.status();
-  const auto explained = l4lb::explain(snapshot, *question, now_ms);
+  const auto explained = l4lb::explain(snapshot, *question, now_ms, tables);
   if (!explained.ok()) return explained.status();
   ExplainAnswer answer{.generation = l4lb::generation(snapshot),
                        .verdict = std::string(verdict_name(explained->verdict)),
@@ -86,6 +87,14 @@ absl::StatusOr<ExplainAnswer> explain_answer(const PopConfig& config, const l4lb
   const ServiceConfig& service = config.services[explained->service];
   answer.service = service.name;
   if (explained->owner != l4lb::kNone) answer.owner = service.backends[explained->owner].name;
+  const auto name_of = [&](std::uint16_t backend) {
+    return backend == l4lb::kNone ? std::string() : service.backends[backend].name;
+  };
+  answer.window = explained->window;
+  answer.previous_owner = name_of(explained->previous_owner);
+  for (const l4lb::ExplainedRecord& record : explained->records) {
+    answer.records.push_back({record.table, name_of(record.backend), record.half_open, record.expires_ms});
+  }
   if (explained->backend == l4lb::kNone) return answer;
   answer.backend = service.backends[explained->backend].name;
   answer.backend_address = service.backends[explained->backend].address.to_string();

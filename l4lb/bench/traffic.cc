@@ -131,6 +131,7 @@ std::vector<ServiceConfig> make_services(const ServiceOptions& options) {
     service.vip = *IpAddress::parse(vip(options.family, i));
     service.port = kPort;
     service.protocol = options.protocol;
+    service.track = options.track;
     service.forwarding = options.forwarding;
     service.tunnel.sources = {*IpPrefix::parse("172.16.0.0/16"), *IpPrefix::parse("2001:db8:f::/64")};
     for (std::size_t j = 0; j < options.backends; ++j) {

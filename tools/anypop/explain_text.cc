@@ -24,6 +24,8 @@ std::string_view meaning_of(std::string_view verdict) {
 
 std::string_view decision_text(std::string_view decision) {
   if (decision == "hashed") return "owner of the flow's slot";
+  if (decision == "tracked") return "by a record of the flow";
+  if (decision == "previous_owner") return "previous owner of the flow's slot, which has changed of late";
   if (decision == "connection_id") return "named by the QUIC connection ID";
   return decision;
 }
@@ -109,6 +111,12 @@ std::string explain_text(const dataplane_api::ExplainRequest& request, const dat
   line("service", answer.service);
   if (answer.slots > 0) line("slot", fmt::format("{} of {}", answer.slot, answer.slots));
   line("owner", answer.owner);
+  if (answer.window) line("previous owner", answer.previous_owner.empty() ? "dead" : answer.previous_owner);
+  for (const auto& record : answer.records) {
+    line("record", fmt::format("worker {}: {}{}, for {:.0f} s more", record.worker,
+                               record.backend.empty() ? "a backend that is dead" : record.backend,
+                               record.half_open ? ", half-open" : "", static_cast<double>(record.expires_ms) / 1000));
+  }
   if (!answer.backend.empty()) {
     line("backend",
          fmt::format("{} at {}, {}", answer.backend, answer.backend_address, decision_text(answer.decision)));

@@ -60,6 +60,7 @@ class alignas(RTE_CACHE_LINE_SIZE) Worker {
 
   // Any thread.
   unsigned number() const { return number_; }
+  const l4lb::FlowTable& flows() const { return state_.flows; }  // its const functions
   const std::vector<WorkerQueue>& queues() const { return queues_; }
   const QueueCounters& queue_counters(std::size_t queue) const { return queue_counters_[queue]; }
   const Punt* punt(std::size_t queue) const { return punts_[queue].get(); }  // nullptr: no kernel interface

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -13,6 +14,7 @@
 
 #include "base/address.h"
 #include "base/config.h"
+#include "l4lb/flow_table.h"
 #include "l4lb/pipeline.h"
 #include "l4lb/snapshot.h"
 #include "l4lb/verdict.h"
@@ -45,6 +47,14 @@ enum class Decision : std::uint8_t {
 };
 std::string_view decision_name(Decision decision);  // "nobody", "hashed", "tracked", "previous_owner", "connection_id"
 
+// A record of the flow in a worker's table.
+struct ExplainedRecord {
+  std::size_t table = 0;          // index in what explain() was given
+  std::uint16_t backend = kNone;  // kNone: it does not live any more
+  bool half_open = false;         // only a SYN or a QUIC Initial has been seen
+  std::uint32_t expires_ms = 0;   // from now, if the flow stays silent; to about a second
+};
+
 struct Explanation {
   Verdict verdict = Verdict::kPassNotVip;
   Decision decision = Decision::kNobody;
@@ -54,14 +64,23 @@ struct Explanation {
   std::uint32_t slots = 0;  // of the service's table; 0: nobody serves
   std::uint32_t slot = 0;   // of the flow
   std::uint16_t owner = kNone;
+  // While the slot's flows are remembered because it has changed its owner of late:
+  bool window = false;
+  std::uint16_t previous_owner = kNone;  // kNone: it does not live any more
+  std::vector<ExplainedRecord> records;  // of the flow
   // Of a packet that is forwarded:
   std::optional<MacAddress> next_hop;   // destination of the frame
   std::vector<std::byte> outer_header;  // from the outer IP header to the inner one; empty: no tunnel
   std::vector<std::byte> packet;        // what is sent: the forwarded packet or an ICMP answer, from its IP header on
 };
 
-// How `snapshot` treats the question's packet. Any thread that may read the snapshot. Errors: those of make_packet().
-// Cost: that of a packet and of some memory.
-absl::StatusOr<Explanation> explain(const Snapshot& snapshot, const FlowQuestion& question, std::uint32_t now_ms);
+// What chose the backend of a packet that the pipeline has seen.
+Decision decision_of(const Packet& packet);
+
+// How `snapshot` treats the question's packet in a worker with one of these tables: the first that has a record of its
+// flow, or else a worker that has none. Any thread that may read the snapshot; the tables may be in use. Errors: those
+// of make_packet(). Cost: that of a packet and of some memory.
+absl::StatusOr<Explanation> explain(const Snapshot& snapshot, const FlowQuestion& question, std::uint32_t now_ms,
+                                    std::span<const FlowTable* const> tables = {});
 
 }  // namespace anypop::l4lb

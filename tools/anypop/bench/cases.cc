@@ -107,12 +107,38 @@ class Cases {
     }
   }
 
+  void tracking() {
+    std::vector<std::size_t> counts = {kThousand, kMillion};
+    if (full_) counts = {kThousand, 100 * kThousand, kMillion, 10 * kMillion};
+    for (const std::size_t count : counts) {
+      for (const Track track : {Track::kNever, Track::kAlways, Track::kChanges}) {
+        const bool change = track == Track::kChanges;
+        Case& one =
+            add("tracking",
+                fmt::format("{}, {} flows", change ? "during a change" : (track == Track::kAlways ? "always" : "never"),
+                            count_text(count)),
+                Family::kV4);
+        one.traffic.flows = count;
+        one.services.track = track;
+        one.change = change;
+      }
+    }
+  }
+
   void new_flows() {
     for (const l4lb_bench::Kind kind : {l4lb_bench::Kind::kSyn, l4lb_bench::Kind::kUdp}) {
       Case& one = add("new flows", kind == l4lb_bench::Kind::kSyn ? "SYN flood" : "UDP, a flow a packet", Family::kV4);
       one.traffic.kind = kind;
       one.situation = Situation::kFresh;
       if (kind == l4lb_bench::Kind::kUdp) one.services.protocol = Protocol::kUdp;
+      Case always = one;
+      always.name = "always: " + one.name;
+      always.services.track = Track::kAlways;
+      Case change = one;
+      change.name = "during a change: " + one.name;
+      change.change = true;
+      cases_.push_back(std::move(always));
+      cases_.push_back(std::move(change));
     }
   }
 
@@ -155,6 +181,7 @@ l4lb::Verdict expected_verdict(const Case& one) {
 std::vector<Case> make_cases(bool full) {
   Cases cases(full);
   cases.flows();
+  cases.tracking();
   cases.encapsulations();
   cases.backends();
   cases.services();

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "anypop_bench/measure.h"
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 #include <memory>
 
@@ -31,15 +33,34 @@ l4lb::SnapshotInput input_of(const Case& one, const std::vector<ServiceConfig>& 
   return input;
 }
 
+std::uint64_t clock_ms() { return static_cast<std::uint64_t>(now().wall_ns / 1'000'000); }
+
+std::shared_ptr<const l4lb::Snapshot> make_snapshot(const Case& one, const std::vector<ServiceConfig>& services) {
+  l4lb::SnapshotBuilder builder(services, {1, 2, 3});
+  l4lb::SnapshotInput input = input_of(one, services);
+  input.now_ms = clock_ms();
+  auto snapshot = builder.build(input);
+  if (!one.change) return snapshot;
+  for (auto& backends : input.backends) backends.front().healthy = false;
+  return builder.build(input);
+}
+
+// Room for twice the flows.
+EngineConfig engine_for(const Case& one) {
+  return {.flow_records =
+              static_cast<unsigned>(std::bit_ceil(std::max<std::size_t>(1U << 20U, 2 * one.traffic.flows)))};
+}
+
 // Everything that a case needs.
 class Bench {
  public:
   explicit Bench(const Case& one)
       : fresh_(one.situation == Situation::kFresh),
         services_(l4lb_bench::make_services(one.services)),
-        snapshot_(l4lb::SnapshotBuilder(services_, {1, 2, 3}).build(input_of(one, services_))),
+        snapshot_(make_snapshot(one, services_)),
         traffic_(l4lb_bench::make_traffic(one.traffic)),
-        counters_(services_) {}
+        counters_(services_),
+        state_(engine_for(one)) {}
 
   double receive() {  // ns a packet
     const Moment before = now();
@@ -48,7 +69,7 @@ class Bench {
   }
   double receive_and_process() {
     const Moment before = now();
-    const auto now_ms = static_cast<std::uint32_t>(before.wall_ns / 1'000'000);
+    const auto now_ms = static_cast<std::uint32_t>(clock_ms());
     for (std::size_t i = 0; i < kBursts; ++i) {
       process_burst(*snapshot_, pool_.receive(traffic_, fresh_), now_ms, state_, counters_);
     }
@@ -65,7 +86,7 @@ class Bench {
   std::shared_ptr<const l4lb::Snapshot> snapshot_;
   l4lb_bench::Traffic traffic_;
   l4lb::Counters counters_;
-  l4lb::WorkerState state_{EngineConfig{}};
+  l4lb::WorkerState state_;
   l4lb_bench::Pool pool_;
   std::uint64_t packets_ = 0;
 };

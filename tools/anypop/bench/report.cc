@@ -26,6 +26,15 @@ std::string processor() {
   return "unknown";
 }
 
+std::string_view track_name(Track track) {
+  switch (track) {
+    case Track::kChanges: return "changes";
+    case Track::kAlways: return "always";
+    case Track::kNever: return "never";
+  }
+  return "";
+}
+
 json_::object to_object(const Measured& measured) {
   const Case& what = measured.what;
   const Result& result = measured.result;
@@ -39,6 +48,8 @@ json_::object to_object(const Measured& measured) {
           {"backends", what.services.backends},
           {"forwarding", forwarding_name(what.services.forwarding)},
           {"outer_family", what.services.outer == Family::kV4 ? 4 : 6},
+          {"track", track_name(what.services.track)},
+          {"change", what.change},
           {"situation", situation_name(what.situation)},
           {"ns_per_packet", result.ns},
           {"ns_p10", result.p10},

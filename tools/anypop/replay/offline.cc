@@ -50,8 +50,10 @@ void OfflineForwarding::set_healthy(BackendRef backend, bool healthy) {
   snapshot_ = nullptr;
 }
 
-const l4lb::Snapshot& OfflineForwarding::snapshot() {
-  if (snapshot_ == nullptr) {
+const l4lb::Snapshot& OfflineForwarding::snapshot(std::uint64_t now_ms) {
+  const auto due = builder_.next_change_ms();
+  if (snapshot_ == nullptr || (due && *due <= now_ms)) {
+    input_.now_ms = now_ms;
     ++input_.generation;
     snapshot_ = builder_.build(input_);
   }

@@ -81,6 +81,8 @@ void Replay::advance(std::int64_t time_ns) {
   summary_.span_ns = std::max(summary_.span_ns, since_ns);
   now_ms_ = std::max(now_ms_, since_ns / 1'000'000);
   for (; next_change_ < changes_.size() && changes_[next_change_].after_ms <= now_ms_; ++next_change_) {
+    // Flows before the change are on what was in force then.
+    if (summary_.packets == 0 && changes_[next_change_].after_ms > 0) forwarding_.snapshot(0);
     forwarding_.set_healthy(changes_[next_change_].backend, changes_[next_change_].healthy);
   }
 }
@@ -105,8 +107,8 @@ void Replay::one(const CapturedPacket& captured, const ReplaySinks& sinks) {
   if (wire_bytes > options_.mtu_bytes + kEthernetBytes + 8) ++summary_.over_mtu;
   std::array<std::byte, kMacsBytes> macs{};
   std::copy_n(start, std::min<std::size_t>(held, kMacsBytes), macs.begin());
-  process_burst(forwarding_.snapshot(), std::span(&done.packet, 1), static_cast<std::uint32_t>(now_ms_), state_,
-                counters_);
+  process_burst(forwarding_.snapshot(static_cast<std::uint64_t>(now_ms_)), std::span(&done.packet, 1),
+                static_cast<std::uint32_t>(now_ms_), state_, counters_);
   const l4lb::Packet& packet = done.packet;
   // A frame leaves with the address of the port it came to, which is where it was sent, as far as is known here.
   const bool stamped = packet.verdict == l4lb::Verdict::kForward && !options_.port_mac;

@@ -17,7 +17,7 @@ namespace {
 PopConfig make_config() {
   constexpr std::string_view kText = R"(
 pop: fuzz
-dataplane: {ports: [{name: up, af_xdp: eth1}], hash_key: 00000000000000000000000000000000}
+dataplane: {ports: [{name: up, af_xdp: eth1}], flow_records: 1024, hash_key: 00000000000000000000000000000000}
 services:
 - {name: web4, vip: 198.51.100.1, protocol: tcp, port: 80, table_size: 13, probe: {type: tcp},
    backends: [{name: b1, address: 10.0.0.1}, {name: b2, address: 10.0.0.2}]}

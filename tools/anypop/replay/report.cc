@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "l4lb/explain.h"
+
 namespace anypop::replay {
 namespace {
 
@@ -89,7 +91,7 @@ std::string packet_json(const PopConfig& config, const Replayed& packet) {
       R"({{"index":{},"time":{}.{:09},"bytes":{},"verdict":"{}","service":{},"backend":{},"decision":{}}})",
       packet.index, packet.time_ns / kSecond, packet.time_ns % kSecond, packet.wire_bytes,
       verdict_name(packet.packet.verdict), quoted_or_null(service), quoted_or_null(backend),
-      quoted_or_null(backend.empty() ? "" : "hashed"));
+      quoted_or_null(backend.empty() ? "" : decision_name(l4lb::decision_of(packet.packet))));
 }
 
 std::string summary_text(const PopConfig& config, const Replay& replay, const OfflineOptions& options) {

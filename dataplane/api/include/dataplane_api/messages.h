@@ -225,6 +225,14 @@ struct ExplainRequest {
   std::string payload;         // udp, in hexadecimal: a QUIC packet may name its backend
 };
 
+// A record of the flow in a worker's table.
+struct ExplainRecord {
+  std::uint64_t worker = 0;
+  std::string backend;  // empty: it does not live any more
+  bool half_open = false;
+  std::uint64_t expires_ms = 0;  // from now, if the flow stays silent
+};
+
 // Names are empty, and addresses too, where there is nothing to name.
 struct ExplainAnswer {
   std::uint64_t generation = 0;  // of the snapshot in force
@@ -239,6 +247,9 @@ struct ExplainAnswer {
   std::string next_hop;          // a MAC
   std::string outer_header;      // in hexadecimal, the outer IP header first; empty: no tunnel
   std::uint64_t sent_bytes = 0;  // of the IP packet that leaves
+  bool window = false;           // are the slot's flows remembered, because it has changed its owner of late?
+  std::string previous_owner;    // of the slot, while they are, and if it lives
+  std::vector<ExplainRecord> records;
 };
 
 std::string to_json(const Heartbeat& message);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include <absl/status/statusor.h>
 
@@ -15,9 +16,10 @@
 namespace anypop {
 
 // InvalidArgument: the request names no packet, and the message says what is wrong with it. `snapshot` must have been
-// made of the services of `config`. Any thread that may read them.
+// made of the services of `config`; `tables` are the workers', in their order. Any thread that may read them.
 absl::StatusOr<dataplane_api::ExplainAnswer> explain_answer(const PopConfig& config, const l4lb::Snapshot& snapshot,
                                                             const dataplane_api::ExplainRequest& request,
-                                                            std::uint32_t now_ms);
+                                                            std::uint32_t now_ms,
+                                                            std::span<const l4lb::FlowTable* const> tables = {});
 
 }  // namespace anypop

@@ -85,6 +85,7 @@ struct ServiceOptions {
   std::size_t backends = 10;  // of each
   bool own_pools = false;     // each service has backends, and so a Maglev table, of its own
   Protocol protocol = Protocol::kTcp;
+  Track track = Track::kChanges;
   Forwarding forwarding = Forwarding::kL2;
   Family outer = Family::kV4;  // of the backends
 };

@@ -28,6 +28,7 @@ struct Case {
   l4lb_bench::TrafficOptions traffic;
   l4lb_bench::ServiceOptions services;  // its family, number and protocol follow `traffic`
   Situation situation = Situation::kSteady;
+  bool change = false;  // the first backend of each service has just failed
 };
 l4lb::Verdict expected_verdict(const Case& one);
 

@@ -43,8 +43,8 @@ class OfflineForwarding {
   OfflineForwarding(const PopConfig& config, const OfflineOptions& options);
 
   void set_healthy(BackendRef backend, bool healthy);  // in force with the next snapshot()
-  // Builds what has changed.
-  const l4lb::Snapshot& snapshot();
+  // Builds what has changed. `now_ms` does not go back; windows of flow consistency open and close by it.
+  const l4lb::Snapshot& snapshot(std::uint64_t now_ms = 0);
   const l4lb::BackendState& state(BackendRef backend) const {
     return input_.backends[backend.service][backend.backend];
   }
