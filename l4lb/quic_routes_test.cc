@@ -69,6 +69,24 @@ TEST(QuicRoutes, FindEveryServerInEveryConfiguration) {
   for (const unsigned config : {0U, 1U, 3U, 4U, 6U, 7U}) EXPECT_EQ(routes.find(datagram(1, config, 2)), nullptr);
 }
 
+TEST(QuicRoutes, LengthsTellServerIdsApart) {
+  ServiceConfig service;
+  service.quic = {{.config_id = 0, .server_id_bytes = 1}, {.config_id = 1, .server_id_bytes = 2}};
+  service.backends.push_back({.server_ids = {std::string(1, '\0'), std::string("\x07\0", 2)}});
+  service.backends.push_back({.server_ids = {std::string(1, '\x07'), std::string(2, '\0')}});
+  const QuicRoutes routes(service, std::vector<BackendState>(2));
+  const auto find = [&](std::initializer_list<unsigned> id) {
+    Frame short_header = {std::byte{0x40}};
+    for (const unsigned byte : id) short_header.push_back(static_cast<std::byte>(byte));
+    short_header.resize(30);
+    return *routes.find(short_header);
+  };
+  EXPECT_EQ(find({0x00, 0}), 0);
+  EXPECT_EQ(find({0x00, 7}), 1);
+  EXPECT_EQ(find({0x20, 7, 0}), 0);
+  EXPECT_EQ(find({0x20, 0, 0}), 1);
+}
+
 TEST(QuicRoutes, AServiceWithoutQuicHasNone) {
   ServiceConfig service = make_service();
   service.quic.clear();
