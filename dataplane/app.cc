@@ -87,8 +87,8 @@ class App::Impl {
     }
     eal_->log_errors_from_now_on();
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - began;
-    spdlog::info("event=start pop={} instance={} workers={} ports={} took_ms={:.0f}", config_.pop, reporters_.instance,
-                 workers_.size(), ports_.size(), took.count());
+    spdlog::info("event=start pop={} instance={} workers={} ports={} hash_engine={} took_ms={:.0f}", config_.pop,
+                 reporters_.instance, workers_.size(), ports_.size(), l4lb::hash_engine(), took.count());
     return absl::OkStatus();
   }
 

@@ -114,6 +114,7 @@ dataplane_api::State report_state(const Reporters& from) {
                              from.instance,
                              static_cast<std::uint64_t>(::getpid()),
                              l4lb::generation(from.forwarding->snapshot()),
+                             std::string(l4lb::hash_engine()),
                              {},
                              {}};
   for (std::size_t i = 0; i < from.ports->size(); ++i) state.ports.push_back(port_state(from, i));

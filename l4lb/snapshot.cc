@@ -314,6 +314,8 @@ absl::Status SnapshotBuilder::restore(std::string_view bytes) {
 
 std::uint64_t generation(const Snapshot& snapshot) { return snapshot.generation; }
 
+std::string_view hash_engine() { return aes_engine_name(best_aes_engine()); }
+
 std::size_t slots(const Snapshot& snapshot, std::size_t service, std::size_t backend) {
   const MaglevTable* table = snapshot.tables[service].get();
   return table == nullptr || backend >= table->owned.size() ? 0 : table->owned[backend];

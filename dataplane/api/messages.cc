@@ -56,7 +56,8 @@ void fields(Is<PortState> auto& m, auto&& visit) {
 }
 void fields(Is<State> auto& m, auto&& visit) {
   visit("version", m.version), visit("pop", m.pop), visit("instance", m.instance), visit("pid", m.pid);
-  visit("generation", m.generation), visit("ports", m.ports), visit("services", m.services);
+  visit("generation", m.generation), visit("hash_engine", m.hash_engine, kOptional);
+  visit("ports", m.ports), visit("services", m.services);
 }
 void fields(Is<VerdictCount> auto& m, auto&& visit) { visit("verdict", m.verdict), visit("packets", m.packets); }
 void fields(Is<BackendStats> auto& m, auto&& visit) {

@@ -43,6 +43,11 @@ def total(dataplane):
     return sum(dataplane.verdicts().values())
 
 
+def hash_engine_of_this_processor():
+    flags = next(line for line in open("/proc/cpuinfo") if line.startswith("flags")).split()
+    return "aes-ni" if {"aes", "sse4_1"} <= set(flags) else "portable"
+
+
 def test_frames_leave_for_their_backend_and_every_packet_is_counted(tmp_path, start):
     wanted = [packet for number in range(50) for packet in flow(number)]
     v4 = IP(src="203.0.113.1", dst=VIP4)
@@ -63,6 +68,7 @@ def test_frames_leave_for_their_backend_and_every_packet_is_counted(tmp_path, st
     expected |= {verdict: len(packets) for verdict, packets in others.items()}
     assert dataplane.verdicts() == expected
     counted = {s["name"]: dataplane.backend_packets(s["name"]) for s in SERVICES}
+    assert dataplane.get("/v1/state")["hash_engine"] == hash_engine_of_this_processor()
     port = dataplane.get("/v1/state")["ports"][0]
     assert (port["rx_packets"], port["tx_packets"], port["tx_dropped"]) == (len(sent), len(wanted), 0)
     assert dataplane.stop() == 0

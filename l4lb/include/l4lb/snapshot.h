@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -79,6 +78,8 @@ class SnapshotBuilder {
 
 // Questions the control path asks of a snapshot. (What workers read is in snapshot_layout.h, for the engine only.)
 std::uint64_t generation(const Snapshot& snapshot);
+// Which of the hash's implementations this processor runs: "aes-ni" or "portable". Both give the same values.
+std::string_view hash_engine();
 // Maglev slots that `backend` of `service` owns.
 std::size_t slots(const Snapshot& snapshot, std::size_t service, std::size_t backend);
 // Slots of `service` whose flows are remembered because of a change.
