@@ -166,9 +166,9 @@ int program_fd(const BpfObject& object) {
   return bpf_program__fd(bpf_object__find_program_by_name(object.get(), kProgram));
 }
 
-absl::StatusOr<BpfObject> load_decap(const Wish& wish, int counters_fd) {
+absl::StatusOr<BpfObject> load_decap(const Wish& wish, int counters_fd, std::string_view object_bytes) {
   libbpf_set_print(no_words);
-  const std::string_view bytes = bpf_object_decap();
+  const std::string_view bytes = object_bytes.empty() ? bpf_object_decap() : object_bytes;
   BpfObject object(bpf_object__open_mem(bytes.data(), bytes.size(), nullptr));
   if (!object) return errno_error(errno, "cannot read the decapsulation program");
   if (counters_fd >= 0) {

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
@@ -21,8 +22,8 @@ struct CloseBpfObject {
 using BpfObject = std::unique_ptr<bpf_object, CloseBpfObject>;
 
 // Loaded, with the maps filled from `wish`; attached to nothing. `counters_fd`: a map of an older program to go on
-// counting in; negative: a new one.
-absl::StatusOr<BpfObject> load_decap(const Wish& wish, int counters_fd = -1);
+// counting in; negative: a new one. `object`: another program with the same maps; empty: ours.
+absl::StatusOr<BpfObject> load_decap(const Wish& wish, int counters_fd = -1, std::string_view object = {});
 int program_fd(const BpfObject& object);
 absl::StatusOr<Counters> read_counters(const BpfObject& object);
 
