@@ -2,6 +2,7 @@
 #include "dataplane/app.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <string>
@@ -11,7 +12,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include <net/if.h>
 #include <spdlog/spdlog.h>
 
 #include "base/text.h"
@@ -38,16 +39,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kHugepagePatience{2000};
 constexpr std::chrono::milliseconds kHugepagePoll{10};
-
-std::vector<IpAddress> addresses_to_resolve(const PopConfig& config) {
-  std::vector<IpAddress> addresses;
-  for (const ServiceConfig& service : config.services) {
-    for (const BackendConfig& backend : service.backends) {
-      if (!backend.mac) addresses.push_back(backend.address);
-    }
-  }
-  return addresses;
-}
 
 // A packet leaves by the port that it came in by, and the snapshot does not know which one that is.
 unsigned smallest_mtu(const std::vector<std::unique_ptr<Port>>& ports) {
@@ -175,8 +166,8 @@ class App::Impl {
     for (unsigned i = 0; i < count; ++i) {
       workers_.push_back(std::make_unique<Worker>(i, queues_of(i, count, ports_), config_, forwarding_->published()));
     }
-    for (const auto& worker : workers_) worker->set_peers(workers_);
-    captures_ = std::make_unique<CaptureControl>(io_, *forwarding_, count);
+    reporters_ = {make_instance_name(), forwarding_.get(), &ports_, &workers_,
+                  [this](const IpAddress& backend) { return describe_next_hop(backend); }};
     reloader_ = std::make_unique<Reloader>(Reloader::Parts{
         io_, *forwarding_, ports_, [this](const PopConfig& config) { return start_neighbours(config); }, neighbours_});
     api_ = {[this] { return report_heartbeat(reporters_); },
@@ -220,17 +211,16 @@ class App::Impl {
       if (port->interface_index() != 0) interfaces.push_back(port->interface_index());
     }
     if (interfaces.empty()) return std::unique_ptr<NeighbourMonitor>();
-    return NeighbourMonitor::start(io_, NeighbourTable(std::move(interfaces), addresses_to_resolve(config)),
+    return NeighbourMonitor::start(io_, NeighbourTable(std::move(interfaces), destinations_of(config)),
                                    [this] { use_neighbours(); });
   }
 
-  // A new interface of the same name: the next process, which the init system starts, can use it.
-  void give_up(const Port& port) {
-    spdlog::error(
-        "event=stop port={} device={} error=\"the interface was removed, and is there again; a restart takes it\"",
-        port.config().name, port.config().device);
-    exit_code_ = 1;
-    io_.stop();
+  std::string describe_next_hop(const IpAddress& backend) const {
+    if (!neighbours_) return "no port with neighbours";
+    return neighbours_->table().describe(backend, [](unsigned index) {
+      std::array<char, IF_NAMESIZE> name{};
+      return ::if_indextoname(index, name.data()) != nullptr ? std::string(name.data()) : fmt::format("{}", index);
+    });
   }
 
   void use_neighbours() {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/neighbour_message.h"
 
-#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -9,29 +8,16 @@
 #include <linux/neighbour.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
-#include <sys/socket.h>
+
+#include "netlink_reader.h"
 
 namespace anypop::dataplane {
 namespace {
 
-using Bytes = std::span<const std::byte>;
-
-// The structure at the front of `bytes`, copied, so that alignment does not matter; nullopt when it does not fit.
-template <typename T>
-std::optional<T> read(Bytes bytes) {
-  if (bytes.size() < sizeof(T)) return std::nullopt;
-  T value;
-  std::memcpy(&value, bytes.data(), sizeof value);
-  return value;
-}
-
-Bytes drop(Bytes bytes, std::size_t count) { return bytes.subspan(std::min(bytes.size(), count)); }
-
-std::optional<IpAddress> to_address(std::uint8_t family, Bytes bytes) {
-  const std::size_t expected = family == AF_INET ? 4 : family == AF_INET6 ? 16 : 0;
-  if (expected == 0 || bytes.size() != expected) return std::nullopt;
-  return IpAddress::from_bytes({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
-}
+using netlink::Bytes;
+using netlink::drop;
+using netlink::read;
+using netlink::to_address;
 
 std::optional<MacAddress> to_mac(Bytes bytes) {
   std::array<std::uint8_t, 6> mac{};
@@ -40,40 +26,24 @@ std::optional<MacAddress> to_mac(Bytes bytes) {
   return MacAddress(mac);
 }
 
-struct Attributes {
-  Bytes destination;
-  Bytes link_layer_address;
-};
-
-// False when an attribute is longer than what holds it.
-bool read_attributes(Bytes rest, Attributes& found) {
-  while (rest.size() >= sizeof(nlattr)) {
-    const nlattr attribute = *read<nlattr>(rest);
-    if (attribute.nla_len < sizeof(nlattr) || attribute.nla_len > rest.size()) return false;
-    const Bytes value = rest.subspan(sizeof(nlattr), attribute.nla_len - sizeof(nlattr));
-    switch (attribute.nla_type & NLA_TYPE_MASK) {
-      case NDA_DST: found.destination = value; break;
-      case NDA_LLADDR: found.link_layer_address = value; break;
-      default: break;
-    }
-    rest = drop(rest, NLA_ALIGN(attribute.nla_len));
-  }
-  return true;
-}
-
 constexpr unsigned kUsable = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP;
 
 // False: malformed. Families and kinds that are no next hops are skipped.
 bool read_neighbour(bool deleted, Bytes payload, std::vector<NeighbourUpdate>& updates) {
   const auto header = read<ndmsg>(payload);
   if (!header) return false;
-  Attributes attributes;
-  if (!read_attributes(drop(payload, NLMSG_ALIGN(sizeof(ndmsg))), attributes)) return false;
+  Bytes destination;
+  Bytes link_layer_address;
+  const auto visit = [&](unsigned type, Bytes value) {
+    if (type == NDA_DST) destination = value;
+    if (type == NDA_LLADDR) link_layer_address = value;
+  };
+  if (!netlink::for_each_attribute(drop(payload, NLMSG_ALIGN(sizeof(ndmsg))), visit)) return false;
   if ((header->ndm_flags & NTF_PROXY) != 0) return true;
-  const auto address = to_address(header->ndm_family, attributes.destination);
+  const auto address = to_address(header->ndm_family, destination);
   if (!address) return true;
   NeighbourUpdate update{static_cast<unsigned>(header->ndm_ifindex), *address, std::nullopt, false};
-  if (!deleted && (header->ndm_state & kUsable) != 0) update.mac = to_mac(attributes.link_layer_address);
+  if (!deleted && (header->ndm_state & kUsable) != 0) update.mac = to_mac(link_layer_address);
   update.confirmed = update.mac.has_value() && (header->ndm_state & NUD_STALE) == 0;
   updates.push_back(update);
   return true;
@@ -95,8 +65,6 @@ struct Request {
   nlmsghdr* header;
   ndmsg* neighbour;
 };
-
-std::uint8_t address_family(Family family) { return family == Family::kV4 ? AF_INET : AF_INET6; }
 
 }  // namespace
 
@@ -133,14 +101,14 @@ NeighbourMessages parse_neighbour_messages(Bytes datagram) {
 
 std::vector<std::byte> neighbour_dump_request(Family family, std::uint32_t sequence) {
   Request request(RTM_GETNEIGH, NLM_F_DUMP, sequence);
-  request.neighbour->ndm_family = address_family(family);
+  request.neighbour->ndm_family = netlink::address_family(family);
   return finished(request.buffer, *request.header);
 }
 
 std::vector<std::byte> neighbour_resolve_request(unsigned interface_index, const IpAddress& address,
                                                  std::uint32_t sequence) {
   Request request(RTM_NEWNEIGH, NLM_F_CREATE, sequence);
-  request.neighbour->ndm_family = address_family(address.family());
+  request.neighbour->ndm_family = netlink::address_family(address.family());
   request.neighbour->ndm_ifindex = static_cast<int>(interface_index);
   request.neighbour->ndm_flags = NTF_USE;
   mnl_attr_put(request.header, NDA_DST, address.bytes().size(), address.bytes().data());

@@ -1,74 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/neighbour_monitor.h"
 
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <utility>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <libmnl/libmnl.h>
-#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 
 #include "base/text.h"
+#include "rtnetlink.h"
 
 namespace anypop::dataplane {
 namespace {
 
 namespace asio = boost::asio;
+using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kAskEvery{1};
-constexpr std::size_t kDatagramMaxBytes = 64U << 10U;
-constexpr timeval kDumpTimeout = {.tv_sec = 1, .tv_usec = 0};
+constexpr std::chrono::milliseconds kRoutesEvery{50};  // at most, when routes change without end
 constexpr unsigned kDatagramsPerWakeup = 64;  // so that a busy neighbour table does not keep the control socket waiting
 
-struct CloseSocket {
-  void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
-};
-using Socket = std::unique_ptr<mnl_socket, CloseSocket>;
-
-absl::StatusOr<Socket> open_socket(unsigned groups) {
-  Socket socket(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC));
-  if (!socket || mnl_socket_bind(socket.get(), groups, MNL_SOCKET_AUTOPID) != 0) {
-    return errno_error(errno, "cannot follow the kernel's neighbour table");
-  }
-  return socket;
-}
-
-absl::Status send(mnl_socket& socket, const std::vector<std::byte>& request) {
-  if (mnl_socket_sendto(&socket, request.data(), request.size()) < 0) {
-    return errno_error(errno, "cannot ask the kernel about neighbours");
-  }
-  return absl::OkStatus();
+void log_failure(const absl::Status& status) {
+  if (!status.ok()) spdlog::error("event=neighbours error=\"{}\"", message(status));
 }
 
 }  // namespace
 
 class NeighbourMonitor::Impl {
  public:
-  Impl(asio::io_context& io, NeighbourTable table, std::function<void()> on_change)
-      : table_(std::move(table)), on_change_(std::move(on_change)), events_fd_(io), timer_(io) {}
+  Impl(asio::io_context& io, NeighbourTable table, std::function<void()> on_change, Rtnetlink events, Rtnetlink asker)
+      : table_(std::move(table)),
+        on_change_(std::move(on_change)),
+        events_(std::move(events)),
+        asker_(std::move(asker)),
+        events_fd_(io),
+        ask_timer_(io),
+        route_timer_(io) {}
   ~Impl() { events_fd_.release(); }  // the socket closes it
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
   absl::Status start() {
-    auto events = open_socket(RTMGRP_NEIGH);
-    if (!events.ok()) return events.status();
-    events_ = *std::move(events);
-    auto requests = open_socket(0);
-    if (!requests.ok()) return requests.status();
-    requests_ = *std::move(requests);
-    // Subscribed before the dump, so that no change falls between the two.
-    if (absl::Status status = resync().status(); !status.ok()) return status;
-    events_fd_.assign(mnl_socket_get_fd(events_.get()));
+    // Subscribed before the first look, so that no change falls between the two.
+    bool changed = false;
+    if (absl::Status status = resync(changed); !status.ok()) return status;
+    events_fd_.assign(events_.fd());
     wait_for_events();
-    ask();
+    ask_again_later();
     return absl::OkStatus();
   }
 
@@ -78,7 +60,9 @@ class NeighbourMonitor::Impl {
   void wait_for_events() {
     events_fd_.async_wait(asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code error) {
       if (error) return;
-      if (read_events()) on_change_();
+      const bool changed = read_events();
+      if (routes_suspect_) look_at_routes_soon();
+      if (changed) on_change_();
       wait_for_events();
     });
   }
@@ -87,88 +71,114 @@ class NeighbourMonitor::Impl {
   bool read_events() {
     bool changed = false;
     for (unsigned i = 0; i < kDatagramsPerWakeup; ++i) {
-      const ssize_t size =
-          ::recv(mnl_socket_get_fd(events_.get()), buffer_.data(), buffer_.size(), MSG_DONTWAIT | MSG_TRUNC);
+      auto& buffer = events_.buffer();
+      const ssize_t size = ::recv(events_.fd(), buffer.data(), buffer.size(), MSG_DONTWAIT | MSG_TRUNC);
       if (size < 0 && errno == EINTR) continue;
       if (size < 0 && errno != ENOBUFS) return changed;
-      const bool whole = size >= 0 && static_cast<std::size_t>(size) <= buffer_.size();
-      if (!whole || !apply(static_cast<std::size_t>(size), changed)) {
+      const bool whole = size >= 0 && static_cast<std::size_t>(size) <= buffer.size();
+      if (!whole || !apply(std::span<const std::byte>(buffer).first(static_cast<std::size_t>(size)), changed)) {
         spdlog::warn("event=neighbours text=\"messages were lost, reading all of them anew\"");
-        const auto dumped = resync();
-        if (!dumped.ok()) spdlog::error("event=neighbours error=\"{}\"", message(dumped.status()));
-        changed = changed || (dumped.ok() && *dumped);
+        log_failure(resync(changed));
       }
     }
     return changed;
   }
 
-  bool apply(std::size_t size, bool& changed) {
-    const NeighbourMessages messages = parse_neighbour_messages(std::span(buffer_).first(size));
+  bool apply(std::span<const std::byte> datagram, bool& changed) {
+    const NeighbourMessages messages = parse_neighbour_messages(datagram);
     for (const NeighbourUpdate& update : messages.updates) changed = table_.apply(update) || changed;
+    routes_suspect_ = routes_suspect_ || table_.concerned(parse_route_changes(datagram));
     return !messages.malformed;
   }
 
-  // True when a MAC changed.
-  absl::StatusOr<bool> resync() {
-    std::vector<NeighbourUpdate> all;
-    for (const Family family : {Family::kV4, Family::kV6}) {
-      if (absl::Status status = dump(family, all); !status.ok()) return status;
+  // At once, unless that was done a moment ago.
+  void look_at_routes_soon() {
+    const auto due = routes_seen_ + kRoutesEvery;
+    if (Clock::now() >= due) {
+      bool changed = false;
+      log_failure(look_at_routes(changed));
+      if (changed) on_change_();
+      return;
     }
-    return table_.replace(all);
+    route_timer_.expires_at(due);
+    route_timer_.async_wait([this](boost::system::error_code error) {
+      if (!error && routes_suspect_) look_at_routes_soon();
+    });
   }
 
-  absl::Status dump(Family family, std::vector<NeighbourUpdate>& all) {
-    auto socket = open_socket(0);
-    if (!socket.ok()) return socket.status();
-    const int fd = mnl_socket_get_fd(socket->get());
-    ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &kDumpTimeout, sizeof kDumpTimeout);
-    if (absl::Status status = send(**socket, neighbour_dump_request(family, ++sequence_)); !status.ok()) return status;
-    while (true) {
-      const ssize_t size = ::recv(fd, buffer_.data(), buffer_.size(), 0);
-      if (size < 0 && errno == EINTR) continue;
-      if (size <= 0) return errno_error(errno, "the kernel did not list its neighbours");
-      NeighbourMessages messages = parse_neighbour_messages(std::span(buffer_).first(static_cast<std::size_t>(size)));
-      all.insert(all.end(), messages.updates.begin(), messages.updates.end());
-      if (messages.error != 0) return errno_error(messages.error, "the kernel did not list its neighbours");
-      if (messages.malformed) return internal_error("the kernel's list of neighbours is malformed");
-      if (messages.done) return absl::OkStatus();
+  absl::Status look_at_routes(bool& changed) {
+    routes_suspect_ = false;
+    routes_seen_ = Clock::now();
+    bool rerouted = false;
+    for (const IpAddress& destination : table_.routed()) {
+      auto route = asker_.find_route(destination);
+      if (!route.ok()) return route.status();
+      rerouted = table_.set_route(destination, *std::move(route)) || rerouted;
     }
+    if (!rerouted) return absl::OkStatus();
+    changed = true;
+    // Other gateways: what the kernel knows of them, and what it should find out.
+    if (absl::Status status = look_at_neighbours(changed); !status.ok()) return status;
+    ask();
+    return absl::OkStatus();
+  }
+
+  absl::Status look_at_neighbours(bool& changed) {
+    std::vector<NeighbourUpdate> all;
+    for (const Family family : {Family::kV4, Family::kV6}) {
+      // A socket of its own: what is left of a dump that failed must not answer the next question.
+      auto socket = Rtnetlink::open();
+      if (!socket.ok()) return socket.status();
+      if (absl::Status status = socket->dump_neighbours(family, all); !status.ok()) return status;
+    }
+    changed = table_.replace(all) || changed;
+    return absl::OkStatus();
+  }
+
+  absl::Status resync(bool& changed) {
+    if (absl::Status status = look_at_routes(changed); !status.ok()) return status;
+    if (absl::Status status = look_at_neighbours(changed); !status.ok()) return status;
+    ask();
+    return absl::OkStatus();
   }
 
   // The kernel sees none of the packets that we forward, so it would let every entry grow stale and forget it.
   void ask() {
-    for (const NeighbourTable::Key& key : table_.unconfirmed()) {
-      const auto request = neighbour_resolve_request(key.interface_index, key.address, ++sequence_);
-      if (absl::Status status = send(*requests_, request); !status.ok()) {
-        spdlog::debug("event=neighbours error=\"{}\"", message(status));
-      }
-    }
-    drain_errors();
-    timer_.expires_after(kAskEvery);
-    timer_.async_wait([this](boost::system::error_code error) {
-      if (!error) ask();
-    });
+    for (const NeighbourTable::Key& key : table_.unconfirmed()) asker_.ask_for(key);
   }
 
-  // The kernel answers a request that it refuses; unread answers would fill the socket.
-  void drain_errors() {
-    while (::recv(mnl_socket_get_fd(requests_.get()), buffer_.data(), buffer_.size(), MSG_DONTWAIT) > 0) {
-    }
+  void ask_again_later() {
+    ask_timer_.expires_after(kAskEvery);
+    ask_timer_.async_wait([this](boost::system::error_code error) {
+      if (error) return;
+      // Not every change of a route is announced: the kernel drops those of a link that goes down in silence.
+      bool changed = false;
+      log_failure(look_at_routes(changed));
+      ask();
+      if (changed) on_change_();
+      ask_again_later();
+    });
   }
 
   NeighbourTable table_;
   std::function<void()> on_change_;
-  Socket events_;
-  Socket requests_;
+  Rtnetlink events_;
+  Rtnetlink asker_;
   asio::posix::stream_descriptor events_fd_;
-  asio::steady_timer timer_;
-  std::uint32_t sequence_ = 0;
-  std::vector<std::byte> buffer_ = std::vector<std::byte>(kDatagramMaxBytes);
+  asio::steady_timer ask_timer_;
+  asio::steady_timer route_timer_;
+  bool routes_suspect_ = false;
+  Clock::time_point routes_seen_{};
 };
 
 absl::StatusOr<std::unique_ptr<NeighbourMonitor>> NeighbourMonitor::start(asio::io_context& io, NeighbourTable table,
                                                                           std::function<void()> on_change) {
-  auto impl = std::make_unique<Impl>(io, std::move(table), std::move(on_change));
+  auto events = Rtnetlink::open({RTNLGRP_NEIGH, RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE,
+                                 RTNLGRP_IPV6_RULE, RTNLGRP_NEXTHOP});
+  if (!events.ok()) return events.status();
+  auto asker = Rtnetlink::open();
+  if (!asker.ok()) return asker.status();
+  auto impl = std::make_unique<Impl>(io, std::move(table), std::move(on_change), *std::move(events), *std::move(asker));
   if (absl::Status status = impl->start(); !status.ok()) return status;
   return std::unique_ptr<NeighbourMonitor>(new NeighbourMonitor(std::move(impl)));
 }

@@ -197,7 +197,7 @@ TEST(NeighbourMessage, AsksTheKernelAsAPacketWould) {
 }
 
 TEST(NeighbourTable, FollowsOnlyWhatItWasTold) {
-  NeighbourTable table({3}, {ip("10.1.0.11")});
+  NeighbourTable table({3}, {{ip("10.1.0.11"), true}});
   EXPECT_FALSE(table.apply({3, ip("10.1.0.99"), kMac, true}));
   EXPECT_FALSE(table.apply({4, ip("10.1.0.11"), kMac, true})) << "another interface";
   EXPECT_EQ(table.mac(ip("10.1.0.11")), std::nullopt);
@@ -206,7 +206,7 @@ TEST(NeighbourTable, FollowsOnlyWhatItWasTold) {
 }
 
 TEST(NeighbourTable, AgeingIsNoChangeAndLossIs) {
-  NeighbourTable table({3}, {ip("10.1.0.11")});
+  NeighbourTable table({3}, {{ip("10.1.0.11"), true}});
   EXPECT_EQ(table.unconfirmed().size(), 1U);
   table.apply({3, ip("10.1.0.11"), kMac, true});
   EXPECT_THAT(table.unconfirmed(), IsEmpty());
@@ -217,7 +217,7 @@ TEST(NeighbourTable, AgeingIsNoChangeAndLossIs) {
 }
 
 TEST(NeighbourTable, ADumpForgetsWhatItDoesNotMention) {
-  NeighbourTable table({3}, {ip("10.1.0.11"), ip("10.1.0.12")});
+  NeighbourTable table({3}, {{ip("10.1.0.11"), true}, {ip("10.1.0.12"), true}});
   table.apply({3, ip("10.1.0.11"), kMac, true});
   const std::vector<NeighbourUpdate> dump = {{3, ip("10.1.0.12"), kMac, true}};
   EXPECT_TRUE(table.replace(dump));
@@ -227,7 +227,7 @@ TEST(NeighbourTable, ADumpForgetsWhatItDoesNotMention) {
 }
 
 TEST(NeighbourTable, TheFirstInterfaceThatKnowsWins) {
-  NeighbourTable table({3, 4}, {ip("10.1.0.11")});
+  NeighbourTable table({3, 4}, {{ip("10.1.0.11"), true}});
   const MacAddress other({2, 0, 0, 0, 0, 0x22});
   table.apply({4, ip("10.1.0.11"), other, true});
   EXPECT_EQ(table.mac(ip("10.1.0.11")), other);

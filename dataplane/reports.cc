@@ -83,6 +83,7 @@ dataplane_api::ServiceState service_state(const Reporters& from, std::size_t ind
     state.backends.push_back({backend.name, backend.address.to_string(), backend.weight, known.healthy,
                               known.next_hop_mac.has_value(),
                               known.next_hop_mac ? known.next_hop_mac->to_string() : std::string(),
+                              backend.mac ? std::string() : from.next_hop(backend.address),
                               l4lb::slots(from.forwarding->snapshot(), index, b), known.weight_permille});
   }
   return state;

@@ -35,6 +35,7 @@ void fields(Is<Heartbeat> auto& m, auto&& visit) {
 void fields(Is<BackendState> auto& m, auto&& visit) {
   visit("name", m.name), visit("address", m.address), visit("weight", m.weight), visit("healthy", m.healthy);
   visit("resolved", m.resolved), visit("mac", m.mac), visit("slots", m.slots);
+  visit("next_hop", m.next_hop, kOptional);
   visit("weight_permille", m.weight_permille, kOptional);
 }
 void fields(Is<ServiceState> auto& m, auto&& visit) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Follows the kernel's neighbour table by rtnetlink and asks the kernel to resolve what is missing: at the start, every
-// second, and when an answer is lost. After an overrun of the socket everything is read anew. Control thread only.
+// Follows the kernel's routes and neighbours by rtnetlink, and asks the kernel to resolve what is missing: at the
+// start, every second, and when an answer is lost. Which way a destination goes is the kernel's own decision, asked for
+// anew when a route, rule or link changes. After an overrun of the socket everything is read anew. Control thread only.
 #pragma once
 
 #include <functional>
@@ -17,7 +18,8 @@ namespace anypop::dataplane {
 
 class NeighbourMonitor {
  public:
-  // `on_change` is called from the io_context whenever the MAC of a followed address changed, and never from start().
+  // `on_change` is called from the io_context whenever a route or the MAC of a followed address changed, and never from
+  // start().
   static absl::StatusOr<std::unique_ptr<NeighbourMonitor>> start(boost::asio::io_context& io, NeighbourTable table,
                                                                  std::function<void()> on_change);
   ~NeighbourMonitor();

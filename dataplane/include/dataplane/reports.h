@@ -3,6 +3,7 @@
 // Control thread; reads the workers' counters without holding them up.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,7 +23,7 @@ struct Reporters {
   const Forwarding* forwarding = nullptr;
   const std::vector<std::unique_ptr<Port>>* ports = nullptr;
   const std::vector<std::unique_ptr<Worker>>* workers = nullptr;
-  const Watch* watch = nullptr;
+  std::function<std::string(const IpAddress&)> next_hop;  // of a backend without a `mac:` of its own, in words
 };
 
 dataplane_api::Heartbeat report_heartbeat(const Reporters& from);

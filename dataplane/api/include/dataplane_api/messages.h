@@ -49,10 +49,11 @@ struct BackendState {
   std::string name;
   std::string address;
   std::uint64_t weight = 1;
-  bool healthy = true;                   // as last told by PUT /v1/health; true after a start
-  bool resolved = false;                 // is there a MAC to send to?
-  std::string mac;                       // empty while unresolved
-  std::uint64_t slots = 0;               // of the service's Maglev table
+  bool healthy = true;      // as last told by PUT /v1/health; true after a start
+  bool resolved = false;    // is there a MAC to send to?
+  std::string mac;          // of the next hop; empty while unresolved
+  std::string next_hop;     // "10.1.0.1 on eth0", or why there is none; empty if the configuration has a `mac:`
+  std::uint64_t slots = 0;  // of the service's Maglev table
   std::uint64_t weight_permille = 1000;  // as last told by PUT /v1/health
 };
 

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rtnetlink.h"
+
+#include <cerrno>
+
+#include <libmnl/libmnl.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include "base/text.h"
+
+namespace anypop::dataplane {
+namespace {
+
+constexpr timeval kAnswerTimeout = {.tv_sec = 1, .tv_usec = 0};
+
+}  // namespace
+
+void Rtnetlink::CloseSocket::operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
+
+absl::StatusOr<Rtnetlink> Rtnetlink::open(std::initializer_list<unsigned> groups) {
+  Rtnetlink opened(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC));
+  bool good = opened.socket_ != nullptr && mnl_socket_bind(opened.socket_.get(), 0, MNL_SOCKET_AUTOPID) == 0;
+  for (const unsigned group : groups) {
+    unsigned number = group;
+    good = good && mnl_socket_setsockopt(opened.socket_.get(), NETLINK_ADD_MEMBERSHIP, &number, sizeof number) == 0;
+  }
+  if (!good) return errno_error(errno, "cannot follow the kernel's neighbours and routes");
+  ::setsockopt(opened.fd(), SOL_SOCKET, SO_RCVTIMEO, &kAnswerTimeout, sizeof kAnswerTimeout);
+  return opened;
+}
+
+int Rtnetlink::fd() const { return mnl_socket_get_fd(socket_.get()); }
+
+absl::Status Rtnetlink::send(const std::vector<std::byte>& request) {
+  if (mnl_socket_sendto(socket_.get(), request.data(), request.size()) < 0) {
+    return errno_error(errno, "cannot ask the kernel about neighbours and routes");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::span<const std::byte>> Rtnetlink::receive() {
+  while (true) {
+    const ssize_t size = ::recv(fd(), buffer_.data(), buffer_.size(), 0);
+    if (size > 0) return std::span<const std::byte>(buffer_).first(static_cast<std::size_t>(size));
+    if (size == 0 || errno != EINTR) return errno_error(errno, "the kernel did not answer about neighbours and routes");
+  }
+}
+
+absl::Status Rtnetlink::dump_neighbours(Family family, std::vector<NeighbourUpdate>& all) {
+  if (absl::Status status = send(neighbour_dump_request(family, ++sequence_)); !status.ok()) return status;
+  while (true) {
+    const auto datagram = receive();
+    if (!datagram.ok()) return datagram.status();
+    const NeighbourMessages messages = parse_neighbour_messages(*datagram);
+    all.insert(all.end(), messages.updates.begin(), messages.updates.end());
+    if (messages.error != 0) return errno_error(messages.error, "the kernel did not list its neighbours");
+    if (messages.malformed) return internal_error("the kernel's list of neighbours is malformed");
+    if (messages.done) return absl::OkStatus();
+  }
+}
+
+void Rtnetlink::forget_answers() {
+  while (::recv(fd(), buffer_.data(), buffer_.size(), MSG_DONTWAIT) > 0) {
+  }
+}
+
+absl::StatusOr<Route> Rtnetlink::find_route(const IpAddress& destination) {
+  forget_answers();
+  if (absl::Status status = send(route_request(destination, ++sequence_)); !status.ok()) return status;
+  const auto datagram = receive();
+  if (!datagram.ok()) return datagram.status();
+  auto route = parse_route_answer(*datagram, sequence_);
+  if (!route) return internal_error("the kernel's route to {} is malformed", destination.to_string());
+  return *std::move(route);
+}
+
+void Rtnetlink::ask_for(const NeighbourTable::Key& neighbour) {
+  (void)send(neighbour_resolve_request(neighbour.interface_index, neighbour.address, ++sequence_)).ok();
+  // The kernel answers a request that it refuses; unread answers would fill the socket.
+  forget_answers();
+}
+
+}  // namespace anypop::dataplane

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel's side of neighbours and routes: sockets, dumps, questions. Blocking, but only ever for the kernel, which
+// answers while it is asked.
+#pragma once
+
+#include <initializer_list>
+#include <memory>
+#include <vector>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "base/address.h"
+#include "dataplane/neighbour_message.h"
+#include "dataplane/neighbour_table.h"
+#include "dataplane/route_message.h"
+
+struct mnl_socket;
+
+namespace anypop::dataplane {
+
+class Rtnetlink {
+ public:
+  // Subscribed to these groups (RTNLGRP_*).
+  static absl::StatusOr<Rtnetlink> open(std::initializer_list<unsigned> groups = {});
+
+  int fd() const;
+  std::vector<std::byte>& buffer() { return buffer_; }
+
+  // All neighbours of a family.
+  absl::Status dump_neighbours(Family family, std::vector<NeighbourUpdate>& all);
+  // The kernel's route to each.
+  absl::StatusOr<Route> find_route(const IpAddress& destination);
+  // Asks to resolve or confirm a neighbour; there is no answer to wait for.
+  void ask_for(const NeighbourTable::Key& neighbour);
+
+ private:
+  struct CloseSocket {
+    void operator()(mnl_socket* socket) const;
+  };
+  explicit Rtnetlink(mnl_socket* socket) : socket_(socket) {}
+
+  absl::Status send(const std::vector<std::byte>& request);
+  absl::StatusOr<std::span<const std::byte>> receive();
+  void forget_answers();
+
+  std::unique_ptr<mnl_socket, CloseSocket> socket_;
+  std::uint32_t sequence_ = 0;
+  std::vector<std::byte> buffer_ = std::vector<std::byte>(64U << 10U);
+};
+
+}  // namespace anypop::dataplane

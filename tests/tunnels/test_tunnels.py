@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real TCP to real nginx in every encapsulation and pair of families, set up by anypop-backend, over a router."""
+import json
+
+import pytest
+
+from labkit import facts
+from labkit.topology import VIP4, VIP6, VIPS
+from labkit.tunnels import BACKENDS, DOWNLOAD_BYTES, address
+
+VARIANTS = [("l2", "same"), *((forwarding, outer) for forwarding in ("ipip", "gre", "gue") for outer in VIPS)]
+UPLOAD_BYTES = 2_000_000
+
+
+def everything(lab, host):
+    """What the agent may change, as text."""
+    commands = ("ip addr show dev lo", "ip route show table local", "ip -6 route show table local", "tc qdisc show",
+                "tc filter show dev eth0 ingress", "sysctl -a --pattern arp_ignore|arp_announce|rp_filter",
+                "ls -A /run/anypop-backend")
+    return {command: lab.run(host, *command.split()).stdout for command in commands}
+
+
+@pytest.mark.parametrize("forwarding,outer", VARIANTS)
+def test_clients_are_served(lab, serving, forwarding, outer):
+    before = {host: everything(lab, host) for host in BACKENDS}
+    lab.forget_path_mtu()
+    serving(forwarding, outer)
+    hops = {backend["next_hop"] for backend in lab.backend_states()}
+    if forwarding == "l2":
+        assert hops == {f"{address(f, 'pop', n)} on eth0" for f in VIPS for n in (11, 12)}
+    else:
+        assert hops == {f"{address(outer, 'pop', 1)} on eth0"}, "the way to a tunnel's end is the router"
+    for vip in VIPS.values():
+        assert {lab.curl(vip).strip() for _ in range(16)} == set(BACKENDS)
+
+    # Both ways, more than one window: a client's full segments do not fit the tunnel until ICMP has told it.
+    (lab.root("client") / "var/tmp/upload").write_bytes(bytes(UPLOAD_BYTES))
+    for vip in VIPS.values():
+        size = lab.curl(vip, "-o", "/dev/null", "-w", "%{size_download}", path="/download")
+        assert int(size) == DOWNLOAD_BYTES
+        assert int(lab.curl(vip, "--data-binary", "@/var/tmp/upload", path="/upload")) == UPLOAD_BYTES
+
+    verdicts = lab.verdicts()
+    assert set(verdicts) == ({"forward"} if forwarding == "l2" else {"forward", "reply_too_big"}), verdicts
+    counts = [lab.decapsulated(host) for host in BACKENDS]
+    if forwarding == "l2":
+        assert counts == [{}, {}], "no program is needed"
+    else:
+        facts.wait_for("every packet that was forwarded was taken off", lambda: lab.verdicts()["forward"] == sum(
+            lab.decapsulated(host)[f"decap_{forwarding}"] for host in BACKENDS))
+        assert all(set(count) <= {f"decap_{forwarding}", "pass_other"} for count in counts), counts
+
+    lab.stop()
+    assert {host: everything(lab, host) for host in BACKENDS} == before, "remove undoes exactly what install did"
+
+
+def neighbour(lab, host, target):
+    """What `host` finds out about the owner of an address on its link: its MAC, or None."""
+    lab.check(host, "ip", "route", "add", target, "dev", "eth0")
+    try:
+        lab.run(host, "ping", "-c", "1", "-W", "2", target)
+        entries = json.loads(lab.check(host, "ip", "-j", "neigh", "show", "to", target))
+        return next((entry.get("lladdr") for entry in entries), None)
+    finally:
+        lab.run(host, "ip", "route", "del", target, "dev", "eth0")
+        lab.run(host, "ip", "neigh", "flush", "to", target)
+
+
+def test_nobody_says_that_it_owns_the_vip(lab):
+    # The test sees it: a server that bears the VIP without the agent answers in ARP.
+    lab.check("b1", "ip", "addr", "add", f"{VIP4}/32", "dev", "lo")
+    assert neighbour(lab, "lb", VIP4) is not None
+    lab.check("b1", "ip", "addr", "del", f"{VIP4}/32", "dev", "lo")
+    options = [word for vip in VIPS.values() for word in ("--vip", vip)]
+    for i, host in enumerate(BACKENDS):
+        lab.agent(host, "install", *options, "--address", address("v4", "pop", 11 + i))
+    try:
+        assert neighbour(lab, "lb", VIP4) is None
+        assert neighbour(lab, "lb", VIP6) is None
+    finally:
+        for host in BACKENDS:
+            lab.agent(host, "remove")
+
+
+SEND = """
+import sys
+from scapy.all import IP, IPv6, TCP, UDP, GRE, Raw, send
+inner = IP(src="192.0.2.66", dst="{vip}") / TCP(sport=6666, dport=80, flags="S")
+end = IP(src="{source}", dst="{end}")
+send([end / inner, end / GRE() / inner, end / UDP(sport=50000, dport=6080) / Raw(bytes([0, 4, 0, 0])) / inner], verbose=0)
+"""
+
+
+@pytest.mark.parametrize("forwarding", ["ipip", "gre", "gue"])
+def test_a_strangers_tunnel_is_dropped(lab, serving, forwarding):
+    serving(forwarding, "v4")
+    end = address("v4", "far", 11)
+    lab.check("client", "/usr/bin/python3", "-c", SEND.format(vip=VIP4, source=address("v4", "clients", 10), end=end))
+    counts = lab.decapsulated("b1")
+    assert counts == {"drop_source": 1, "pass_other": counts["pass_other"]}, "and what is not configured is the kernel's"
+
+
+def test_the_route_may_change_while_clients_are_served(lab, serving):
+    serving("gue", "v4")
+    assert lab.curl(VIP4).strip() in BACKENDS
+    far = "10.9.0.0/24"
+    lab.check("lb", "ip", "route", "add", "unreachable", far)
+    try:
+        facts.wait_for("no next hop", lambda: {b["next_hop"] for b in lab.backend_states()} == {"the route refuses"})
+        assert not any(backend["resolved"] for backend in lab.backend_states())
+    finally:
+        lab.check("lb", "ip", "route", "del", "unreachable", far)
+    facts.wait_for("next hops again", lambda: all(backend["resolved"] for backend in lab.backend_states()))
+    assert lab.curl(VIP4).strip() in BACKENDS
+
+
+@pytest.mark.parametrize("outer", VIPS)
+def test_segments_that_the_kernel_put_together(lab, serving, outer):
+    """With GRO a backend's kernel joins segments of a flow, outer header and all, before the program sees them."""
+    serving("ipip", outer)
+    (lab.root("client") / "var/tmp/upload").write_bytes(bytes(UPLOAD_BYTES))
+    for host in BACKENDS:
+        lab.check(host, "ethtool", "-K", "eth0", "gro", "on")
+    try:
+        for vip in VIPS.values():
+            assert int(lab.curl(vip, "--data-binary", "@/var/tmp/upload", path="/upload")) == UPLOAD_BYTES
+        counts = [lab.decapsulated(host) for host in BACKENDS]
+        assert sum(count["decap_ipip"] for count in counts if "decap_ipip" in count) < 0.9 * lab.verdicts()["forward"]
+        assert all(set(count) <= {"decap_ipip", "pass_other"} for count in counts), counts
+    finally:
+        for host in BACKENDS:
+            lab.check(host, "ethtool", "-K", "eth0", "gro", "off")
