@@ -25,8 +25,8 @@ def port_name(host: str, lan: str, topology: Topology) -> str:
     return host if len(topology.hosts[host].attachments) == 1 else f"{host}.{lan}"
 
 
-def build(topology: Topology, fabric: int, inits: dict[str, int]) -> None:
-    """`fabric` and `inits` are pids whose network namespaces are meant."""
+def build(topology: Topology, fabric: int, inits: dict[str, int], configure=None) -> None:
+    """`fabric` and `inits` are pids whose network namespaces are meant; `configure` instead of configure_host()."""
     lines = []
     for lan in topology.lans:
         lines.append(f"link add {lan} type bridge stp_state 0 forward_delay 0 mcast_snooping 0")
@@ -42,7 +42,7 @@ def build(topology: Topology, fabric: int, inits: dict[str, int]) -> None:
     ip_batch(fabric, lines)
     run(fabric, "; ".join(f"ethtool -K {port} {OFFLOADS_OFF}" for port in [*ports, *topology.lans]))
     for host in topology.hosts.values():
-        configure_host(host, inits[host.name])
+        (configure or configure_host)(host, inits[host.name])
 
 
 def configure_host(host: Host, init: int) -> None:

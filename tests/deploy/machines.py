@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Machines: Debian systems that boot systemd and sshd, each in the network namespace of a host of the lab.
+
+A machine is a systemd-nspawn inside the lab's outer namespaces, on an overlay whose upper layer is memory: when the lab's
+init ends, however it ends, the kernel takes all of it. Only control groups outlive that; remove_cgroups() takes them.
+"""
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from labkit import namespaces
+from labkit.facts import wait_for
+
+BED = "/run/lab/machines"  # in the outer mount namespace
+CGROUP = "anypop-bed"
+
+# The flags beyond the ordinary: BPF and AF_XDP work with every capability and bpf(); --register and --keep-unit leave the
+# machine's own systemd out of it; DPDK wants to look at /sys/module. 133 is a reboot. A server that reboots has forgotten
+# its interfaces' addresses but those that its network configuration restores; here the bed is that configuration, and lo is
+# the rollout's.
+BOOT = """
+cgroups=/sys/fs/cgroup
+if [ "$BED_CGROUP2" = yes ]; then
+  mount -t cgroup2 cgroup "$cgroups"
+  places=$cgroups
+else
+  mount -t tmpfs cgroup "$cgroups"
+  mkdir "$cgroups/unified" "$cgroups/systemd"
+  mount -t cgroup2 cgroup "$cgroups/unified"
+  mount -t cgroup -o none,name=systemd cgroup "$cgroups/systemd"
+  places="$cgroups/unified $cgroups/systemd"
+fi
+for place in $places; do
+  mkdir -p "$place/anypop-bed/$BED_NAME"
+  echo $$ >"$place/anypop-bed/$BED_NAME/cgroup.procs"
+done
+cd "$BED_DIR"
+while :; do
+  code=0
+  systemd-nspawn --quiet --boot --register=no --keep-unit --capability=all --system-call-filter=bpf --machine="$BED_NAME" \
+    --directory=root --network-namespace-path=/proc/self/ns/net --resolv-conf=off --timezone=off --link-journal=no \
+    --bind-ro=/sys/module --console=pipe </dev/null >>console.log 2>&1 || code=$?
+  [ "$code" = 133 ] || exit "$code"
+  ip address flush dev lo scope global
+  echo rebooted >>reboots
+done
+"""
+
+
+class Machine:
+    def __init__(self, lab, host, tree: Path):
+        self._lab, self.host, self.name, self._tree = lab, host, host.name, tree
+
+    @property
+    def _outer(self) -> Path:
+        return Path(f"/proc/{self._lab.state.init_pid}/root")
+
+    @property
+    def root(self) -> Path:
+        """The machine's files, seen from here."""
+        return self._outer / BED.lstrip("/") / self.name / "root"
+
+    def make(self, public_key: str) -> None:
+        script = f"""
+          mkdir -p {BED}/{self.name}; cd {BED}/{self.name}; mkdir -p upper work root
+          mount -t overlay -o lowerdir={self._tree},upperdir=upper,workdir=work machine root
+        """
+        self._in_outer(script)
+        (self.root / "etc/hostname").write_text(f"{self.name}\n")
+        # An id of its own also tells systemd that this is no first boot, on which it would enable whatever there is.
+        (self.root / "etc/machine-id").write_text(hashlib.md5(self.name.encode()).hexdigest() + "\n")
+        (self.root / "etc/hosts").write_text(f"127.0.0.1 localhost\n127.0.1.1 {self.name}\n::1 localhost\n")
+        keys = self.root / "root/.ssh"
+        keys.mkdir(mode=0o700, exist_ok=True)
+        (keys / "authorized_keys").write_text(public_key)
+
+    def start(self) -> None:
+        environment = {**os.environ, namespaces.MARKER: f"{self.name}.machine", "BED_NAME": self.name,
+                       "BED_DIR": f"{BED}/{self.name}", "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",
+                       "BED_CGROUP2": "yes" if Path("/sys/fs/cgroup/cgroup.controllers").exists() else "no"}
+        network = f"--net=/proc/{self._lab.init(self.name)}/ns/net"
+        subprocess.run(
+            ["nsenter", "-t", str(self._lab.state.init_pid), "-m", "-p", network, "setsid", "--fork", "unshare", "-m",
+             "--propagation", "slave", "sh", "-euc", BOOT],
+            check=True, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def lose(self) -> None:
+        """As if somebody pulled its power: every process of it is gone at once."""
+        for pid in self._pids():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        wait_for(f"{self.name} is dead", lambda: not self._pids(), 20)
+
+    def reboots(self) -> int:
+        try:
+            return (self.root.parent / "reboots").read_text().count("\n")
+        except FileNotFoundError:
+            return 0
+
+    def console(self) -> str:
+        try:
+            return (self.root.parent / "console.log").read_text(errors="replace")[-3000:]
+        except FileNotFoundError:
+            return ""
+
+    def _pids(self) -> list[int]:
+        found = []
+        for tree in _cgroup_roots():
+            for procs in (tree / CGROUP / self.name).rglob("cgroup.procs"):
+                found += [int(line) for line in procs.read_text().split()]
+        return found
+
+    def _in_outer(self, script: str) -> None:
+        subprocess.run(["nsenter", "-t", str(self._lab.state.init_pid), "-m", "-p", "sh", "-euc", script], check=True)
+
+
+def remove_cgroups(deadline_s: float = 10) -> None:
+    """Of machines whose processes are gone."""
+    end = time.monotonic() + deadline_s
+    for tree in _cgroup_roots():
+        for folder in sorted((tree / CGROUP).rglob("*"), reverse=True):
+            _remove(folder, end)
+        _remove(tree / CGROUP, end)
+
+
+def _remove(folder: Path, end: float) -> None:
+    while folder.is_dir():
+        try:
+            folder.rmdir()
+        except OSError:  # the kernel has not yet taken its last process apart
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+
+
+def _cgroup_roots() -> list[Path]:
+    root = Path("/sys/fs/cgroup")
+    return [tree for tree in (root, root / "unified", root / "systemd") if (tree / CGROUP).is_dir()]
