@@ -12,6 +12,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <net/if.h>
 #include <spdlog/spdlog.h>
 
@@ -166,8 +167,8 @@ class App::Impl {
     for (unsigned i = 0; i < count; ++i) {
       workers_.push_back(std::make_unique<Worker>(i, queues_of(i, count, ports_), config_, forwarding_->published()));
     }
-    reporters_ = {make_instance_name(), forwarding_.get(), &ports_, &workers_,
-                  [this](const IpAddress& backend) { return describe_next_hop(backend); }};
+    captures_ = std::make_unique<CaptureControl>(io_, *forwarding_, count);
+    for (const auto& worker : workers_) worker->set_peers(workers_);
     reloader_ = std::make_unique<Reloader>(Reloader::Parts{
         io_, *forwarding_, ports_, [this](const PopConfig& config) { return start_neighbours(config); }, neighbours_});
     api_ = {[this] { return report_heartbeat(reporters_); },
@@ -188,7 +189,10 @@ class App::Impl {
     if (!threads.ok()) return in_file(threads.status());
     threads_ = *std::move(threads);
     watch_ = std::make_unique<Watch>(io_, ports_, workers_, [this](const Port& port) { give_up(port); });
-    reporters_ = {make_instance_name(), forwarding_.get(), &ports_, &workers_, watch_.get()};
+    reporters_ = {
+        make_instance_name(), forwarding_.get(), &ports_, &workers_, watch_.get(), [this](const IpAddress& backend) {
+          return describe_next_hop(backend);
+        }};
     return absl::OkStatus();
   }
 
@@ -213,6 +217,15 @@ class App::Impl {
     if (interfaces.empty()) return std::unique_ptr<NeighbourMonitor>();
     return NeighbourMonitor::start(io_, NeighbourTable(std::move(interfaces), destinations_of(config)),
                                    [this] { use_neighbours(); });
+  }
+
+  // A new interface of the same name: the next process, which the init system starts, can use it.
+  void give_up(const Port& port) {
+    spdlog::error(
+        "event=stop port={} device={} error=\"the interface was removed, and is there again; a restart takes it\"",
+        port.config().name, port.config().device);
+    exit_code_ = 1;
+    io_.stop();
   }
 
   std::string describe_next_hop(const IpAddress& backend) const {

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/text.h"
+#include "dataplane_api/metrics.h"
 
 namespace anypop::dataplane {
 namespace {
@@ -36,6 +37,15 @@ void get_state(const ControlApi& api, const HttpRequest& /*request*/, const Repl
 }
 void get_stats(const ControlApi& api, const HttpRequest& /*request*/, const Reply& reply) {
   reply({200, to_json(api.stats())});
+}
+
+void get_metrics(const ControlApi& api, const HttpRequest& /*request*/, const Reply& reply) {
+  MetricsPage page;
+  add_build_info(page, "anypop-dataplane");
+  add_metrics(page, api.heartbeat());
+  add_metrics(page, api.state());
+  add_metrics(page, api.stats());
+  reply(page.response());
 }
 
 void put_health(const ControlApi& api, const HttpRequest& request, const Reply& reply) {
@@ -99,7 +109,7 @@ constexpr std::array kRoutes = {
     Route{kStatsPath, "GET", get_stats},         Route{kHealthPath, "PUT", put_health},
     Route{kReloadPath, "POST", post_reload},     Route{kCapturePath, "POST", post_capture},
     Route{kCapturePath, "GET", get_capture},     Route{kCapturePath, "DELETE", delete_capture},
-    Route{kExplainPath, "POST", post_explain},
+    Route{kExplainPath, "POST", post_explain},   Route{dataplane_api::kMetricsPath, "GET", get_metrics},
 };
 
 std::string paths() {

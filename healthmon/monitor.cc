@@ -6,6 +6,7 @@
 #include <utility>
 #include <variant>
 
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/json/serialize.hpp>
 #include <spdlog/spdlog.h>
@@ -16,10 +17,12 @@
 #include "bgpctl/event_log.h"
 #include "dataplane_api/http_server.h"
 #include "event_text.h"
+#include "healthmon/backend_drain.h"
 #include "healthmon/dataplane_link.h"
 #include "healthmon/holds_watch.h"
 #include "healthmon/monitor_core.h"
 #include "healthmon/prober.h"
+#include "healthmon/web.h"
 
 namespace anypop::healthmon {
 namespace {
@@ -57,6 +60,7 @@ absl::Status make_folder(const std::filesystem::path& folder) {
 absl::Status prepare_folders(const PopConfig& config) {
   if (absl::Status status = check_folder(config, "run_dir", config.run_dir); !status.ok()) return status;
   if (absl::Status status = check_folder(config, "state_dir", config.state_dir); !status.ok()) return status;
+  if (absl::Status status = make_folder(drains_dir(config)); !status.ok()) return status;
   return make_folder(config.holds_dir());
 }
 
@@ -69,7 +73,11 @@ class Monitor::Impl {
         config_(std::move(config)),
         events_(config_.event_log(), "healthmon"),
         announcer_(io, config_),
-        timer_(io) {}
+        timer_(io),
+        page_timer_(io),
+        web_({.state = [this] { return state(); },
+              .metrics = [this](MetricsPage& page) { add_metrics(page); },
+              .unix_ms = [] { return now().unix_ms; }}) {}
   ~Impl() {
     if (begun_) record({{"event", "stop"}});
   }
@@ -77,11 +85,13 @@ class Monitor::Impl {
   Impl& operator=(const Impl&) = delete;
 
   absl::Status serve() {
-    auto server = HttpServer::listen(io_, {.socket_path = config_.monitor_socket()},
-                                     [this](const HttpRequest& request) { return answer(request); });
+    auto server = HttpServer::listen_async(io_, {.socket_path = config_.monitor_socket()},
+                                           [this](const HttpRequest& request, const HttpServer::Reply& reply) {
+                                             if (!web_.answer(request, reply)) reply(answer(request));
+                                           });
     if (!server.ok()) return server.status();
     server_ = *std::move(server);
-    return absl::OkStatus();
+    return web_.listen(io_, config_);
   }
 
   absl::Status begin(std::uint64_t seed) {
@@ -90,13 +100,20 @@ class Monitor::Impl {
     begun_ = true;
     record({{"event", "start"}, {"pop", config_.pop}, {"version", ANYPOP_VERSION}});
     holds_.emplace(io_, config_.holds_dir(), [this] { read_holds(); });
-    dataplane_.emplace(io_, config_,
-                       [this](const auto& heartbeat) { carry_out(core_->on_heartbeat(heartbeat, now())); });
-    prober_.emplace(io_, config_, seed, [this](BackendId id, const ProbeResult& result) {
+    drains_.emplace(io_, drains_dir(config_), [this] {
+      const Now at = now();
+      carry_out(core_->on_drains(load_drains(config_, at.unix_ms), at));
+    });
+    dataplane_.emplace(io_, config_, [this](const auto& heartbeat) {
+      web_.on_heartbeat(heartbeat);
+      carry_out(core_->on_heartbeat(heartbeat, now()));
+    });
+    prober_.emplace(io_, config_, seed, [this](ProbeId id, const ProbeResult& result) {
       carry_out(core_->on_probe(id, result, now()));
       return core_->probe_interval(id);
     });
     carry_out(core_->on_time(now()));
+    refresh_pages();
     return absl::OkStatus();
   }
 
@@ -106,6 +123,33 @@ class Monitor::Impl {
       std::visit([this](const auto& what) { perform(what); }, action);
     }
     arm_timer();
+  }
+
+  // Every second the counters are read, and whoever looks at the status page sees them.
+  void refresh_pages() {
+    dataplane_->read_stats([this](const auto& stats) { web_.on_stats(stats, SteadyTime::clock::now()); });
+    web_.publish();
+    page_timer_.expires_after(std::chrono::seconds(1));
+    page_timer_.async_wait([this, alive = std::weak_ptr<bool>(alive_)](boost::system::error_code error) {
+      if (!error && !alive.expired()) refresh_pages();
+    });
+  }
+
+  json::object state() const {
+    json::object state{{"pop", config_.pop}, {"version", ANYPOP_VERSION}, {"started_unix_ms", started_.unix_ms}};
+    if (!core_) return state;
+    for (auto& [key, value] : core_->state_json(now())) state[key] = std::move(value);
+    return state;
+  }
+
+  void add_metrics(MetricsPage& page) const {
+    page.gauge("anypop_healthmon_start_time_seconds", "When the monitor was started, in Unix time.");
+    page.add({}, static_cast<double>(started_.unix_ms) / 1000);
+    if (!core_) return;
+    core_->add_metrics(page, now());
+    const StartDelays& delays = prober_->start_delays();
+    page.histogram("anypop_probe_start_delay_seconds", "How much later than planned probes started.");
+    page.add({}, kStartDelayBounds, delays.counts, delays.sum_s);
   }
 
   void arm_timer() {
@@ -131,7 +175,10 @@ class Monitor::Impl {
     });
   }
   void perform(const ReadDataplaneState&) {
-    dataplane_->read_state([this](const auto& state) { carry_out(core_->on_dataplane_state(state, now())); });
+    dataplane_->read_state([this](const auto& state) {
+      web_.on_state(state);
+      carry_out(core_->on_dataplane_state(state, now()));
+    });
   }
   void perform(const PushHealth& push) {
     dataplane_->push_health(push.update,
@@ -142,6 +189,15 @@ class Monitor::Impl {
 
   void record(const json::object& event) {
     spdlog::info(event_text(event));
+    web_.on_event(event);
+    // Once, after everything that belongs together.
+    if (!std::exchange(publish_posted_, true)) {
+      asio::post(io_, [this, alive = std::weak_ptr<bool>(alive_)] {
+        if (alive.expired()) return;
+        publish_posted_ = false;
+        web_.publish();
+      });
+    }
     const absl::Status written = events_.append(event);
     const std::string error(message(written));
     if (!written.ok() && error != event_log_error_) {
@@ -159,13 +215,9 @@ class Monitor::Impl {
     carry_out(core_->on_holds(holds, at));
   }
 
-  HttpResponse answer(const HttpRequest& request) {
-    if (request.target != "/v1/state")
-      return http_error(404, "found " + escaped(request.target) + ", expected /v1/state");
-    if (request.method != "GET") return http_error(405, "found " + escaped(request.method) + ", expected GET");
-    json::object state{{"pop", config_.pop}, {"version", ANYPOP_VERSION}, {"started_unix_ms", started_.unix_ms}};
-    for (auto& [key, value] : core_->state_json(now())) state[key] = std::move(value);
-    return {200, json::serialize(state) + "\n"};
+  static HttpResponse answer(const HttpRequest& request) {
+    return http_error(
+        404, fmt::format("found {}, expected one of /, /metrics, /status/stream, /v1/state", escaped(request.target)));
   }
 
   asio::io_context& io_;
@@ -176,10 +228,14 @@ class Monitor::Impl {
   std::optional<MonitorCore> core_;
   bgpctl::Announcer announcer_;
   asio::steady_timer timer_;
+  asio::steady_timer page_timer_;
+  Web web_;
+  bool publish_posted_ = false;
   SteadyTime armed_for_ = SteadyTime::min();
   std::shared_ptr<bool> alive_ = std::make_shared<bool>();  // ends with this object, before a handler that is queued
   bool begun_ = false;
   std::optional<HoldsWatch> holds_;
+  std::optional<HoldsWatch> drains_;
   std::optional<DataplaneLink> dataplane_;
   std::optional<Prober> prober_;
   std::unique_ptr<HttpServer> server_;
@@ -187,6 +243,7 @@ class Monitor::Impl {
 
 absl::StatusOr<std::unique_ptr<Monitor>> Monitor::start(asio::io_context& io, PopConfig config, std::uint64_t seed) {
   if (absl::Status status = prepare_folders(config); !status.ok()) return status;
+  if (absl::Status status = check_probe_files(config); !status.ok()) return status;
   // Only one monitor: the socket is taken before any file is touched.
   auto impl = std::make_unique<Impl>(io, std::move(config));
   if (absl::Status status = impl->serve(); !status.ok()) return status;

@@ -31,10 +31,14 @@ MonitorCore::MonitorCore(const PopConfig& config, const StateFiles& state_files,
       look_at_(start.steady),
       state_at_(start.steady),
       planned_wake_(start.steady) {
+  last_answer_ = start.steady;
+  plan_wanted_.assign(config.services.size(), false);
   for (const ServiceConfig& service : config.services) {
-    const RiseFallThresholds thresholds{.rise = service.probe.rise, .fall = service.probe.fall};
-    backends_.emplace_back(service.backends.size(), Backend{.rise_fall = RiseFall(thresholds)});
+    backends_.emplace_back(service.backends.size(), Backend{BackendProbes(service.probes, service.probes_needed)});
     facts_.backends.emplace_back(service.backends.size());
+    standings_.emplace_back(service.backends.size());
+    latencies_.emplace_back(service.probes.size());
+    plans_.push_back(plan_backends(service, standings_.back(), start.steady));
     backends_unknown_ += service.backends.size();
   }
   for (std::size_t i = 0; i < config.announcements.size(); ++i) {
@@ -54,25 +58,24 @@ Actions MonitorCore::on_time(Now now) {
   return finish(now);
 }
 
-Actions MonitorCore::on_probe(BackendId id, const ProbeResult& result, Now now) {
+Actions MonitorCore::on_probe(ProbeId id, const ProbeResult& result, Now now) {
   begin(now);
-  Backend& backend = backends_[id.service][id.backend];
-  BackendFacts& facts = facts_.backends[id.service][id.backend];
-  backend.cause = result.cause;
-  const bool changed = backend.rise_fall.add(result.ok);
+  if (result.ok || result.evidence == Evidence::kAnswered) {
+    last_answer_ = now.steady;
+    second_opinion_ = false;
+  }
+  const double latency_s = std::chrono::duration<double>(result.latency).count();
+  Latencies& latencies = latencies_[id.service][id.probe];
+  const auto* const bound = std::lower_bound(kLatencyBounds.begin(), kLatencyBounds.end(), latency_s);
+  ++latencies.counts[static_cast<std::size_t>(bound - kLatencyBounds.begin())];
+  latencies.sum_s += latency_s;
+  BackendProbes& probes = backends_[id.service][id.backend].probes;
+  const bool changed = probes.add(id.probe, result, now.unix_ms);
   if (!changed && now.steady < planned_wake_) return {};
-  if (changed) {
-    if (facts.health == Health::kUnknown) --backends_unknown_;
-    facts.health = backend.rise_fall.health();
-    backend.last_change_unix_ms = now.unix_ms;
-    push_wanted_ = true;
-    push_not_before_ = now.steady;
-    const ServiceConfig& service = config_.services[id.service];
-    actions_.push_back(Record{{{"event", "backend"},
-                               {"service", service.name},
-                               {"backend", service.backends[id.backend].name},
-                               {"healthy", facts.health == Health::kHealthy},
-                               {"cause", result.cause}}});
+  if (changed && probes.health() == Health::kUnhealthy && all_fell_silent()) {
+    ask_again(now);
+  } else if (changed) {
+    believe(id, now);
   }
   return finish(now);
 }
@@ -165,6 +168,7 @@ Actions MonitorCore::on_holds(const Holds& holds, Now now) {
 }
 
 Actions MonitorCore::finish(Now now) {
+  plan(now);
   note_dataplane(actions_);
   check_first_round(actions_);
   for (const auto& track : tracks_) track->act(facts_, now, actions_);
@@ -221,6 +225,7 @@ void MonitorCore::ask(Now now, Actions& actions) {
 SteadyTime MonitorCore::wake_time() const {
   SteadyTime wake = dataplane_.deadline();
   for (const auto& track : tracks_) wake = std::min(wake, track->wake());
+  for (const ServicePlan& plan : plans_) wake = std::min(wake, plan.next_change);
   if (!look_pending_) wake = std::min(wake, look_at_);
   if (facts_.dataplane.condition != Condition::kAlive) return wake;
   if (!state_pending_) wake = std::min(wake, dataplane_.state_is_current() ? state_at_ : state_not_before_);
@@ -228,38 +233,8 @@ SteadyTime MonitorCore::wake_time() const {
   return wake;
 }
 
-// What has no verdict yet is not named, and keeps the health that the dataplane knows.
-dataplane_api::HealthUpdate MonitorCore::health_update() const {
-  dataplane_api::HealthUpdate update;
-  for (std::size_t s = 0; s < backends_.size(); ++s) {
-    const ServiceConfig& service = config_.services[s];
-    for (std::size_t b = 0; b < backends_[s].size(); ++b) {
-      const Health health = facts_.backends[s][b].health;
-      if (health == Health::kUnknown) continue;
-      update.backends.push_back({service.name, service.backends[b].name, health == Health::kHealthy});
-    }
-  }
-  return update;
-}
-
-bool MonitorCore::health_differs(const dataplane_api::State& state) const {
-  for (const dataplane_api::ServiceState& found : state.services) {
-    const ServiceConfig* service = config_.find_service(found.name);
-    if (service == nullptr) continue;
-    const auto& facts = facts_.backends[static_cast<std::size_t>(service - config_.services.data())];
-    for (const dataplane_api::BackendState& backend : found.backends) {
-      for (std::size_t i = 0; i < facts.size(); ++i) {
-        if (service->backends[i].name != backend.name || facts[i].health == Health::kUnknown) continue;
-        if ((facts[i].health == Health::kHealthy) != backend.healthy) return true;
-      }
-    }
-  }
-  return false;
-}
-
-Milliseconds MonitorCore::probe_interval(BackendId id) const {
-  const Milliseconds interval{config_.services[id.service].probe.interval_ms};
-  return backends_[id.service][id.backend].rise_fall.in_doubt() ? interval / 2 : interval;
+Milliseconds MonitorCore::probe_interval(ProbeId id) const {
+  return backends_[id.service][id.backend].probes.interval(id.probe);
 }
 
 const Decision& MonitorCore::decision(std::size_t announcement) const { return tracks_[announcement]->decision(); }

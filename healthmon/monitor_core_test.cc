@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "healthmon/monitor_core.h"
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <vector>
@@ -22,7 +23,8 @@ using testing::IsEmpty;
 
 PopConfig small_pop() {
   PopConfig config;
-  config.services = {{.name = "web4", .backends = {{.name = "b1"}, {.name = "b2"}}, .probe = {.rise = 1, .fall = 2}}};
+  config.services = {
+      {.name = "web4", .backends = {{.name = "b1"}, {.name = "b2"}}, .probes = {{.rise = 1, .fall = 2}}}};
   config.announcements = {
       {.name = "web", .prefixes = {*IpPrefix::parse("198.51.100.0/24")}, .services = {"web4"}, .hold_down_ms = 500}};
   return config;
@@ -241,6 +243,63 @@ TEST_F(MonitorCoreTest, SilenceOfTheDataplaneWithdrawsOnTime) {
   EXPECT_EQ(core.next_wake(), now().steady + 200ms);
   ms += 200;
   EXPECT_THAT(words(core.on_time(now())), ElementsAre("dataplane", "verdict", "set-"));
+}
+
+TEST_F(MonitorCoreTest, SilenceOfEverythingIsAskedAboutTwice) {
+  reach_announced();
+  const auto silent = [&](std::size_t backend) {
+    return words(core.on_probe({0, backend}, {false, "timeout", Evidence::kSilence}, now()));
+  };
+  silent(0);
+  silent(1);
+  EXPECT_THAT(silent(0), ElementsAre("second-opinion", "note"));
+  EXPECT_EQ(core.health({0, 0}), Health::kHealthy);
+  EXPECT_EQ(core.probe_interval({0, 1}), 500ms) << "asked again, fast";
+  EXPECT_THAT(silent(0), IsEmpty());
+  EXPECT_THAT(silent(1), IsEmpty());
+  EXPECT_THAT(silent(0), testing::Contains("backend")) << "the second verdict is believed";
+  EXPECT_THAT(silent(1), testing::Contains("set-"));
+}
+
+TEST_F(MonitorCoreTest, AnAnswerOfAnyKindIsNoSilence) {
+  reach_announced();
+  probe(1, false);  // refused
+  core.on_probe({0, 0}, {false, "timeout", Evidence::kSilence}, now());
+  EXPECT_THAT(words(core.on_probe({0, 0}, {false, "timeout", Evidence::kSilence}, now())),
+              ElementsAre("backend", "health b1- b2+"));
+}
+
+TEST_F(MonitorCoreTest, ADrainedBackendIsNoCapacityAndGetsNoNewFlows) {
+  reach_announced();
+  const DrainOrder first{"web4", "b1", "disk swap", "alice", 0, {}};
+  const Actions actions = core.on_drains(std::vector{first}, now());
+  EXPECT_THAT(words(actions), ElementsAre("drain-backend", "health b1+ b2+"));
+  EXPECT_EQ(std::get<PushHealth>(actions.back()).update.backends[0].weight_permille, 0U);
+  EXPECT_THAT(words(core.on_drains(std::vector{first}, now())), IsEmpty()) << "a level";
+  EXPECT_THAT(words(core.on_drains(absl::UnavailableError("cannot read"), now())), ElementsAre("note"));
+  core.on_health_pushed(absl::OkStatus(), now());
+  EXPECT_TRUE(core.decision(0).announced()) << "half is enough";
+  const auto all = words(core.on_drains(std::vector<DrainOrder>{first, {"web4", "b2", "", "", 0, {}}}, now()));
+  EXPECT_THAT(all, ElementsAre("drain-backend", "verdict", "set-", testing::StartsWith("health")));
+  EXPECT_THAT(core.decision(0).cause, HasSubstr("0 of 2 backends"));
+}
+
+TEST_F(MonitorCoreTest, SlowStartMovesWithTime) {
+  config.services[0].slow_start_ms = 10'000;
+  reach_announced();
+  probe(0, false);
+  probe(0, false);
+  core.on_health_pushed(absl::OkStatus(), now());
+  const Actions back = core.on_probe({0, 0}, {true, "HTTP 200"}, now());
+  EXPECT_THAT(words(back), testing::Contains("health b1+ b2+"));
+  EXPECT_EQ(std::get<PushHealth>(back.back()).update.backends[0].weight_permille, 100U);
+  core.on_health_pushed(absl::OkStatus(), now());
+  ms += 1000;
+  const Actions later = core.on_heartbeat(dataplane.heartbeat(), now());
+  const auto push = std::find_if(later.begin(), later.end(),
+                                 [](const Action& action) { return std::holds_alternative<PushHealth>(action); });
+  ASSERT_NE(push, later.end());
+  EXPECT_EQ(std::get<PushHealth>(*push).update.backends[0].weight_permille, 200U);
 }
 
 }  // namespace

@@ -2,42 +2,22 @@
 #include "healthmon/probe.h"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
-#include <optional>
-#include <string_view>
 #include <utility>
 
-#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http.hpp>
 
 #include "base/text.h"
+#include "probe_attempt.h"
 
 namespace anypop::healthmon {
 namespace {
 
 namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = boost::beast::http;
-using tcp = asio::ip::tcp;
-
-tcp::endpoint endpoint_of(const ProbeTarget& target) {
-  const auto bytes = target.address.bytes();
-  if (target.address.family() == Family::kV4) {
-    asio::ip::address_v4::bytes_type v4;
-    std::copy(bytes.begin(), bytes.end(), v4.begin());
-    return {asio::ip::address_v4(v4), target.probe.port};
-  }
-  asio::ip::address_v6::bytes_type v6;
-  std::copy(bytes.begin(), bytes.end(), v6.begin());
-  return {asio::ip::address_v6(v6), target.probe.port};
-}
 
 // "Connection refused" → "connection refused", but "HTTP …" stays.
-std::string error_text(const beast::error_code& error) {
+std::string error_text(const boost::system::error_code& error) {
   std::string text = error.message();
   if (text.size() > 1 && std::islower(static_cast<unsigned char>(text[1])) != 0) {
     text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
@@ -45,121 +25,119 @@ std::string error_text(const beast::error_code& error) {
   return text;
 }
 
+// What this host could not do, and what nobody answered. Everything else came from the other side.
+Evidence evidence_of(const boost::system::error_code& error) {
+  const auto is = [&](std::initializer_list<int> numbers) {
+    return error.category() == boost::system::system_category() &&
+           std::find(numbers.begin(), numbers.end(), error.value()) != numbers.end();
+  };
+  if (is({EMFILE, ENFILE, ENOMEM, ENOBUFS, EACCES, EPERM, EADDRNOTAVAIL, ENETUNREACH, ENETDOWN, EAFNOSUPPORT, EAGAIN,
+          ENOENT})) {
+    return Evidence::kLocal;
+  }
+  return is({ETIMEDOUT, EHOSTUNREACH, EHOSTDOWN}) ? Evidence::kSilence : Evidence::kAnswered;
+}
+
+std::shared_ptr<ProbeAttempt> make_attempt(asio::io_context& io, const ProbeTarget& target, Probe::Handler handler) {
+  switch (target.probe.type) {
+    case ProbeType::kDns: return dns_attempt(io, target, std::move(handler));
+    case ProbeType::kUdp: return udp_attempt(io, target, std::move(handler));
+    case ProbeType::kExec: return exec_attempt(io, target, std::move(handler));
+    case ProbeType::kTcp:
+    case ProbeType::kHttp:
+    case ProbeType::kHttps:
+    case ProbeType::kGrpc: break;
+  }
+  return stream_attempt(io, target, std::move(handler));
+}
+
 }  // namespace
 
-ProbeTarget probe_target(const ServiceConfig& service, const BackendConfig& backend) {
-  std::string host = service.probe.host;
-  if (host.empty()) {
-    host = service.vip.family() == Family::kV6 ? fmt::format("[{}]", service.vip.to_string()) : service.vip.to_string();
+absl::StatusOr<std::shared_ptr<asio::ssl::context>> probe_tls(const TlsProbeConfig& tls) {
+  if (!tls.enabled) return nullptr;
+  boost::system::error_code error;
+  auto context = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_client);
+  context->set_verify_mode(tls.verify ? asio::ssl::verify_peer : asio::ssl::verify_none, error);
+  if (!error && !tls.ca_file.empty()) {
+    context->load_verify_file(tls.ca_file, error);
+    if (error) {
+      return failed_precondition("tls_ca_file: found {} ({}), expected certificates in PEM", tls.ca_file,
+                                 error.message());
+    }
+  } else if (!error) {
+    context->set_default_verify_paths(error);
   }
-  ProbeTarget target{.probe = service.probe, .address = backend.address, .host = std::move(host)};
+  if (error) return internal_error("TLS: {}", error.message());
+  // The whole answer counts, and a resumed session would not show the certificate.
+  ::SSL_CTX_set_session_cache_mode(context->native_handle(), SSL_SESS_CACHE_OFF);
+  return context;
+}
+
+ProbeTarget probe_target(const ServiceConfig& service, const BackendConfig& backend, const ProbeConfig& probe,
+                         std::shared_ptr<asio::ssl::context> tls) {
+  ProbeTarget target{
+      .probe = probe, .address = backend.address, .host = probe.http.host, .tls = std::move(tls), .environment = {}};
   if (target.probe.port == 0) target.probe.port = service.port;
+  if (target.host.empty()) {
+    target.host =
+        service.vip.family() == Family::kV6 ? fmt::format("[{}]", service.vip.to_string()) : service.vip.to_string();
+  }
+  if (probe.type == ProbeType::kExec) {
+    target.environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                          "ANYPOP_SERVICE=" + service.name,
+                          "ANYPOP_VIP=" + service.vip.to_string(),
+                          "ANYPOP_BACKEND=" + backend.name,
+                          "ANYPOP_ADDRESS=" + backend.address.to_string(),
+                          fmt::format("ANYPOP_PORT={}", target.probe.port)};
+  }
   return target;
 }
 
-class Probe::Attempt : public std::enable_shared_from_this<Attempt> {
- public:
-  Attempt(asio::io_context& io, const ProbeTarget& target, Handler handler)
-      : io_(io), probe_(target.probe), handler_(std::move(handler)), socket_(io), deadline_(io) {
-    request_.method(http::verb::get);
-    request_.target(probe_.path);
-    request_.version(11);
-    request_.set(http::field::host, target.host);
-    request_.set(http::field::user_agent, "anypop-healthmon/" ANYPOP_VERSION);
-    request_.set(http::field::accept, "*/*");
-    request_.set(http::field::connection, "close");
-    parser_.header_limit(kProbeHeaderMaxBytes);
-    parser_.body_limit(kProbeAnswerMaxBytes);
-  }
+ProbeAttempt::ProbeAttempt(asio::io_context& io, const ProbeTarget& target, Probe::Handler handler)
+    : io_(io), target_(target), handler_(std::move(handler)), deadline_(io) {}
 
-  void start(const tcp::endpoint& endpoint) {
-    deadline_.expires_after(std::chrono::milliseconds(probe_.timeout_ms));
-    deadline_.async_wait([self = shared_from_this()](beast::error_code error) {
-      if (!error) self->on_deadline();
-    });
-    beast::error_code error;
-    socket_.open(endpoint.protocol(), error);
-    if (error) {
-      // Out of descriptors, or a family that this host does not have.
-      asio::post(io_, [self = shared_from_this(), error] { self->finish(false, error_text(error)); });
-      return;
-    }
-    socket_.async_connect(endpoint,
-                          [self = shared_from_this()](beast::error_code failed) { self->on_connect(failed); });
-  }
+void ProbeAttempt::start() {
+  started_ = std::chrono::steady_clock::now();
+  deadline_.expires_at(started_ + std::chrono::milliseconds(target_.probe.timeout_ms));
+  deadline_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+    if (!error) self->on_deadline();
+  });
+  begin();
+}
 
-  void cancel() {
-    handler_ = nullptr;
-    close();
-  }
+void ProbeAttempt::cancel() {
+  handler_ = nullptr;
+  deadline_.cancel();
+  close();
+}
 
- private:
-  void on_connect(const beast::error_code& error) {
-    if (!handler_) return;
-    if (error) return finish(false, error_text(error));
-    if (probe_.type == ProbeType::kTcp) return finish(true, "connected");
-    stage_ = "waiting for the answer";
-    http::async_write(socket_, request_, [self = shared_from_this()](beast::error_code failed, std::size_t) {
-      if (!self->handler_) return;
-      if (failed) return self->finish(false, error_text(failed));
-      self->read();
-    });
-  }
+void ProbeAttempt::finish(ProbeResult result) {
+  if (over()) return;
+  deadline_.cancel();
+  close();
+  result.latency = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - started_);
+  std::exchange(handler_, nullptr)(result);
+}
 
-  void read() {
-    http::async_read(socket_, buffer_, parser_, [self = shared_from_this()](beast::error_code error, std::size_t) {
-      if (self->handler_) self->on_answer(error);
-    });
-  }
+void ProbeAttempt::finish_soon(ProbeResult result) {
+  asio::post(io_, [self = shared_from_this(), result = std::move(result)] { self->finish(result); });
+}
 
-  void on_answer(const beast::error_code& error) {
-    // A body over the limit is reported as an error, but after the status has been read.
-    if (error && error != http::error::body_limit) {
-      if (error == http::error::header_limit || error == http::error::buffer_overflow) {
-        return finish(false, fmt::format("the answer's header is larger than {} bytes", kProbeHeaderMaxBytes));
-      }
-      if (error == http::error::end_of_stream) return finish(false, "closed without an answer");
-      return finish(false, error_text(error));
-    }
-    const unsigned status = parser_.get().result_int();
-    if (status == probe_.expected_status) return finish(true, fmt::format("HTTP {}", status));
-    finish(false, fmt::format("HTTP {}, expected {}", status, probe_.expected_status));
-  }
+ProbeResult ProbeAttempt::failure(const boost::system::error_code& error) {
+  return {false, error_text(error), evidence_of(error)};
+}
 
-  void on_deadline() {
-    if (!handler_) return;
-    const auto late_by = asio::steady_timer::clock_type::now() - deadline_.expiry();
-    const std::chrono::milliseconds timeout{probe_.timeout_ms};
-    if (late_by > std::max(timeout, std::chrono::milliseconds(100))) return finish(false, "");
-    finish(false, fmt::format("timeout after {} ms {}", timeout.count(), stage_));
-  }
-
-  void finish(bool ok, std::string cause) {
-    close();
-    std::exchange(handler_, nullptr)({ok, std::move(cause)});
-  }
-
-  void close() {
-    deadline_.cancel();
-    beast::error_code ignored;
-    socket_.set_option(asio::socket_base::linger(true, 0), ignored);
-    socket_.close(ignored);
-  }
-
-  asio::io_context& io_;
-  ProbeConfig probe_;
-  Handler handler_;
-  tcp::socket socket_;
-  asio::steady_timer deadline_;
-  std::string_view stage_ = "connecting";
-  http::request<http::empty_body> request_;
-  beast::flat_buffer buffer_{kProbeHeaderMaxBytes + kProbeAnswerMaxBytes};
-  http::response_parser<http::string_body> parser_;
-};
+void ProbeAttempt::on_deadline() {
+  if (over()) return;
+  const auto late_by = std::chrono::steady_clock::now() - deadline_.expiry();
+  const std::chrono::milliseconds timeout{target_.probe.timeout_ms};
+  if (late_by > std::max(timeout, std::chrono::milliseconds(100))) return finish({false, "", Evidence::kLocal});
+  finish({false, fmt::format("timeout after {} ms {}", timeout.count(), stage_), Evidence::kSilence});
+}
 
 Probe::Probe(asio::io_context& io, const ProbeTarget& target, Handler handler)
-    : attempt_(std::make_shared<Attempt>(io, target, std::move(handler))) {
-  attempt_->start(endpoint_of(target));
+    : attempt_(make_attempt(io, target, std::move(handler))) {
+  attempt_->start();
 }
 
 Probe::~Probe() { attempt_->cancel(); }

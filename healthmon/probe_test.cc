@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "healthmon/prober.h"
+#include "probe_fixture.h"
 #include "test_servers.h"
 
 namespace anypop::healthmon {
@@ -20,7 +21,7 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-class ProbeTest : public testing::Test {
+class ProbeTest : public ProbeRunner {
  protected:
   void TearDown() override {
     servers_->run([this] { backend_.reset(); });
@@ -38,18 +39,7 @@ class ProbeTest : public testing::Test {
   }
 
   ProbeResult probe(ProbeConfig config, const std::string& address = "127.0.0.1") {
-    boost::asio::io_context io;
-    std::optional<ProbeResult> result;
-    const ProbeTarget target{.probe = std::move(config), .address = *IpAddress::parse(address), .host = "198.51.100.1"};
-    const Probe probe(io, target, [&](const ProbeResult& found) {
-      EXPECT_FALSE(result) << "called twice";
-      result = found;
-    });
-    const auto start = std::chrono::steady_clock::now();
-    io.run_for(10s);
-    took_ = std::chrono::steady_clock::now() - start;
-    EXPECT_TRUE(result) << "no result";
-    return result.value_or(ProbeResult{});
+    return run(std::move(config), address);
   }
   ProbeResult probe_http(const BackendScript& script, unsigned timeout_ms = 5000) {
     return probe({.type = ProbeType::kHttp, .port = serve(script), .timeout_ms = timeout_ms});
@@ -57,7 +47,6 @@ class ProbeTest : public testing::Test {
 
   std::optional<ServerThread> servers_{std::in_place};
   std::shared_ptr<TestBackend> backend_;
-  std::chrono::steady_clock::duration took_{};
 };
 
 std::string answer(const std::string& status, const std::string& body = "") {
@@ -81,8 +70,8 @@ TEST_F(ProbeTest, HttpChecksTheStatus) {
   EXPECT_EQ(bad.cause, "HTTP 503, expected 200");
   EXPECT_TRUE(probe({.type = ProbeType::kHttp,
                      .port = serve({.answer = answer("204 No Content")}),
-                     .expected_status = 204,
-                     .timeout_ms = 5000})
+                     .timeout_ms = 5000,
+                     .http = {.expected_status = {{204, 299}}}})
                   .ok);
 }
 
@@ -147,11 +136,10 @@ TEST_F(ProbeTest, LeavesNoSocketBehind) {
 }
 
 TEST_F(ProbeTest, TheHostDefaultsToTheVip) {
-  ServiceConfig service{.name = "web6", .vip = *IpAddress::parse("2001:db8:53::1"), .port = 80};
-  EXPECT_EQ(probe_target(service, {}).host, "[2001:db8:53::1]");
-  EXPECT_EQ(probe_target(service, {}).probe.port, 80);
-  service.probe.host = "www.example.com";
-  EXPECT_EQ(probe_target(service, {}).host, "www.example.com");
+  const ServiceConfig service{.name = "web6", .vip = *IpAddress::parse("2001:db8:53::1"), .port = 80};
+  EXPECT_EQ(probe_target(service, {}, {}).host, "[2001:db8:53::1]");
+  EXPECT_EQ(probe_target(service, {}, {}).probe.port, 80);
+  EXPECT_EQ(probe_target(service, {}, {.http = {.host = "www.example.com"}}).host, "www.example.com");
 }
 
 TEST_F(ProbeTest, ASilentBackendDelaysNoOther) {
@@ -162,13 +150,13 @@ TEST_F(ProbeTest, ASilentBackendDelaysNoOther) {
   for (const std::uint16_t port : {silent, good}) {
     ServiceConfig& service = config.services.emplace_back();
     service.backends = {{.name = "b", .address = *IpAddress::parse("127.0.0.1")}};
-    service.probe = {
-        .type = ProbeType::kHttp, .port = port, .interval_ms = 20, .timeout_ms = port == silent ? 600U : 5000U};
+    service.probes = {
+        {.type = ProbeType::kHttp, .port = port, .interval_ms = 20, .timeout_ms = port == silent ? 600U : 5000U}};
   }
   boost::asio::io_context io;
   unsigned silent_results = 0;
   unsigned good_results = 0;
-  const Prober prober(io, config, 1, [&](BackendId id, const ProbeResult& result) {
+  const Prober prober(io, config, 1, [&](ProbeId id, const ProbeResult& result) {
     EXPECT_EQ(result.ok, id.service == 1) << result.cause;
     if (id.service == 0) ++silent_results;
     if (id.service == 1) ++good_results;
@@ -178,16 +166,6 @@ TEST_F(ProbeTest, ASilentBackendDelaysNoOther) {
   io.run_for(10s);
   EXPECT_EQ(silent_results, 2U);
   EXPECT_GE(good_results, 15U) << "two timeouts of 600 ms are room for 60";
-}
-
-TEST(Jitter, ShortensByAtMostATenth) {
-  EXPECT_EQ(jittered(100ms, 0), 100ms);
-  EXPECT_EQ(jittered(100ms, 10'000), 90ms);
-  for (std::uint64_t random = 0; random < 100'000; random += 7) {
-    EXPECT_GE(jittered(100ms, random), 90ms);
-    EXPECT_LE(jittered(100ms, random), 100ms);
-  }
-  EXPECT_EQ(jittered(0ms, 12345), 0ms);
 }
 
 }  // namespace

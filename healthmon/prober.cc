@@ -2,88 +2,140 @@
 #include "healthmon/prober.h"
 
 #include <algorithm>
-#include <optional>
-#include <random>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/steady_timer.hpp>
+#include <unistd.h>
 
+#include "base/text.h"
 #include "healthmon/probe.h"
+#include "healthmon/probe_schedule.h"
 
 namespace anypop::healthmon {
 
 namespace asio = boost::asio;
 
-std::chrono::microseconds jittered(Milliseconds interval, std::uint64_t random) {
-  const std::chrono::microseconds most = interval;
-  return most - std::chrono::microseconds(random % (static_cast<std::uint64_t>(most.count()) / 10 + 1));
-}
-
-struct Prober::Shared {
-  asio::io_context& io;
-  std::mt19937_64 random;
-  Handler handler;
-};
-
-// One backend: probe, wait, again.
-class Prober::Loop : public std::enable_shared_from_this<Loop> {
+class Prober::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Loop(std::shared_ptr<Shared> shared, BackendId id, ProbeTarget target)
-      : shared_(std::move(shared)), id_(id), target_(std::move(target)), timer_(shared_->io) {}
+  Impl(asio::io_context& io, std::uint64_t seed, Handler handler)
+      : io_(io), schedule_(seed), handler_(std::move(handler)), timer_(io) {}
 
-  void wait_until(SteadyTime start) {
-    timer_.expires_at(start);
-    timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
-      if (!error && !self->stopped_) self->probe();
-    });
+  void start(const PopConfig& config) {
+    const SteadyTime now = SteadyTime::clock::now();
+    for (std::size_t s = 0; s < config.services.size(); ++s) {
+      const ServiceConfig& service = config.services[s];
+      for (std::size_t p = 0; p < service.probes.size(); ++p) {
+        const ProbeConfig& probe = service.probes[p];
+        const auto tls = probe_tls(probe.tls);
+        for (std::size_t b = 0; b < service.backends.size(); ++b) {
+          probes_.push_back({{s, b, p},
+                             probe_target(service, service.backends[b], probe, tls.ok() ? *tls : nullptr),
+                             tls.status(),
+                             nullptr});
+          schedule_.add(Milliseconds(probe.fast_ms()), probe.jitter_percent, now);
+        }
+      }
+    }
+    arm();
   }
 
   void stop() {
-    stopped_ = true;
+    handler_ = nullptr;
     timer_.cancel();
-    probe_.reset();
+    probes_.clear();
   }
+
+  const StartDelays& start_delays() const { return delays_; }
 
  private:
-  void probe() {
-    started_ = SteadyTime::clock::now();
-    probe_.emplace(shared_->io, target_,
-                   [self = shared_from_this()](const ProbeResult& result) { self->on_result(result); });
+  struct Entry {
+    ProbeId id;
+    ProbeTarget target;
+    absl::Status problem;
+    std::unique_ptr<Probe> running;
+  };
+
+  void arm() {
+    if (!handler_ || schedule_.next() == armed_for_) return;
+    armed_for_ = schedule_.next();
+    if (armed_for_ == SteadyTime::max()) return;
+    timer_.expires_at(armed_for_);
+    timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+      if (error || !self->handler_) return;
+      self->armed_for_ = SteadyTime::min();
+      self->start_due();
+    });
   }
 
-  void on_result(const ProbeResult& result) {
+  void start_due() {
+    ProbeSchedule::Start due;
+    while (handler_ && schedule_.take(SteadyTime::clock::now(), due)) {
+      count(std::chrono::duration<double>(due.late).count());
+      begin(due.probe);
+    }
+    arm();
+  }
+
+  void begin(std::size_t probe) {
+    Entry& entry = probes_[probe];
+    if (!entry.problem.ok()) {
+      return on_result(probe, {false, std::string(message(entry.problem)), Evidence::kLocal});
+    }
+    entry.running = std::make_unique<Probe>(io_, entry.target, [this, probe](const ProbeResult& result) {
+      const auto keep = shared_from_this();
+      on_result(probe, result);
+      arm();
+    });
+  }
+
+  void on_result(std::size_t probe, const ProbeResult& result) {
     const SteadyTime now = SteadyTime::clock::now();
     // Nothing was learnt: ask again.
-    if (result.cause.empty()) return wait_until(now);
-    const Milliseconds interval = shared_->handler(id_, result);
-    if (stopped_) return;
-    wait_until(std::max(now, started_ + jittered(interval, shared_->random())));
+    if (result.cause.empty()) return schedule_.repeat(probe, now);
+    const Milliseconds interval = handler_(probes_[probe].id, result);
+    if (handler_) schedule_.finished(probe, interval, now);
   }
 
-  std::shared_ptr<Shared> shared_;
-  BackendId id_;
-  ProbeTarget target_;
+  void count(double late_s) {
+    const auto* const bound = std::lower_bound(kStartDelayBounds.begin(), kStartDelayBounds.end(), late_s);
+    ++delays_.counts[static_cast<std::size_t>(bound - kStartDelayBounds.begin())];
+    delays_.sum_s += late_s;
+  }
+
+  asio::io_context& io_;
+  ProbeSchedule schedule_;
+  Handler handler_;
   asio::steady_timer timer_;
-  std::optional<Probe> probe_;
-  SteadyTime started_;
-  bool stopped_ = false;
+  SteadyTime armed_for_ = SteadyTime::min();
+  std::vector<Entry> probes_;
+  StartDelays delays_;
 };
 
 Prober::Prober(asio::io_context& io, const PopConfig& config, std::uint64_t seed, Handler handler)
-    : shared_(std::make_shared<Shared>(Shared{io, std::mt19937_64(seed), std::move(handler)})) {
-  const SteadyTime now = SteadyTime::clock::now();
-  for (std::size_t s = 0; s < config.services.size(); ++s) {
-    const ServiceConfig& service = config.services[s];
-    for (std::size_t b = 0; b < service.backends.size(); ++b) {
-      const auto index = static_cast<unsigned>(loops_.size());
-      loops_.push_back(std::make_shared<Loop>(shared_, BackendId{s, b}, probe_target(service, service.backends[b])));
-      loops_.back()->wait_until(now + Milliseconds(index % service.probe.interval_ms));
-    }
-  }
+    : impl_(std::make_shared<Impl>(io, seed, std::move(handler))) {
+  impl_->start(config);
 }
 
-Prober::~Prober() {
-  for (const auto& loop : loops_) loop->stop();
+Prober::~Prober() { impl_->stop(); }
+
+const StartDelays& Prober::start_delays() const { return impl_->start_delays(); }
+
+absl::Status check_probe_files(const PopConfig& config) {
+  for (const ServiceConfig& service : config.services) {
+    for (const ProbeConfig& probe : service.probes) {
+      const auto wrong = [&](std::string_view what) {
+        return failed_precondition("{}: service {}, probe {}: {}", config.file.string(), service.name, probe.name,
+                                   what);
+      };
+      if (const auto tls = probe_tls(probe.tls); !tls.ok()) return wrong(message(tls.status()));
+      if (probe.type == ProbeType::kExec && ::access(probe.exec.command[0].c_str(), X_OK) != 0) {
+        return wrong(fmt::format("command: found {}, expected a program that this user may run",
+                                 escaped(probe.exec.command[0])));
+      }
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace anypop::healthmon

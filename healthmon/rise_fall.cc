@@ -15,6 +15,7 @@ std::string_view health_name(Health health) {
 bool RiseFall::add(bool success) {
   successes_ = success ? successes_ + 1 : 0;
   failures_ = success ? 0 : failures_ + 1;
+  asked_again_ = false;
   const Health before = health_;
   if (successes_ >= thresholds_.rise) {
     health_ = Health::kHealthy;

@@ -56,20 +56,19 @@ TEST(RiseFall, ResultsThatAlternateAreUnhealthyInTheEnd) {
             "???.UU");
 }
 
-TEST(RiseFall, DoubtIsBeforeTheFirstVerdictAndWhileAHealthyBackendFails) {
+TEST(RiseFall, InTransitionUntilTheFirstVerdictAndWhileResultsSpeakAgainstTheHealth) {
   RiseFall state({.rise = 2, .fall = 2});
-  EXPECT_TRUE(state.in_doubt());
-  state.add(true);
-  EXPECT_TRUE(state.in_doubt());
-  state.add(true);
-  EXPECT_FALSE(state.in_doubt());
-  state.add(false);
-  EXPECT_TRUE(state.in_doubt());
-  state.add(false);
-  EXPECT_EQ(state.health(), Health::kUnhealthy);
-  EXPECT_FALSE(state.in_doubt()) << "what is out is asked at the normal pace";
-  state.add(true);
-  EXPECT_FALSE(state.in_doubt());
+  const auto after = [&](bool result) {
+    state.add(result);
+    return state.in_transition();
+  };
+  EXPECT_TRUE(state.in_transition());
+  EXPECT_TRUE(after(true));
+  EXPECT_FALSE(after(true)) << "healthy";
+  EXPECT_TRUE(after(false));
+  EXPECT_FALSE(after(false)) << "unhealthy";
+  EXPECT_TRUE(after(true));
+  EXPECT_FALSE(after(false));
 }
 
 }  // namespace

@@ -22,6 +22,15 @@ void World::backend_fault() {
     return;
   }
   const std::size_t s = pick(backend_up_.size());
+  if (chance(0.15)) {
+    silent_until_ = now_ + Milliseconds(pick(6000));
+    return;
+  }
+  if (chance(0.15)) {
+    const std::size_t b = pick(drained_[s].size());
+    drained_[s][b] = chance(0.4);
+    return;
+  }
   if (chance(0.3)) {
     backend_up_[s].assign(backend_up_[s].size(), chance(0.6));
   } else {

@@ -156,7 +156,9 @@ class DataplaneModel {
     for (const dataplane_api::BackendHealth& health : update.backends) {
       for (dataplane_api::ServiceState& service : state_.services) {
         for (dataplane_api::BackendState& backend : service.backends) {
-          if (service.name == health.service && backend.name == health.backend) backend.healthy = health.healthy;
+          if (service.name != health.service || backend.name != health.backend) continue;
+          backend.healthy = health.healthy;
+          backend.weight_permille = health.weight_permille;
         }
       }
     }

@@ -3,6 +3,7 @@
 // scratch, what it may intend.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -39,6 +40,13 @@ class Oracle {
   void restart(const StateFiles& files) {
     results.assign(config_.services.size(), {});
     for (std::size_t s = 0; s < results.size(); ++s) results[s].resize(config_.services[s].backends.size());
+    drained = last_silent = healthy_at_answer_ = {};
+    for (const auto& service : results) {
+      drained.emplace_back(service.size(), false);
+      last_silent.emplace_back(service.size(), true);
+      healthy_at_answer_.emplace_back(service.size(), false);
+    }
+    opinion_asked_ = false;
     gone_or_stuck = true;
     dataplane_told = bird_told = false;
     state.reset();
@@ -56,11 +64,21 @@ class Oracle {
     state_read += stalled;
   }
 
+  void on_result(BackendId id, bool ok, bool silent) {
+    results[id.service][id.backend].push_back(ok);
+    last_silent[id.service][id.backend] = silent;
+    if (silent) return;
+    opinion_asked_ = false;
+    for (std::size_t s = 0; s < results.size(); ++s) {
+      for (std::size_t b = 0; b < results[s].size(); ++b) healthy_at_answer_[s][b] = healthy(s, b);
+    }
+  }
+
   // At the earliest; what is missing for how long is the monitor's business.
   bool first_round() const {
     for (std::size_t s = 0; s < results.size(); ++s) {
       for (const auto& backend : results[s]) {
-        if (naive_health(backend, config_.services[s].probe) == Health::kUnknown) return false;
+        if (naive_health(backend, config_.services[s].probes[0]) == Health::kUnknown) return false;
       }
     }
     return dataplane_told && bird_told;
@@ -77,8 +95,7 @@ class Oracle {
       for (std::size_t b = 0; b < results[s].size(); ++b) {
         const unsigned weight = config_.services[s].backends[b].weight;
         total += weight;
-        const bool healthy = naive_health(results[s][b], config_.services[s].probe) == Health::kHealthy;
-        if (healthy && state->services[s].backends[b].resolved) usable += weight;
+        if (healthy(s, b) && !drained[s][b] && state->services[s].backends[b].resolved) usable += weight;
       }
       if (usable * 100 < total * wanted.min_healthy_percent) return false;
     }
@@ -88,12 +105,17 @@ class Oracle {
   // After every event, with the actions that it caused.
   void judge(const MonitorCore& core, const Actions& actions, SteadyTime now) {
     for (const Action& action : actions) {
+      const auto* record = std::get_if<Record>(&action);
+      if (record != nullptr && record->event.at("event") == "second-opinion") judge_second_opinion();
       if (const auto* set = std::get_if<SetAnnouncement>(&action)) judge_command(*set);
     }
     for (std::size_t i = 0; i < intended_.size(); ++i) judge_level(core, i, now);
   }
 
   std::vector<std::vector<std::vector<bool>>> results;  // [service][backend]: of this monitor's life
+  std::vector<std::vector<bool>> drained;               // as told
+  std::vector<std::vector<bool>> last_silent;           // the last result was no answer
+  std::uint64_t second_opinions = 0;
   bool gone_or_stuck = true;
   bool dataplane_told = false;
   SteadyTime heard;
@@ -105,6 +127,23 @@ class Oracle {
   std::vector<std::optional<bgpctl::Level>> last_sent;  // nullopt: no command is under way
 
  private:
+  bool healthy(std::size_t s, std::size_t b) const {
+    return naive_health(results[s][b], config_.services[s].probes[0]) == Health::kHealthy;
+  }
+
+  // What fell since anybody last answered counts as healthy once more, and only once.
+  void judge_second_opinion() {
+    ++second_opinions;
+    EXPECT_FALSE(opinion_asked_) << "asked again twice without an answer in between";
+    opinion_asked_ = true;
+    for (std::size_t s = 0; s < results.size(); ++s) {
+      for (std::size_t b = 0; b < results[s].size(); ++b) {
+        EXPECT_TRUE(last_silent[s][b]) << "somebody has answered";
+        if (healthy_at_answer_[s][b]) results[s][b].assign(config_.services[s].probes[0].rise, true);
+      }
+    }
+  }
+
   bool held(std::size_t i, bgpctl::HoldKind kind) const { return holds[i] && holds[i]->kind == kind; }
 
   void judge_command(const SetAnnouncement& set) {
@@ -149,6 +188,8 @@ class Oracle {
   const PopConfig& config_;
   std::vector<bgpctl::Level> adopted_;
   std::vector<bgpctl::Level> intended_;
+  std::vector<std::vector<bool>> healthy_at_answer_;
+  bool opinion_asked_ = false;
 };
 
 }  // namespace anypop::healthmon::sim

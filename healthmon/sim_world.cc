@@ -21,8 +21,11 @@ PopConfig random_config(std::mt19937_64& random) {
   for (const char* name : {"web4", "web6", "dns"}) {
     ServiceConfig& service = config.services.emplace_back();
     service.name = name;
-    service.probe = {
-        .interval_ms = from({400, 1000}), .timeout_ms = 300, .rise = from({1, 2, 3}), .fall = from({1, 2, 3})};
+    service.probes = {
+        {.interval_ms = from({400, 1000}), .timeout_ms = 300, .rise = from({1, 2, 3}), .fall = from({1, 2, 3})}};
+    service.panic_percent = from({0, 30, 60});
+    service.max_ejected_percent = from({40, 100});
+    service.slow_start_ms = from({0, 2000});
     for (unsigned b = 0; b < from({1, 2, 3}); ++b) {
       service.backends.push_back({.name = "b" + std::to_string(b), .weight = from({1, 2, 5})});
     }
@@ -42,7 +45,10 @@ PopConfig random_config(std::mt19937_64& random) {
 
 World::World(std::uint64_t seed)
     : random_(seed), config_(random_config(random_)), bird_(config_), dataplane_(config_), oracle_(config_) {
-  for (const ServiceConfig& service : config_.services) backend_up_.emplace_back(service.backends.size(), chance(0.8));
+  for (const ServiceConfig& service : config_.services) {
+    backend_up_.emplace_back(service.backends.size(), chance(0.8));
+    drained_.emplace_back(service.backends.size(), false);
+  }
   for (std::size_t i = 0; i < config_.announcements.size(); ++i) {
     bird_.files[i] = chance(0.5) ? Level::kAnnounced : Level::kWithdrawn;
     holds_.emplace_back(std::nullopt);
@@ -84,6 +90,7 @@ void World::start_monitor() {
   bird_busy_until_ = stalled_until_ = now_;
   oracle_.restart(files);
   oracle_.heard = oracle_.state_read = now_;
+  read_drains();
   tell(Milliseconds(0), [this](Now now) { return monitor_->on_time(now); });
   for (std::size_t s = 0; s < config_.services.size(); ++s) {
     for (std::size_t b = 0; b < config_.services[s].backends.size(); ++b) probe({s, b});
@@ -152,12 +159,15 @@ void World::perform(const PushHealth& push) {
 }
 
 void World::probe(BackendId id) {
-  const bool up = backend_up_[id.service][id.backend] && !chance(flake_);
+  const bool silent = now_ < silent_until_;
+  const bool up = !silent && backend_up_[id.service][id.backend] && !chance(flake_);
   const Milliseconds took(up ? pick(20) : pick(300));
-  tell(took, [this, id, up, took](Now now) {
-    oracle_.results[id.service][id.backend].push_back(up);
-    const Actions actions = monitor_->on_probe(id, {up, up ? "HTTP 200" : "connection refused"}, now);
-    const Milliseconds rest = std::max(Milliseconds(0), monitor_->probe_interval(id) - took);
+  tell(took, [this, id, up, silent, took](Now now) {
+    oracle_.on_result(id, up, silent);
+    const Actions actions = monitor_->on_probe(
+        {id.service, id.backend},
+        {up, up ? "HTTP 200" : "connection refused", silent ? Evidence::kSilence : Evidence::kAnswered}, now);
+    const Milliseconds rest = std::max(Milliseconds(0), monitor_->probe_interval({id.service, id.backend}) - took);
     after(rest, [this, id, life = life_] {
       if (life == life_) probe(id);
     });
@@ -199,6 +209,23 @@ void World::read_holds() {
   });
 }
 
+void World::read_drains() {
+  tell(Milliseconds(pick(200)), [this](Now now) {
+    std::vector<DrainOrder> orders;
+    for (std::size_t s = 0; s < drained_.size(); ++s) {
+      for (std::size_t b = 0; b < drained_[s].size(); ++b) {
+        oracle_.drained[s][b] = drained_[s][b];
+        const ServiceConfig& service = config_.services[s];
+        if (drained_[s][b]) orders.push_back({service.name, service.backends[b].name, "disk swap", "alice", 0, {}});
+      }
+    }
+    after(Milliseconds(200), [this, life = life_] {
+      if (life == life_) read_drains();
+    });
+    return monitor_->on_drains(orders, now);
+  });
+}
+
 void World::run_with_faults(Milliseconds duration) {
   const SteadyTime end = now_ + duration;
   while (now_ < end && !testing::Test::HasFailure()) {
@@ -210,6 +237,7 @@ void World::run_with_faults(Milliseconds duration) {
 void World::run_quietly(Milliseconds duration) {
   disk_full_ = false;
   flake_ = 0;
+  silent_until_ = now_;
   if (bird_.process != ProcessState::kRunning) bird_.restart();
   dataplane_.worker_age_ms = 0;
   if (dataplane_.process == ProcessState::kHung) dataplane_.process = ProcessState::kRunning;
@@ -229,7 +257,7 @@ bool World::healthy(std::size_t announcement) const {
     for (std::size_t b = 0; b < backend_up_[s].size(); ++b) {
       const unsigned weight = config_.services[s].backends[b].weight;
       total += weight;
-      if (backend_up_[s][b] && dataplane_.backend({s, b}).resolved) usable += weight;
+      if (backend_up_[s][b] && !drained_[s][b] && dataplane_.backend({s, b}).resolved) usable += weight;
     }
     if (usable * 100 < total * config_.announcements[announcement].min_healthy_percent) return false;
   }
@@ -252,9 +280,34 @@ void World::expect_converged() const {
     EXPECT_EQ(bird_.level(i), expected) << config_.announcements[i].name;
   }
   if (dataplane_.process != ProcessState::kRunning) return;
-  for (std::size_t s = 0; s < backend_up_.size(); ++s) {
-    for (std::size_t b = 0; b < backend_up_[s].size(); ++b) {
-      EXPECT_EQ(dataplane_.backend({s, b}).healthy, backend_up_[s][b]) << "the dataplane was not told";
+  for (std::size_t s = 0; s < backend_up_.size(); ++s) expect_told(s);
+}
+
+// What the dataplane was told about each backend of a service, once nothing has changed for a while.
+void World::expect_told(std::size_t s) const {
+  const ServiceConfig& service = config_.services[s];
+  unsigned total = 0;
+  unsigned up = 0;
+  unsigned out = 0;
+  for (std::size_t b = 0; b < backend_up_[s].size(); ++b) {
+    total += service.backends[b].weight;
+    if (backend_up_[s][b]) up += service.backends[b].weight;
+    if (!dataplane_.backend({s, b}).healthy && !drained_[s][b]) out += service.backends[b].weight;
+  }
+  const bool panic = up * 100 < total * service.panic_percent;
+  EXPECT_LE(out * 100, total * service.max_ejected_percent) << "more is out than may be";
+  for (std::size_t b = 0; b < backend_up_[s].size(); ++b) {
+    const dataplane_api::BackendState& told = dataplane_.backend({s, b});
+    if (drained_[s][b]) {
+      EXPECT_EQ(told.weight_permille, 0U) << "drained";
+      EXPECT_EQ(told.healthy, backend_up_[s][b]);
+      continue;
+    }
+    EXPECT_EQ(told.weight_permille, 1000U) << "slow start is over";
+    if (panic || backend_up_[s][b]) {
+      EXPECT_TRUE(told.healthy) << "the dataplane was not told";
+    } else if (service.max_ejected_percent == 100) {
+      EXPECT_FALSE(told.healthy) << "the dataplane was not told";
     }
   }
 }

@@ -29,6 +29,7 @@ class World {
 
   std::uint64_t commands = 0;  // over the run, so that a test can see that it did something
   std::uint64_t announcements = 0;
+  std::uint64_t second_opinions() const { return oracle_.second_opinions; }
 
  private:
   using Task = std::function<void()>;
@@ -62,6 +63,8 @@ class World {
   void probe(BackendId id);
   void heartbeat();
   void read_holds();
+  void read_drains();
+  void expect_told(std::size_t service) const;
   bool healthy(std::size_t announcement) const;
   bgpctl::Level expected_level(std::size_t announcement) const;
 
@@ -88,6 +91,8 @@ class World {
   bool disk_full_ = false;
   double flake_ = 0;
   std::vector<std::vector<bool>> backend_up_;
+  std::vector<std::vector<bool>> drained_;
+  SteadyTime silent_until_;  // no probe is answered
   Holds holds_;
 };
 

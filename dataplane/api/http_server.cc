@@ -6,6 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
@@ -24,7 +26,8 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using LocalProtocol = asio::local::stream_protocol;
-using Stream = beast::basic_stream<LocalProtocol>;
+using AnyProtocol = asio::generic::stream_protocol;
+using Stream = beast::basic_stream<AnyProtocol>;
 
 class Session;
 
@@ -40,7 +43,7 @@ struct Shared {
 // One client: read, answer, again. It owns itself through the pending operation, and the server's settings with it.
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(LocalProtocol::socket socket, std::shared_ptr<Shared> shared)
+  Session(AnyProtocol::socket socket, std::shared_ptr<Shared> shared)
       : stream_(std::move(socket)), shared_(std::move(shared)), list_(&shared_->silent) {
     place_ = list_->insert(list_->end(), this);
   }
@@ -87,6 +90,8 @@ class Session : public std::enable_shared_from_this<Session> {
     response_.result(response.status);
     response_.set(http::field::server, "anypop");
     response_.set(http::field::content_type, response.content_type);
+    response_.set(http::field::cache_control, "no-store");
+    response_.set("X-Content-Type-Options", "nosniff");
     response_.keep_alive(keep_alive);
     response_.body() = std::move(response.body);
     response_.prepare_payload();
@@ -140,12 +145,31 @@ HttpResponse http_error(unsigned status, const std::string& message) {
 
 class HttpServer::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(asio::io_context& io, HttpServerOptions options, AsyncHandler handler) : acceptor_(io) {
+  Impl(asio::io_context& io, HttpServerOptions options, AsyncHandler handler) : acceptor_(io), tcp_acceptor_(io) {
     shared_->options = std::move(options);
     shared_->handler = std::move(handler);
   }
 
+  absl::Status open_tcp() {
+    const std::string& text = shared_->options.tcp_listen;
+    const std::size_t colon = text.rfind(':');
+    const auto port = parse_number<std::uint16_t>(std::string_view(text).substr(colon + 1), 0, 65535);
+    beast::error_code error;
+    const bool bracketed = text.starts_with('[') && colon > 1 && text[colon - 1] == ']';
+    const auto address = asio::ip::make_address(bracketed ? text.substr(1, colon - 2) : text.substr(0, colon), error);
+    if (error || !port || colon == std::string::npos) {
+      return invalid_argument("found '{}', expected an address and a port such as 127.0.0.1:9473", escaped(text));
+    }
+    const asio::ip::tcp::endpoint endpoint(address, *port);
+    tcp_acceptor_.open(endpoint.protocol(), error);
+    if (!error) tcp_acceptor_.set_option(asio::socket_base::reuse_address(true), error);
+    if (!error) tcp_acceptor_.bind(endpoint, error);
+    if (!error) tcp_acceptor_.listen(asio::socket_base::max_listen_connections, error);
+    return error ? path_error("cannot listen on", text, error.message()) : absl::OkStatus();
+  }
+
   absl::Status open(asio::io_context& io) {
+    if (!shared_->options.tcp_listen.empty()) return open_tcp();
     const std::filesystem::path& path = shared_->options.socket_path;
     if (absl::Status status = remove_stale_socket(io, path); !status.ok()) return status;
     beast::error_code error;
@@ -162,15 +186,15 @@ class HttpServer::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void accept() {
-    acceptor_.async_accept([self = shared_from_this()](beast::error_code error, LocalProtocol::socket socket) {
-      if (error == asio::error::operation_aborted || !self->acceptor_.is_open()) return;
-      if (!error) self->take(std::move(socket));
-      self->accept();
-    });
+    if (tcp_acceptor_.is_open()) {
+      accept_from(tcp_acceptor_);
+    } else {
+      accept_from(acceptor_);
+    }
   }
 
   // Clients that connect and say nothing must not keep out those who have something to say.
-  void take(LocalProtocol::socket socket) {
+  void take(AnyProtocol::socket socket) {
     if (shared_->connections() >= shared_->options.connections_max) {
       Session* oldest = shared_->silent.empty() ? shared_->proven.front() : shared_->silent.front();
       oldest->evict();
@@ -183,12 +207,23 @@ class HttpServer::Impl : public std::enable_shared_from_this<Impl> {
   void close() {
     beast::error_code ignored;
     acceptor_.close(ignored);
+    tcp_acceptor_.close(ignored);
     if (listening_) ::unlink(shared_->options.socket_path.c_str());
     shared_->handler = [](const HttpRequest&, const Reply& reply) { reply(http_error(503, "shutting down")); };
   }
 
  private:
+  template <typename Acceptor>
+  void accept_from(Acceptor& acceptor) {
+    acceptor.async_accept([self = shared_from_this(), &acceptor](beast::error_code error, auto socket) {
+      if (error == asio::error::operation_aborted || !acceptor.is_open()) return;
+      if (!error) self->take(AnyProtocol::socket(std::move(socket)));
+      self->accept_from(acceptor);
+    });
+  }
+
   LocalProtocol::acceptor acceptor_;
+  asio::ip::tcp::acceptor tcp_acceptor_;
   std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
   bool listening_ = false;
 };

@@ -65,18 +65,17 @@ void fields(Is<BackendStats> auto& m, auto&& visit) {
   visit("name", m.name), visit("packets", m.packets), visit("bytes", m.bytes);
 }
 void fields(Is<ServiceStats> auto& m, auto&& visit) { visit("name", m.name), visit("backends", m.backends); }
+void fields(Is<WorkerStats> auto& m, auto&& visit) {
+  visit("worker", m.worker), visit("verdicts", m.verdicts), visit("latency", m.latency);
+}
 void fields(Is<FlowStats> auto& m, auto&& visit) {
   visit("hits", m.hits), visit("inserted", m.inserted), visit("evicted_half_open", m.evicted_half_open);
   visit("evicted_established", m.evicted_established), visit("expired", m.expired);
   visit("half_open", m.half_open), visit("established", m.established);
 }
-void fields(Is<WorkerStats> auto& m, auto&& visit) {
-  visit("worker", m.worker), visit("verdicts", m.verdicts), visit("latency", m.latency);
-}
 void fields(Is<Stats> auto& m, auto&& visit) {
   visit("instance", m.instance), visit("verdicts", m.verdicts), visit("services", m.services);
-  visit("workers", m.workers, kOptional);
-  visit("flows", m.flows, kOptional);
+  visit("workers", m.workers, kOptional), visit("flows", m.flows, kOptional);
 }
 void fields(Is<BackendHealth> auto& m, auto&& visit) {
   visit("service", m.service), visit("backend", m.backend), visit("healthy", m.healthy);

@@ -23,8 +23,6 @@ std::string_view port_kind_name(PortKind kind) {
   return kind == PortKind::kAfXdp ? "af_xdp" : kind == PortKind::kVdev ? "vdev" : "pci";
 }
 
-std::string_view probe_type_name(ProbeType type) { return type == ProbeType::kTcp ? "tcp" : "http"; }
-
 IpPrefix ServiceConfig::vip_prefix() const {
   if (!vip_prefix_bits) return IpPrefix::of(vip);
   return IpPrefix::parse(fmt::format("{}/{}", vip.to_string(), *vip_prefix_bits)).value_or(IpPrefix::of(vip));

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "config_quic.h"
+#include "probe_load.h"
 
 namespace anypop {
 namespace {
@@ -117,9 +118,6 @@ void check_services(PopConfig& config, const ConfigMarks& marks, ConfigErrors& e
                              service.vip_prefix_bits ? service.vip_prefix().to_string() : service.vip.to_string(),
                              protocol_name(service.protocol), service.ports(), other->name));
     }
-    if (service.any_port() && service.probe.port == 0) {
-      errors.add(mark, indexed("services", i, "probe.port"), "found nothing, expected a port, because port is any");
-    }
     if (!is_prime(service.table_size)) {
       errors.add(mark, indexed("services", i, "table_size"),
                  fmt::format("found {}, expected a prime such as 65537", service.table_size));
@@ -129,12 +127,7 @@ void check_services(PopConfig& config, const ConfigMarks& marks, ConfigErrors& e
                  fmt::format("found {}, expected at least the number of backends, {}", service.table_size,
                              service.backends.size()));
     }
-    if (service.probe.port == 0) service.probe.port = service.port;
-    if (service.probe.timeout_ms > service.probe.interval_ms * service.probe.fall) {
-      errors.add(mark, indexed("services", i, "probe.timeout_ms"),
-                 fmt::format("found {}, expected at most interval_ms x fall, {}", service.probe.timeout_ms,
-                             service.probe.interval_ms * service.probe.fall));
-    }
+    check_probes(service, i, mark, errors);
     check_backends(service, i, marks, errors);
     check_quic(service, i, marks.services[i], errors);
     if (service.forwarding != Forwarding::kL2) check_tunnel(service, i, marks, errors);

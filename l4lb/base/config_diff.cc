@@ -76,7 +76,7 @@ std::string describe(const ServiceConfig& before, const ServiceConfig& after) {
   notes.note("tunnel_source", before.tunnel.sources, after.tunnel.sources);
   notes.note("tunnel_mtu", before.tunnel.mtu_bytes, after.tunnel.mtu_bytes);
   notes.note("table_size", before.table_size, after.table_size);
-  if (before.probe != after.probe) notes.add("probe");
+  if (before.probes != after.probes || before.probes_needed != after.probes_needed) notes.add("probe");
   // A key that nobody taught to this function is still a change.
   ServiceConfig rest = after;
   rest.backends = before.backends;

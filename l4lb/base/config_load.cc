@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "config_check.h"
 #include "config_quic.h"
+#include "probe_load.h"
 #include "yaml_reader.h"
 
 namespace anypop {
@@ -26,25 +27,6 @@ auto parse_into(T& out) {
     if (parsed.ok()) out = *std::move(parsed);
     return parsed.status();
   };
-}
-
-void read_probe(YamlMap& map, ProbeConfig& probe) {
-  std::size_t type = 0;
-  map.choice("type", {"tcp", "http"}, type, true);
-  probe.type = type == 0 ? ProbeType::kTcp : ProbeType::kHttp;
-  map.number<std::uint16_t>("port", probe.port, 1, 65535);
-  if (probe.type == ProbeType::kHttp) {
-    map.text("path", probe.path);
-    if (!probe.path.starts_with('/')) {
-      map.error("path", fmt::format("found '{}', expected a path that begins with /", probe.path));
-    }
-    map.text("host", probe.host);
-    map.number("expected_status", probe.expected_status, 100U, 599U);
-  }
-  map.number("interval_ms", probe.interval_ms, 10U, kDayMs);
-  map.number("timeout_ms", probe.timeout_ms, 1U, kDayMs);
-  map.number("rise", probe.rise, 1U, 1000U);
-  map.number("fall", probe.fall, 1U, 1000U);
 }
 
 void read_backend(YamlMap& map, BackendConfig& backend) {
@@ -141,8 +123,10 @@ void read_service(YamlMap& map, ServiceConfig& service, ConfigMarks::Service& ma
         read_backend(entry, service.backends.emplace_back());
       },
       true);
-  map.map(
-      "probe", [&](YamlMap& entry) { read_probe(entry, service.probe); }, true);
+  read_probes(map, service);
+  map.number("panic_percent", service.panic_percent, 0U, 100U);
+  map.number("max_ejected_percent", service.max_ejected_percent, 0U, 100U);
+  map.number("slow_start_ms", service.slow_start_ms, 0U, kDayMs);
 }
 
 void read_announcement(YamlMap& map, AnnouncementConfig& announcement) {
@@ -290,6 +274,8 @@ void read_pop(YamlMap& map, PopConfig& config, ConfigMarks& marks) {
   map.map("monitor", [&](YamlMap& entry) {
     entry.number("heartbeat_interval_ms", config.monitor.heartbeat_interval_ms, 10U, kDayMs);
     entry.number("heartbeat_timeout_ms", config.monitor.heartbeat_timeout_ms, 10U, kDayMs);
+    entry.text("http_listen", config.monitor.http_listen);
+    entry.flag("second_opinion", config.monitor.second_opinion);
   });
   map.list(
       "services",

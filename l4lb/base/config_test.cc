@@ -50,8 +50,10 @@ TEST(Config, ReadsEveryKeyAndFillsInWhatMayBeLeftOut) {
   const ServiceConfig& web = *config->find_service("web4");
   EXPECT_EQ(web.backends[1].weight, 3U);
   EXPECT_EQ(web.backends[1].mac->to_string(), "02:00:00:00:00:02");
-  EXPECT_EQ(web.probe.type, ProbeType::kHttp);
-  EXPECT_EQ(web.probe.port, 80) << "the service's own";
+  ASSERT_EQ(web.probes.size(), 1U);
+  EXPECT_EQ(web.probes_needed, 1U);
+  EXPECT_EQ(web.probes[0].type, ProbeType::kHttp);
+  EXPECT_EQ(web.probes[0].port, 80) << "the service's own";
   EXPECT_EQ(config->find_announcement("web")->services, std::vector<std::string>{"web4"}) << "all inside the prefixes";
   EXPECT_EQ(config->find_announcement("web")->hold_down_ms, 500U);
   EXPECT_EQ(config->find_announcement("web")->drain, (DrainConfig{3, 0, 5}));
@@ -60,14 +62,15 @@ TEST(Config, ReadsEveryKeyAndFillsInWhatMayBeLeftOut) {
 
 TEST(Config, ReadsTunnelsAndChoicesOfTheEngine) {
   const auto config = parse(absl::StrReplaceAll(
-      kGood, {{"    port: 80",
-               "    port: 80\n    track: always\n    forwarding: gue\n    tunnel_source: [172.16.0.0/16, \"2001:db8:f::1\"]\n"
-               "    tunnel_mtu: 9000\n    gue_port: 16080\n    gue_zero_checksum: true"},
-              {"address: 10.0.0.2", "address: \"2001:db8::2\""},
-              {"  hash_key",
-               "  too_big_per_second: 7\n  answer_echo: never\n  echo_per_second: 8\n  fragments: drop\n"
-               "  fragment_records: 16\n  flow_records: 1024\n  flow_window_ms: 1000\n  tcp_idle_ms: 2000\n"
-               "  udp_idle_ms: 3000\n  hash_key"}}));
+      kGood,
+      {{"    port: 80",
+        "    port: 80\n    track: always\n    forwarding: gue\n    tunnel_source: [172.16.0.0/16, \"2001:db8:f::1\"]\n"
+        "    tunnel_mtu: 9000\n    gue_port: 16080\n    gue_zero_checksum: true"},
+       {"address: 10.0.0.2", "address: \"2001:db8::2\""},
+       {"  hash_key",
+        "  too_big_per_second: 7\n  answer_echo: never\n  echo_per_second: 8\n  fragments: drop\n"
+        "  fragment_records: 16\n  flow_records: 1024\n  flow_window_ms: 1000\n  tcp_idle_ms: 2000\n"
+        "  udp_idle_ms: 3000\n  hash_key"}}));
   ASSERT_TRUE(config.ok()) << config.status();
   const ServiceConfig& web = *config->find_service("web4");
   EXPECT_EQ(web.forwarding, Forwarding::kGue);
@@ -99,7 +102,7 @@ TEST(Config, ReadsPortsPrefixesAndHashes) {
   const ServiceConfig& web = *config->find_service("web4");
   EXPECT_EQ(web.vip_prefix().to_string(), "198.51.100.0/25");
   EXPECT_EQ(web.ports(), "8000-8099");
-  EXPECT_EQ(web.probe.port, 8000) << "the first one";
+  EXPECT_EQ(web.probes[0].port, 8000) << "the first one";
   EXPECT_EQ(web.hash, HashBy::kSourceNetwork);
   EXPECT_EQ(web.network_bits, 20);
   EXPECT_TRUE(config->find_service("dns6")->any_port());
@@ -158,9 +161,9 @@ INSTANTIATE_TEST_SUITE_P(
     All, BadConfig,
     testing::Values(
         BadCase{"UnknownKey", "    port: 80", "    prot: 80",
-                "pop.yaml:10: services[0].prot: found an unknown key, expected one of backends, forwarding, gue_port, "
-                "gue_zero_checksum, hash, name, network_bits, port, probe, protocol, quic, table_size, track, "
-                "tunnel_mtu, tunnel_source, vip"},
+                "pop.yaml:10: services[0].prot: found an unknown key, expected one of backends, combine, forwarding, "
+                "gue_port, gue_zero_checksum, hash, max_ejected_percent, name, network_bits, panic_percent, port, "
+                "probe, probes, protocol, quic, slow_start_ms, table_size, track, tunnel_mtu, tunnel_source, vip"},
         BadCase{"RepeatedKey", "pop: ams", "pop: ams\npop: fra",
                 "pop.yaml:2: pop: found the key a second time, expected it once"},
         BadCase{"WrongType", "port: 80", "port: http",
@@ -282,7 +285,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "pop.yaml:7: services[0].name: found 'web 4', expected a name of lower-case letters, digits and inner "
                 "hyphens, at most 32 characters"},
         BadCase{"UnknownProbe", "{type: tcp}", "{type: icmp}",
-                "pop.yaml:21: services[1].probe.type: found 'icmp', expected tcp or http"},
+                "pop.yaml:21: services[1].probe.type: found 'icmp', expected tcp or http or https or dns or udp or "
+                "exec or grpc"},
         BadCase{"NotYaml", "pop: ams", "pop: [ams",
                 "pop.yaml:2: found text that is not YAML (end of sequence flow not found), expected a mapping"}),
     [](const auto& row) { return row.param.name; });

@@ -193,6 +193,15 @@ void YamlMap::values(std::string_view key, const std::function<absl::Status(cons
   }
 }
 
+void YamlMap::one_or_more(std::string_view key, const std::function<absl::Status(const std::string&)>& parse) {
+  const YAML::Node node = find(key, false, "a value or a list");
+  if (node.IsDefined() && node.IsScalar()) {
+    value(key, parse);
+  } else {
+    values(key, parse);
+  }
+}
+
 void YamlMap::finish() {
   if (!node_.IsMap()) return;
   std::set<std::string> seen;

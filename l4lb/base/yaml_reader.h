@@ -60,6 +60,9 @@ class YamlMap {
   void values(std::string_view key, const std::function<absl::Status(const std::string&)>& parse,
               bool required = false);
 
+  // The same, and a bare scalar stands for a list of one.
+  void one_or_more(std::string_view key, const std::function<absl::Status(const std::string&)>& parse);
+
   bool has(std::string_view key);
   bool is_list(std::string_view key);
   void error(std::string_view key, std::string_view problem);

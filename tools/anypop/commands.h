@@ -47,6 +47,7 @@ int top(const TopOptions& options);
 // Each puts its command, with options and help, under `app`. `exit_code` is set when the command has run.
 void add_bench(CLI::App& app, int& exit_code);
 void add_capture(CLI::App& app, int& exit_code);
+void add_drain_backend(CLI::App& app, int& exit_code);
 void add_explain(CLI::App& app, int& exit_code);
 void add_replay(CLI::App& app, int& exit_code);
 void add_report(CLI::App& app, int& exit_code);

@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
                                   : anypop::cli::check_config(config_file);
   });
 
+  anypop::cli::add_drain_backend(app, exit_code);
   anypop::cli::add_status(app, exit_code);
   anypop::cli::add_top(app, exit_code);
   anypop::cli::add_explain(app, exit_code);

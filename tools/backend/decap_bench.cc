@@ -4,9 +4,7 @@
 // the kernel's look at the clock is then part of the time, which passed_on_alone against passed_on shows. Needs root.
 //
 //   sudo build/release/bench-bin/decap_bench
-#include <algorithm>
 #include <array>
-#include <vector>
 
 #include <benchmark/benchmark.h>
 #include <bpf/bpf.h>
@@ -43,7 +41,6 @@ void run(benchmark::State& state, std::string_view object_bytes, const FrameSpec
   }
   const Frame frame = to_frame(spec);
   Frame out(frame.size() + 64);
-  std::vector<unsigned> times_ns;
   for (auto _ : state) {
     bpf_test_run_opts options{};
     options.sz = sizeof options;
@@ -57,12 +54,7 @@ void run(benchmark::State& state, std::string_view object_bytes, const FrameSpec
       return;
     }
     state.SetIterationTime(options.duration * 1e-9);
-    times_ns.push_back(options.duration);
   }
-  // What an interrupt or another program takes is in the mean, and not in this.
-  std::nth_element(times_ns.begin(), times_ns.begin() + static_cast<std::ptrdiff_t>(times_ns.size() / 2),
-                   times_ns.end());
-  state.counters["median_ns"] = times_ns[times_ns.size() / 2];
 }
 
 FrameSpec spec_of(Kind kind, bool outer_v6, bool inner_v6) {

@@ -70,12 +70,12 @@ class Forwarding {
   // not have; the rest takes effect all the same. DeadlineExceeded and ResourceExhausted: see Published::publish().
   absl::Status set_health(const dataplane_api::HealthUpdate& update, std::vector<std::string>& unknown);
 
+  // What looks at the packets from now on; nullptr: nothing. Errors as in set_health().
+  absl::Status set_capture(std::shared_ptr<Capture> capture);
   // After a change the workers remember flows for EngineConfig::flow_window_ms; then a snapshot must say that it is
   // over. When the next one is due (nullopt: none), and its publishing, if it is due.
   std::optional<std::chrono::milliseconds> until_next_change() const;
   absl::Status close_windows();
-  // What looks at the packets from now on; nullptr: nothing. Errors as in set_health().
-  absl::Status set_capture(std::shared_ptr<Capture> capture);
 
   // The state to start a reload from; `after` and what follows is still empty.
   Reload begin_reload() const;
@@ -85,8 +85,8 @@ class Forwarding {
 
  private:
   absl::Status publish_if_changed(const l4lb::SnapshotInput& wanted);
-  absl::Status publish(l4lb::SnapshotInput next);
   std::shared_ptr<const WorkerView> view(std::shared_ptr<const l4lb::Snapshot> snapshot) const;
+  absl::Status publish(l4lb::SnapshotInput next);
 
   std::shared_ptr<const PopConfig> config_;
   l4lb::SnapshotBuilder builder_;

@@ -23,6 +23,7 @@ struct Reporters {
   const Forwarding* forwarding = nullptr;
   const std::vector<std::unique_ptr<Port>>* ports = nullptr;
   const std::vector<std::unique_ptr<Worker>>* workers = nullptr;
+  const Watch* watch = nullptr;
   std::function<std::string(const IpAddress&)> next_hop;  // of a backend without a `mac:` of its own, in words
 };
 

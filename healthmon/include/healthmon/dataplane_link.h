@@ -29,6 +29,7 @@ class DataplaneLink {
 
   // Carried out one after another. DeadlineExceeded after a second.
   void read_state(std::function<void(const absl::StatusOr<dataplane_api::State>&)> handler);
+  void read_stats(std::function<void(const absl::StatusOr<dataplane_api::Stats>&)> handler);
   void push_health(const dataplane_api::HealthUpdate& update, std::function<void(const absl::Status&)> handler);
 
  private:

@@ -8,7 +8,9 @@
 // the first three at a time, and two SetAnnouncement for one announcement.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,11 +25,17 @@
 #include "bgpctl/announcer.h"
 #include "bgpctl/holds.h"
 #include "dataplane_api/messages.h"
+#include "healthmon/backend_drain.h"
+#include "healthmon/backend_policy.h"
+#include "healthmon/backend_probes.h"
 #include "healthmon/dataplane_condition.h"
 #include "healthmon/policy.h"
 #include "healthmon/probe_result.h"
-#include "healthmon/rise_fall.h"
 #include "healthmon/time.h"
+
+namespace anypop {
+class MetricsPage;
+}
 
 namespace anypop::healthmon {
 
@@ -56,9 +64,21 @@ struct BackendId {
   std::size_t backend = 0;
 };
 
+// One of the probes of that backend.
+struct ProbeId {
+  std::size_t service = 0;
+  std::size_t backend = 0;
+  std::size_t probe = 0;
+  operator BackendId() const { return {service, backend}; }
+};
+
 // By index in PopConfig::announcements, as read_state_file() and load_hold() say.
 using StateFiles = std::vector<absl::StatusOr<bgpctl::Level>>;
 using Holds = std::vector<absl::StatusOr<std::optional<bgpctl::Hold>>>;
+
+// Upper bounds of anypop_probe_duration_seconds.
+inline constexpr std::array<double, 12> kLatencyBounds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+                                                          0.05,   0.1,   0.25,   0.5,   1,    2.5};
 
 class AnnouncementTrack;
 
@@ -71,7 +91,7 @@ class MonitorCore {
   MonitorCore& operator=(const MonitorCore&) = delete;
 
   Actions on_time(Now now);
-  Actions on_probe(BackendId id, const ProbeResult& result, Now now);
+  Actions on_probe(ProbeId id, const ProbeResult& result, Now now);
   // Errors as in DataplaneCondition::on_heartbeat().
   Actions on_heartbeat(const absl::StatusOr<dataplane_api::Heartbeat>& heartbeat, Now now);
   Actions on_dataplane_state(const absl::StatusOr<dataplane_api::State>& state, Now now);
@@ -81,26 +101,34 @@ class MonitorCore {
   Actions on_set(const SetAnnouncement& set, const bgpctl::SetResult& result,
                  const absl::StatusOr<bgpctl::Level>& state_file, Now now);
   Actions on_holds(const Holds& holds, Now now);
+  // What load_drains() says. An error leaves the orders that are known in force.
+  Actions on_drains(const absl::StatusOr<std::vector<DrainOrder>>& drains, Now now);
 
   SteadyTime next_wake() const { return planned_wake_; }
-  // From the start of a probe of this backend to the start of the next: half the interval while a verdict is near.
-  Milliseconds probe_interval(BackendId id) const;
+  // From the start of this probe to the start of the next: shorter while a change of health is under way.
+  Milliseconds probe_interval(ProbeId id) const;
 
   bool first_round_done() const { return facts_.first_round_done; }
   const Decision& decision(std::size_t announcement) const;
-  Health health(BackendId id) const { return facts_.backends[id.service][id.backend].health; }
+  Health health(BackendId id) const { return standings_[id.service][id.backend].health; }
   // The body of GET /v1/state: dataplane, bird, services, announcements.
   boost::json::object state_json(Now now) const;
+  // Adds every family of the monitor's metrics.
+  void add_metrics(MetricsPage& page, Now now) const;
 
  private:
   struct Backend {
-    RiseFall rise_fall;
-    std::string cause = "not probed yet";
+    BackendProbes probes;
+    std::optional<DrainOrder> drain;
     std::int64_t last_change_unix_ms = 0;
   };
 
   void begin(Now now);  // of every event
   Actions finish(Now now);
+  void believe(BackendId id, Now now);
+  bool all_fell_silent() const;
+  void ask_again(Now now);
+  void plan(Now now);
   void note_dataplane(Actions& actions);
   void check_first_round(Actions& actions);
   std::string first_round_missing() const;
@@ -108,6 +136,9 @@ class MonitorCore {
   SteadyTime wake_time() const;
   dataplane_api::HealthUpdate health_update() const;
   bool health_differs(const dataplane_api::State& state) const;
+  void add_backend_metrics(MetricsPage& page) const;
+  void add_probe_metrics(MetricsPage& page) const;
+  void add_announcement_metrics(MetricsPage& page, Now now) const;
   boost::json::object bird_json() const;
   boost::json::array services_json() const;
 
@@ -115,6 +146,18 @@ class MonitorCore {
   Facts facts_;
   DataplaneCondition dataplane_;
   std::vector<std::vector<Backend>> backends_;
+  std::vector<std::vector<BackendStanding>> standings_;  // as believed
+  std::vector<ServicePlan> plans_;
+  std::vector<bool> plan_wanted_;  // by service
+  struct Latencies {
+    std::array<std::uint64_t, kLatencyBounds.size() + 1> counts{};
+    double sum_s = 0;
+  };
+  std::vector<std::vector<Latencies>> latencies_;  // [service][probe]
+  std::vector<DrainOrder> drains_;
+  std::string drains_error_;
+  SteadyTime last_answer_;       // of any backend to any probe, good or bad
+  bool second_opinion_ = false;  // has been asked for since then
   std::vector<std::unique_ptr<AnnouncementTrack>> tracks_;
   std::size_t backends_unknown_ = 0;
   Actions actions_;  // of the event being handled

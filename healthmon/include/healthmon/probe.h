@@ -1,37 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
-// One probe of one backend: a TCP connection, or an HTTP/1.1 GET over one (RFC 9112), from the monitor to the backend's
-// own address. Bounded in time by probe.timeout_ms, connecting and answering together, and in memory by
-// kProbeAnswerMaxBytes, whatever the other side sends. The connection is reset at the end, so that frequent probes
-// leave no sockets in TIME_WAIT. One thread.
-//
-// HTTP: the status must be the expected one, and the answer complete within the time; a body larger than the limit is
-// not read to its end and counts as complete.
+// One probe of one backend, from the monitor to the backend's own address. Bounded in time by timeout_ms, connecting
+// and answering together, and in memory by kAnswerMaxBytes and a header, whatever the other side sends. A TCP
+// connection is reset at the end, so that frequent probes leave no sockets in TIME_WAIT; a program that is still
+// running is killed with its process group. One thread.
 #pragma once
 
-#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include <absl/status/statusor.h>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ssl/context.hpp>
 
 #include "base/address.h"
 #include "base/config.h"
+#include "healthmon/exchange.h"
 #include "healthmon/probe_result.h"
 
 namespace anypop::healthmon {
 
-inline constexpr std::size_t kProbeHeaderMaxBytes = 8U << 10U;
-inline constexpr std::size_t kProbeAnswerMaxBytes = 64U << 10U;
-
+// What to probe, with everything that is the same each time.
 struct ProbeTarget {
   ProbeConfig probe;
   IpAddress address;
-  std::string host;  // http Host header
+  std::string host;                                // Host header, :authority, and the default of SNI
+  std::shared_ptr<boost::asio::ssl::context> tls;  // nullptr: without TLS
+  std::vector<std::string> environment;            // of exec: "NAME=value"
 };
 
+// What all probes of one configuration share; nullptr without TLS. The error names a CA file that cannot be read.
+absl::StatusOr<std::shared_ptr<boost::asio::ssl::context>> probe_tls(const TlsProbeConfig& tls);
 // The target of a backend: the host defaults to the VIP.
-ProbeTarget probe_target(const ServiceConfig& service, const BackendConfig& backend);
+ProbeTarget probe_target(const ServiceConfig& service, const BackendConfig& backend, const ProbeConfig& probe,
+                         std::shared_ptr<boost::asio::ssl::context> tls = nullptr);
+
+class ProbeAttempt;
 
 class Probe {
  public:
@@ -45,8 +50,7 @@ class Probe {
   Probe& operator=(const Probe&) = delete;
 
  private:
-  class Attempt;
-  std::shared_ptr<Attempt> attempt_;
+  std::shared_ptr<ProbeAttempt> attempt_;
 };
 
 }  // namespace anypop::healthmon

@@ -26,9 +26,19 @@ class RiseFall {
   // Takes the next probe result; true when the health changed.
   bool add(bool success);
 
+  // The failures of late do not count: it is healthy as before them, and is asked again, fast.
+  void forgive() {
+    health_ = Health::kHealthy;
+    failures_ = successes_ = 0;
+    asked_again_ = true;
+  }
+
   Health health() const { return health_; }
-  // A verdict may be near: nothing is known yet, or a healthy backend has begun to fail. Probe faster.
-  bool in_doubt() const { return health_ == Health::kUnknown || (health_ == Health::kHealthy && failures_ > 0); }
+  // A verdict may be near: nothing is known yet, or the last result spoke against the health. Probe faster.
+  bool in_transition() const {
+    return asked_again_ || health_ == Health::kUnknown ||
+           (health_ == Health::kHealthy ? failures_ > 0 : successes_ > 0);
+  }
 
  private:
   RiseFallThresholds thresholds_;
@@ -36,6 +46,7 @@ class RiseFall {
   unsigned successes_ = 0;  // in a row
   unsigned failures_ = 0;   // in a row
   unsigned results_ = 0;    // while unknown
+  bool asked_again_ = false;
 };
 
 }  // namespace anypop::healthmon

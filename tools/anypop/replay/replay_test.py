@@ -188,11 +188,11 @@ def test_pcapng_as_scapy_writes_it(tmp_path, config):
 def test_packets_captured_in_part_are_taken_as_whole(tmp_path, config):
     whole = ethernet() / web(1) / (b"x" * 1000)
     dns = ethernet() / IP(src="203.0.113.1", dst=VIP4) / UDP(dport=53) / (b"y" * 1000)
-    raw_pcap(tmp_path / "in.pcap", 1, [bytes(whole)[:96], bytes(whole)[:40], bytes(dns)[:60]], wire_bytes=len(whole))
+    raw_pcap(tmp_path / "in.pcap", 1, [bytes(whole)[:96], bytes(whole)[:40], bytes(dns)[:80]], wire_bytes=len(whole))
     out, _, lines = replay(tmp_path, config)
     assert [line["verdict"] for line in lines] == ["forward", "drop_truncated", "forward"]
-    assert [(len(frame), frame.wirelen) for frame in out] == [(96, len(whole)), (80, len(dns) + 20)]
-    assert bytes(out[0])[12:] == bytes(whole)[12:96] and bytes(out[1])[34:] == bytes(dns)[14:60]
+    assert [(len(frame), frame.wirelen) for frame in out] == [(96, len(whole)), (100, len(dns) + 20)]
+    assert bytes(out[0])[12:] == bytes(whole)[12:96] and bytes(out[1])[34:] == bytes(dns)[14:80]
 
 
 def test_frames_larger_than_the_mtu(tmp_path, config):
@@ -256,7 +256,8 @@ def test_backends_that_fail_and_return(tmp_path, config):
     capture(tmp_path / "in.pcap", frames)
     _, _, lines = replay(tmp_path, config, "--down", "web4/b1@5", "--up", "web4/b1@15.5")
     chosen = [[line["backend"] for line in lines[start:start + 40]] for start in (0, 40, 80)]
-    assert chosen[0] == chosen[2] and set(chosen[0]) == {"b1", "b2"} and set(chosen[1]) == {"b2"}
+    assert set(chosen[0]) == {"b1", "b2"} and set(chosen[1]) == {"b2"}
+    assert chosen[2] == chosen[1], "a flow stays with a living backend"
     _, _, lines = replay(tmp_path, config, "--down", "web4/b1", "--down", "web4/b2")
     assert {line["verdict"] for line in lines} == {"drop_no_backend"}
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An HTTP server on a Unix socket, for a daemon's control interface.
+// An HTTP server on a Unix socket, for a daemon's control interface, or on a TCP port for its pages.
 #pragma once
 
 #include <chrono>
@@ -18,7 +18,8 @@ namespace anypop {
 
 struct HttpServerOptions {
   std::filesystem::path socket_path;
-  std::string group = "anypop";            // owner group of the socket; skipped if there is no such group
+  std::string tcp_listen = {};   // instead of the socket: an address and a port, "127.0.0.1:9473" or "[::1]:9473"
+  std::string group = "anypop";  // owner group of the socket; skipped if there is no such group
   std::size_t body_max_bytes = 1U << 20U;  // a larger request gets 413
   // One more closes the one that has waited longest, first among those that have never asked anything.
   std::size_t connections_max = 64;

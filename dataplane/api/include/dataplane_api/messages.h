@@ -121,6 +121,13 @@ struct ServiceStats {
   std::vector<BackendStats> backends;
 };
 
+struct WorkerStats {
+  std::uint64_t worker = 0;
+  std::vector<VerdictCount> verdicts;
+  std::vector<std::uint64_t>
+      latency;  // sampled bursts, by time from reception to transmission: [n] took less than 2^n ns
+};
+
 // Of the flow tables of all workers: l4lb::FlowTableStats.
 struct FlowStats {
   std::uint64_t hits = 0;  // packets that a record decided about
@@ -130,13 +137,6 @@ struct FlowStats {
   std::uint64_t expired = 0;
   std::uint64_t half_open = 0;    // now in the tables
   std::uint64_t established = 0;  // now in the tables
-};
-
-struct WorkerStats {
-  std::uint64_t worker = 0;
-  std::vector<VerdictCount> verdicts;
-  std::vector<std::uint64_t>
-      latency;  // sampled bursts, by time from reception to transmission: [n] took less than 2^n ns
 };
 
 struct Stats {

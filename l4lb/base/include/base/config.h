@@ -14,6 +14,7 @@
 #include <absl/status/statusor.h>
 
 #include "base/address.h"
+#include "base/probe_config.h"
 
 namespace anypop {
 
@@ -27,26 +28,9 @@ std::string_view protocol_name(Protocol protocol);           // "tcp", "udp"
 enum class Forwarding : std::uint8_t { kL2, kIpip, kGre, kGue };
 std::string_view forwarding_name(Forwarding forwarding);
 
-enum class ProbeType : std::uint8_t { kTcp, kHttp };
-std::string_view probe_type_name(ProbeType type);
-
 enum class PortKind : std::uint8_t { kAfXdp, kVdev, kPci };
 std::string_view port_kind_name(PortKind kind);  // the key in the file: "af_xdp", "vdev", "pci"
 enum class Polling : std::uint8_t { kBusy, kAdaptive };
-
-// How one backend is asked whether it works. Direct: from the monitor to the backend's own address.
-struct ProbeConfig {
-  ProbeType type = ProbeType::kTcp;
-  std::uint16_t port = 0;          // 0 until load_config() fills in the service's port
-  std::string path = "/";          // http
-  std::string host;                // http Host header; empty: the VIP
-  unsigned expected_status = 200;  // http
-  unsigned interval_ms = 1000;     // between the starts of two probes of one backend
-  unsigned timeout_ms = 500;       // connect and answer together
-  unsigned rise = 2;               // successes in a row that make a backend healthy
-  unsigned fall = 3;               // failures in a row that make it unhealthy
-  friend bool operator==(const ProbeConfig&, const ProbeConfig&) = default;
-};
 
 // One way in which the servers of a QUIC service may write their name into connection IDs: the plaintext scheme of
 // draft-ietf-quic-load-balancers. Bytes of such an ID: first the three bits of `config_id` and five that mean nothing
@@ -102,7 +86,11 @@ struct ServiceConfig {
   std::vector<QuicConfig> quic;  // empty: packets follow their flows only
   unsigned table_size = 65537;   // Maglev slots: a prime, at least 100 times the backends is advisable
   std::vector<BackendConfig> backends;
-  ProbeConfig probe;
+  std::vector<ProbeConfig> probes;     // one or more
+  unsigned probes_needed = 0;          // how many of them must be good; 0: all
+  unsigned panic_percent = 0;          // of the weight: with less of it healthy every backend is used; 0: never
+  unsigned max_ejected_percent = 100;  // of the weight: no more of it is out for bad health
+  unsigned slow_start_ms = 0;          // in which a returning backend's weight grows
 
   bool any_port() const { return port == 0 && last_port == 65535; }
   std::uint16_t end_port() const { return last_port == 0 ? port : last_port; }  // the last one
@@ -174,7 +162,7 @@ struct EngineConfig {
   unsigned too_big_per_second = 1000;  // ICMP errors that one worker sends because a packet does not fit a tunnel
   unsigned flow_records = 1U << 20U;   // flows that one worker remembers, 8 bytes each
   unsigned flow_window_ms = 120'000;   // how long after a change a flow may be silent and is still known
-  unsigned tcp_idle_ms = 900'000;    // a remembered flow that is silent for longer is forgotten
+  unsigned tcp_idle_ms = 900'000;      // a remembered flow that is silent for longer is forgotten
   unsigned udp_idle_ms = 180'000;
   friend bool operator==(const EngineConfig&, const EngineConfig&) = default;
 };
@@ -206,6 +194,8 @@ struct DataplaneConfig {
 struct MonitorConfig {
   unsigned heartbeat_interval_ms = 50;  // how often the dataplane is asked
   unsigned heartbeat_timeout_ms = 200;  // a worker whose heartbeat is older counts as dead
+  std::string http_listen;              // address:port of the status page and /metrics; empty: only the Unix socket
+  bool second_opinion = true;           // when every backend falls silent at once, ask again before it is believed
   friend bool operator==(const MonitorConfig&, const MonitorConfig&) = default;
 };
 
