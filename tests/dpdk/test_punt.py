@@ -3,6 +3,7 @@
 The port takes every packet of lb's eth0 (AF_XDP with the driver's own program), so that the kernel sees up0 only."""
 import collections
 import json
+import re
 import subprocess
 import sys
 
@@ -109,6 +110,11 @@ def bgp(tmp_path, network, owned):
         process.wait()
 
 
+def since_s(session):
+    hours, minutes, seconds = re.search(r"(\d+):(\d+):(\d+\.\d+)", session).groups()
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+
+
 def test_a_flood_of_junk_does_not_flap_a_bgp_session(network, bgp):
     dataplane = bgp(punt={"other_per_second": 1000, "icmp_per_second": 100})
     wait_for("next hops are learned", lambda: resolved(dataplane))
@@ -116,11 +122,13 @@ def test_a_flood_of_junk_does_not_flap_a_bgp_session(network, bgp):
     flood = subprocess.Popen([*network.within("client"), sys.executable, SERVER, "--flood", "10.1.0.1", "8"])
     pings = subprocess.Popen([*network.within("client"), "ping", "-f", "-q", "-w", "8", "10.1.0.1"],
                              stdout=subprocess.DEVNULL)
-    sessions = set()
+    seen = []
     while flood.poll() is None:
-        sessions.add(bgp.session())
+        seen.append(bgp.session())
     pings.wait()
-    assert sessions == {before}, "the session changed its state, or since when it has it"
+    assert all("Established" in session for session in seen), "the session changed its state"
+    # BIRD works the time of day out anew for each answer, so that it may differ by some milliseconds.
+    assert all(abs(since_s(session) - since_s(before)) < 0.5 for session in seen), "the session was down in between"
     limited, sent = punted(dataplane, "limited"), punted(dataplane)
     print(f"limited {limited}, sent {sent}")
     assert limited["other"] > 10_000 and limited["routing"] == 0 and sent["routing"] > 8
