@@ -2,8 +2,11 @@
 """A port that DPDK owns, with the kernel beside it: whatever is for no service goes to the kernel's interface and back.
 The port takes every packet of lb's eth0 (AF_XDP with the driver's own program), so that the kernel sees up0 only."""
 import collections
+import contextlib
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -108,6 +111,10 @@ def bgp(tmp_path, network, owned):
     for process in running:
         process.kill()
         process.wait()
+        # FRR's log buffers outlive it.
+        shutil.rmtree(f"/var/tmp/frr/bgpd.{process.pid}", ignore_errors=True)
+    with contextlib.suppress(OSError):
+        os.rmdir("/var/tmp/frr")
 
 
 def since_s(session):
