@@ -112,21 +112,3 @@ def test_the_route_may_change_while_clients_are_served(lab, serving):
         lab.check("lb", "ip", "route", "del", "unreachable", far)
     facts.wait_for("next hops again", lambda: all(backend["resolved"] for backend in lab.backend_states()))
     assert lab.curl(VIP4).strip() in BACKENDS
-
-
-@pytest.mark.parametrize("outer", VIPS)
-def test_segments_that_the_kernel_put_together(lab, serving, outer):
-    """With GRO a backend's kernel joins segments of a flow, outer header and all, before the program sees them."""
-    serving("ipip", outer)
-    (lab.root("client") / "var/tmp/upload").write_bytes(bytes(UPLOAD_BYTES))
-    for host in BACKENDS:
-        lab.check(host, "ethtool", "-K", "eth0", "gro", "on")
-    try:
-        for vip in VIPS.values():
-            assert int(lab.curl(vip, "--data-binary", "@/var/tmp/upload", path="/upload")) == UPLOAD_BYTES
-        counts = [lab.decapsulated(host) for host in BACKENDS]
-        assert sum(count["decap_ipip"] for count in counts if "decap_ipip" in count) < 0.9 * lab.verdicts()["forward"]
-        assert all(set(count) <= {"decap_ipip", "pass_other"} for count in counts), counts
-    finally:
-        for host in BACKENDS:
-            lab.check(host, "ethtool", "-K", "eth0", "gro", "off")
