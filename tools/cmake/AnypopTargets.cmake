@@ -3,9 +3,9 @@
 #   A library with its own include root, so that a header of a library that is not linked cannot be found. Each public
 #   header is compiled alone by the target all_verify_interface_header_sets.
 # anypop_program(NAME SOURCES ... DEPENDS ...)
-# anypop_test(NAME SOURCES ... DEPENDS ... [LABEL unit] [TSAN])
+# anypop_test(NAME SOURCES ... DEPENDS ... [LABEL unit] [TSAN] [LONG])
 #   One GoogleTest binary; each case is one ctest entry. TSAN: threads share what it tests, so it also runs under
-#   ThreadSanitizer (target tsan_tests, label unit-tsan).
+#   ThreadSanitizer (target tsan_tests, label unit-tsan). LONG: the test's own code takes long enough to be optimised.
 # anypop_benchmark(NAME SOURCES ... DEPENDS ...)            Google Benchmark
 # anypop_fuzzer(NAME SOURCES x_fuzz.cc DEPENDS ... [CORPUS dir])
 #   With ANYPOP_FUZZ a libFuzzer binary NAME; in every build NAME_replay, which runs the corpus as an ordinary test.
@@ -39,9 +39,15 @@ function(anypop_program name)
 endfunction()
 
 function(anypop_test name)
-  cmake_parse_arguments(arg "TSAN" "LABEL" "SOURCES;DEPENDS" ${ARGN})
+  cmake_parse_arguments(arg "TSAN;LONG" "LABEL" "SOURCES;DEPENDS" ${ARGN})
   if(NOT arg_LABEL)
     set(arg_LABEL unit)
+  endif()
+  if(ANYPOP_SANITIZE AND NOT arg_LONG)
+    # Optimising a test's assertions under the sanitizers takes the compiler two and a half times as long as not to.
+    set(test_sources ${arg_SOURCES})
+    list(FILTER test_sources INCLUDE REGEX "_test\\.cc$")
+    set_source_files_properties(${test_sources} PROPERTIES COMPILE_OPTIONS -O0)
   endif()
   add_executable(${name} ${arg_SOURCES})
   if(arg_TSAN)
