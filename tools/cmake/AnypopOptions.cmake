@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What a build can be asked for, and the flags that follow. Presets set these; nobody types them.
 set(ANYPOP_SANITIZE "" CACHE STRING "Value of -fsanitize= for first-party code: empty, 'address,undefined' or 'thread'")
+option(ANYPOP_UNIT_TESTS "Build unit and golden tests and the replays of fuzz corpora" ON)
 option(ANYPOP_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
 
 set(CMAKE_CXX_STANDARD 20)

@@ -6,7 +6,8 @@
 # anypop_test(NAME SOURCES ... DEPENDS ... [LABEL unit] [TSAN] [LONG])
 #   One GoogleTest binary; each case is one ctest entry. TSAN: threads share what it tests, so it also runs under
 #   ThreadSanitizer (target tsan_tests, label unit-tsan). LONG: the test's own code takes long enough to be optimised.
-# anypop_benchmark(NAME SOURCES ... DEPENDS ...)            Google Benchmark
+#   Without ANYPOP_UNIT_TESTS, unit and golden tests are built only when named, and ctest does not know them.
+# anypop_benchmark(NAME SOURCES ... DEPENDS ...)            Google Benchmark; under a sanitizer only when named
 # anypop_fuzzer(NAME SOURCES x_fuzz.cc DEPENDS ... [CORPUS dir])
 #   With ANYPOP_FUZZ a libFuzzer binary NAME; in every build NAME_replay, which runs the corpus as an ordinary test.
 # anypop_bpf_object(NAME SOURCE x.bpf.c [DEPENDS x.h ...])
@@ -56,6 +57,10 @@ function(anypop_test name)
   endif()
   target_link_libraries(${name} PRIVATE anypop_flags ${arg_DEPENDS} GTest::gmock_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/test-bin")
+  if(NOT ANYPOP_UNIT_TESTS AND arg_LABEL MATCHES "^(unit|golden)")
+    set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL TRUE)
+    return()
+  endif()
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${name}."
     PROPERTIES LABELS ${arg_LABEL} TIMEOUT 120)
 endfunction()
@@ -63,6 +68,9 @@ endfunction()
 function(anypop_benchmark name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
+  if(ANYPOP_SANITIZE)
+    set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL TRUE)
+  endif()
   target_link_libraries(${name} PRIVATE anypop_flags ${arg_DEPENDS} benchmark::benchmark_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bench-bin")
 endfunction()
@@ -76,6 +84,9 @@ function(anypop_fuzzer name)
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/fuzz-bin")
   else()
+    if(NOT ANYPOP_UNIT_TESTS)
+      return()
+    endif()
     add_executable(${name}_replay ${arg_SOURCES} "${PROJECT_SOURCE_DIR}/tools/cmake/fuzz_replay_main.cc")
     target_link_libraries(${name}_replay PRIVATE anypop_flags ${arg_DEPENDS})
     set_target_properties(${name}_replay PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/test-bin")
