@@ -48,7 +48,7 @@ std::string protocol_name_of(const AnnouncementConfig& announcement, Family fami
   return fmt::format("anypop_{}_{}", symbol(announcement.name), family == Family::kV4 ? "v4" : "v6");
 }
 
-std::vector<Family> families(const AnnouncementConfig& announcement) {
+std::vector<Family> families_of(const AnnouncementConfig& announcement) {
   std::vector<Family> result;
   for (const Family family : {Family::kV4, Family::kV6}) {
     if (std::any_of(announcement.prefixes.begin(), announcement.prefixes.end(),
@@ -76,10 +76,9 @@ std::string render_protocol(const AnnouncementConfig& announcement, Family famil
 // Constants only: how a function's return type is written differs between the versions of BIRD.
 std::string render_drain(const PopConfig& config, const AnnouncementConfig& announcement, Family family) {
   std::string marks = "bgp_community.add((65535,0));";
-  if (config.birds.front().local_as != 0) {
-    for (unsigned i = 0; i < announcement.drain.prepend; ++i) {
-      marks += fmt::format(" bgp_path.prepend({});", config.birds.front().local_as);
-    }
+  const std::uint32_t local_as = config.bird_of(family).local_as;
+  for (unsigned i = 0; local_as != 0 && i < announcement.drain.prepend; ++i) {
+    marks += fmt::format(" bgp_path.prepend({});", local_as);
   }
   return fmt::format(
       "\nprotocol static {}_drain {{\n  disabled {};\n  {} {{ preference 210; import filter {{ {} accept; }}; "
@@ -97,7 +96,7 @@ std::string old_state_file_text(const AnnouncementConfig& announcement, Level le
 
 std::vector<std::string> protocol_names(const AnnouncementConfig& announcement) {
   std::vector<std::string> names;
-  for (const Family family : families(announcement)) names.push_back(protocol_name_of(announcement, family));
+  for (const Family family : families_of(announcement)) names.push_back(protocol_name_of(announcement, family));
   return names;
 }
 
@@ -112,8 +111,8 @@ std::string LevelCommand::line() const { return fmt::format("{} \"{}\"", enable 
 std::vector<LevelCommand> commands_for(const AnnouncementConfig& announcement, Level level) {
   std::vector<LevelCommand> commands;
   const auto add = [&](bool drain, bool enable) {
-    for (std::string& name : drain ? drain_protocol_names(announcement) : protocol_names(announcement)) {
-      commands.push_back({std::move(name), enable, drain});
+    for (const Family family : families_of(announcement)) {
+      commands.push_back({protocol_name_of(announcement, family) + (drain ? "_drain" : ""), enable, drain, family});
     }
   };
   switch (level) {
@@ -124,13 +123,19 @@ std::vector<LevelCommand> commands_for(const AnnouncementConfig& announcement, L
   return commands;
 }
 
-std::string render_bird_config(const PopConfig& config) {
-  std::string text = fmt::format(
-      kHead, config.pop, config.file.empty() ? std::string("pop.yaml") : config.file.string(),
-      config.birds.front().local_as == 0 ? ", and with prepends if pop.yaml has bird.local_as" : " and prepends");
+std::string render_bird_config(const PopConfig& config, const std::vector<Family>& families) {
+  const bool prepends = std::any_of(families.begin(), families.end(),
+                                    [&](Family family) { return config.bird_of(family).local_as != 0; });
+  std::string text =
+      fmt::format(kHead, config.pop, config.file.empty() ? std::string("pop.yaml") : config.file.string(),
+                  !prepends ? ", and with prepends if pop.yaml has bird.local_as" : " and prepends");
   for (const AnnouncementConfig& announcement : config.announcements) {
+    std::vector<Family> wanted = families_of(announcement);
+    std::erase_if(wanted,
+                  [&](Family family) { return std::find(families.begin(), families.end(), family) == families.end(); });
+    if (wanted.empty()) continue;
     text += fmt::format("\ninclude \"{}\";\n", state_file_path(config, announcement).string());
-    for (const Family family : families(announcement)) {
+    for (const Family family : wanted) {
       text += render_protocol(announcement, family) + render_drain(config, announcement, family);
     }
   }

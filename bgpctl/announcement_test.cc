@@ -45,6 +45,16 @@ TEST_F(Announcement, RendersADrainThatIsPreferredAndSaysSo) {
   EXPECT_THAT(render_bird_config(config_), HasSubstr("{ bgp_community.add((65535,0)); accept; }"));
 }
 
+TEST_F(Announcement, RendersForABirdThatHasOneFamily) {
+  config_.birds = {{.local_as = 64512, .families = {Family::kV4}}, {.local_as = 64513, .families = {Family::kV6}}};
+  const std::string text = render_bird_config(config_, {Family::kV6});
+  EXPECT_THAT(text, HasSubstr("protocol static anypop_web_v6 {"));
+  EXPECT_THAT(text, HasSubstr("bgp_path.prepend(64513)"));
+  EXPECT_THAT(text, HasSubstr("/web.conf\";\n"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("_v4")));
+  EXPECT_THAT(text, testing::Not(HasSubstr("/dns-4.conf"))) << "nothing of it is in this BIRD";
+}
+
 TEST_F(Announcement, NoOtherNameMakesTheSameProtocolOrConstant) {
   std::set<std::string> seen;
   for (const char* name : {"web", "web-drain", "web-v4", "web-v4-drain", "web-off", "web-off-drain"}) {

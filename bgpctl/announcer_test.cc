@@ -132,6 +132,25 @@ TEST_F(AnnouncerTest, GivesUpOnABirdThatHangsAndRecovers) {
   EXPECT_TRUE(set(false).status.ok());
 }
 
+TEST_F(AnnouncerTest, BirdsOfTwoFamiliesDoNotWaitForOneAnother) {
+  const std::string other = config_.birds.front().socket + "6";
+  config_.birds = {{.socket = config_.birds.front().socket, .families = {Family::kV4}},
+                   {.socket = other, .families = {Family::kV6}}};
+  announcer_.emplace(io_, config_);
+  FakeBird v6(io_, other);
+  bird_.emplace(io_, config_.birds.front().socket);
+  EXPECT_TRUE(set(true).status.ok());
+  EXPECT_THAT(bird_->commands, ElementsAre("enable \"anypop_web_v4\"", "disable \"anypop_web_v4_drain\""));
+  EXPECT_THAT(v6.commands, ElementsAre("enable \"anypop_web_v6\"", "disable \"anypop_web_v6_drain\""));
+
+  v6.commands.clear();
+  bird_->on_command = [](FakeBird&, FakeBird::Client&, const std::string&) {};
+  const SetResult result = set(false);
+  EXPECT_EQ(result.status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(v6.commands, ElementsAre("disable \"anypop_web_v6\"", "disable \"anypop_web_v6_drain\""));
+  EXPECT_EQ(*read_state_file(config_, web()), Level::kWithdrawn);
+}
+
 TEST_F(AnnouncerTest, TriesToWithdrawThoughTheStateFileCannotBeWritten) {
   answer({{"", "0000 \n"}});
   std::filesystem::create_directories(config_.run_dir.parent_path());

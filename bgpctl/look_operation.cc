@@ -13,11 +13,12 @@ namespace {
 // A reconfiguration that comes in between stops `show route`; more than this many in a row are an answer of their own.
 constexpr int kExportTries = 5;
 
-// show status → show protocols → show route export, for each session that stands.
+// show status → show protocols → show route export, for each session that stands → show route, for each watched prefix.
 class Look : public std::enable_shared_from_this<Look> {
  public:
-  Look(std::shared_ptr<Session> session, std::function<void(absl::StatusOr<BirdView>)> done)
-      : session_(std::move(session)), done_(std::move(done)) {}
+  Look(std::shared_ptr<Session> session, std::vector<IpPrefix> watched,
+       std::function<void(absl::StatusOr<BirdView>)> done)
+      : session_(std::move(session)), watched_(std::move(watched)), done_(std::move(done)) {}
 
   void start() {
     ask("show status", [](Look& look, const Reply& reply) {
@@ -49,7 +50,7 @@ class Look : public std::enable_shared_from_this<Look> {
   }
 
   void ask_exports() {
-    if (names_.empty()) return done_(std::move(view_));
+    if (names_.empty()) return ask_others();
     const std::string symbol = symbol_text(names_.front());
     if (symbol.empty()) return done_(internal_error("BIRD names a protocol '{}'", escaped(names_.front())));
     ask("show route export " + symbol, [](Look& look, const Reply& reply) { look.take_exports(reply); });
@@ -65,7 +66,24 @@ class Look : public std::enable_shared_from_this<Look> {
     ask_exports();
   }
 
+  void ask_others() {
+    if (watched_.empty()) return done_(std::move(view_));
+    ask(fmt::format("show route {} all", watched_.back().to_string()),
+        [](Look& look, const Reply& reply) { look.take_others(reply); });
+  }
+
+  void take_others(const Reply& reply) {
+    const absl::StatusOr<std::size_t> others = count_others(reply, view_.protocols);
+    if (absl::IsAborted(others.status()) && ++tries_ < kExportTries) return ask_others();
+    if (!others.ok()) return done_(others.status());
+    view_.others[watched_.back()] = *others;
+    watched_.pop_back();
+    tries_ = 0;
+    ask_others();
+  }
+
   std::shared_ptr<Session> session_;
+  std::vector<IpPrefix> watched_;  // whose routes are still to be asked for
   std::function<void(absl::StatusOr<BirdView>)> done_;
   BirdView view_;
   std::deque<std::string> names_;  // sessions whose exports are still to be asked for
@@ -74,8 +92,9 @@ class Look : public std::enable_shared_from_this<Look> {
 
 }  // namespace
 
-void look_at_bird(const std::shared_ptr<Session>& session, std::function<void(absl::StatusOr<BirdView>)> done) {
-  std::make_shared<Look>(session, std::move(done))->start();
+void look_at_bird(const std::shared_ptr<Session>& session, std::vector<IpPrefix> watched,
+                  std::function<void(absl::StatusOr<BirdView>)> done) {
+  std::make_shared<Look>(session, std::move(watched), std::move(done))->start();
 }
 
 }  // namespace anypop::bgpctl

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 
@@ -15,7 +16,9 @@
 
 namespace anypop::bgpctl {
 
-void look_at_bird(const std::shared_ptr<Session>& session, std::function<void(absl::StatusOr<BirdView>)> done);
+// `watched`: the prefixes of which others' routes are wanted.
+void look_at_bird(const std::shared_ptr<Session>& session, std::vector<IpPrefix> watched,
+                  std::function<void(absl::StatusOr<BirdView>)> done);
 
 struct SetRequest {
   PopConfig config;
@@ -23,7 +26,12 @@ struct SetRequest {
   Level level = Level::kWithdrawn;
   std::shared_ptr<const bool> overtaken;  // becomes true when a later request lowers the announcement
 };
-void set_level(boost::asio::io_context& io, const std::shared_ptr<Session>& session, SetRequest request,
+// `sessions`: one for each of PopConfig::birds. Those do not wait for one another.
+void set_level(boost::asio::io_context& io, std::vector<std::shared_ptr<Session>> sessions, SetRequest request,
                std::shared_ptr<const bool> stopped, std::function<void(SetResult)> done);
+
+// What several BIRDs said, as one view: of each BIRD only the protocols of its families. The first error if none
+// answered. Pure.
+absl::StatusOr<BirdView> merge_views(const std::vector<BirdConfig>& birds, std::vector<absl::StatusOr<BirdView>> views);
 
 }  // namespace anypop::bgpctl

@@ -21,6 +21,7 @@ inline constexpr int kReplyVersion = 1000;
 inline constexpr int kReplyProtocols = 1002;
 inline constexpr int kReplyRoutes = 1007;
 inline constexpr int kReplyStatus = 1011;
+inline constexpr int kReplyAttributes = 1012;
 inline constexpr int kFirstError = 8000;
 inline constexpr int kReplyNoRoute = 8001;
 inline constexpr int kReplyNoProtocol = 8003;

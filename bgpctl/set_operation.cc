@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/steady_timer.hpp>
 
@@ -33,16 +34,36 @@ absl::Status answer_error(const ReplyLine& error, const std::string& socket, con
                         protocol);
 }
 
+// The commands for one BIRD, one after another.
+struct Chain {
+  std::shared_ptr<Session> session;
+  std::vector<LevelCommand> commands;
+  std::size_t next = 0;
+};
+
+std::vector<Chain> chains_for(const SetRequest& request, std::vector<std::shared_ptr<Session>> sessions) {
+  std::vector<Chain> chains;
+  for (std::size_t i = 0; i < sessions.size(); ++i) {
+    Chain chain{std::move(sessions[i]), {}, 0};
+    for (LevelCommand& command : commands_for(request.announcement, request.level)) {
+      if (&request.config.bird_of(command.family) == &request.config.birds[i]) {
+        chain.commands.push_back(std::move(command));
+      }
+    }
+    if (!chain.commands.empty()) chains.push_back(std::move(chain));
+  }
+  return chains;
+}
+
 // lock → hold → state file → a command for each protocol.
 class SetLevel : public std::enable_shared_from_this<SetLevel> {
  public:
-  SetLevel(boost::asio::io_context& io, std::shared_ptr<Session> session, SetRequest request,
+  SetLevel(boost::asio::io_context& io, std::vector<std::shared_ptr<Session>> sessions, SetRequest request,
            std::shared_ptr<const bool> stopped, std::function<void(SetResult)> done)
-      : session_(std::move(session)),
-        request_(std::move(request)),
+      : request_(std::move(request)),
         stopped_(std::move(stopped)),
         done_(std::move(done)),
-        commands_(commands_for(request_.announcement, request_.level)),
+        chains_(chains_for(request_, std::move(sessions))),
         retry_(io) {}
 
   void start() {
@@ -87,32 +108,43 @@ class SetLevel : public std::enable_shared_from_this<SetLevel> {
     // Announcing over a file that says no would last until somebody's next configure. Withdrawing is worth a try
     // whatever the disk says.
     if (!written.ok() && !withdraws()) return finish(written);
-    command_next();
+    running_ = chains_.size();
+    if (running_ == 0) return finish(absl::OkStatus());
+    for (Chain& chain : chains_) command_next(chain);
   }
 
-  void command_next() {
+  // The handlers keep this object, and with it its chains.
+  void command_next(Chain& chain) {
     if (*stopped_) return;
-    if (next_ == commands_.size()) return finish(absl::OkStatus());
-    const std::string line = commands_[next_].line();
-    session_->command(
-        line, [self = shared_from_this()](absl::StatusOr<Reply> reply) { self->take_reply(std::move(reply)); },
+    if (chain.next == chain.commands.size()) return end_chain(absl::OkStatus());
+    const std::string line = chain.commands[chain.next].line();
+    chain.session->command(
+        line,
+        [self = shared_from_this(), &chain](absl::StatusOr<Reply> reply) { self->take_reply(chain, std::move(reply)); },
         [self = shared_from_this(), line] {
           if (self->result_.sent_unix_ns == 0) self->result_.sent_unix_ns = unix_now_ns();
           self->result_.commands.push_back(line);
         });
   }
 
-  void take_reply(absl::StatusOr<Reply> reply) {
-    if (!reply.ok()) return finish(reply.status());
+  void take_reply(Chain& chain, absl::StatusOr<Reply> reply) {
+    if (!reply.ok()) return end_chain(reply.status());
     result_.replied_unix_ns = unix_now_ns();
-    const LevelCommand& command = commands_[next_];
+    const LevelCommand& command = chain.commands[chain.next];
     if (const ReplyLine* error = reply->error(); error != nullptr) {
       // A BIRD with the include of an older version has no drain protocol that could be up.
       const bool absent_as_wanted = command.drain && !command.enable && error->code == kReplyNoProtocol;
-      if (!absent_as_wanted) result_.status.Update(answer_error(*error, session_->socket_path(), command.protocol));
+      if (!absent_as_wanted) {
+        result_.status.Update(answer_error(*error, chain.session->socket_path(), command.protocol));
+      }
     }
-    ++next_;
-    command_next();
+    ++chain.next;
+    command_next(chain);
+  }
+
+  void end_chain(const absl::Status& status) {
+    result_.status.Update(status);
+    if (--running_ == 0) finish(absl::OkStatus());
   }
 
   void finish(const absl::Status& status) {
@@ -121,12 +153,11 @@ class SetLevel : public std::enable_shared_from_this<SetLevel> {
     if (!*stopped_) done_(std::move(result_));
   }
 
-  std::shared_ptr<Session> session_;
   SetRequest request_;
   std::shared_ptr<const bool> stopped_;
   std::function<void(SetResult)> done_;
-  std::vector<LevelCommand> commands_;
-  std::size_t next_ = 0;
+  std::vector<Chain> chains_;
+  std::size_t running_ = 0;  // chains that are not at their end
   std::optional<StateLock> lock_;
   boost::asio::steady_timer retry_;
   std::chrono::steady_clock::time_point patience_end_;
@@ -135,9 +166,9 @@ class SetLevel : public std::enable_shared_from_this<SetLevel> {
 
 }  // namespace
 
-void set_level(boost::asio::io_context& io, const std::shared_ptr<Session>& session, SetRequest request,
+void set_level(boost::asio::io_context& io, std::vector<std::shared_ptr<Session>> sessions, SetRequest request,
                std::shared_ptr<const bool> stopped, std::function<void(SetResult)> done) {
-  std::make_shared<SetLevel>(io, session, std::move(request), std::move(stopped), std::move(done))->start();
+  std::make_shared<SetLevel>(io, std::move(sessions), std::move(request), std::move(stopped), std::move(done))->start();
 }
 
 }  // namespace anypop::bgpctl

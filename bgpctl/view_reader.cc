@@ -54,6 +54,18 @@ std::string protocol_of(std::string_view route) {
   return std::string(rest.substr(0, rest.find_first_of(" ]")));
 }
 
+// "\tBGP.community: (65535,0)" of BIRD 2, "\tbgp_community: (65535, 0)" of BIRD 3.
+bool is_graceful_shutdown(std::string_view attribute) {
+  std::string plain = absl::AsciiStrToLower({attribute.data(), attribute.size()});
+  std::erase(plain, ' ');
+  const std::size_t colon = plain.find(':');
+  if (colon == std::string::npos || !std::string_view(plain).substr(0, colon).ends_with("community")) return false;
+  if (plain.find("ext_community") != std::string::npos || plain.find("large_community") != std::string::npos) {
+    return false;
+  }
+  return plain.find("(65535,0)", colon) != std::string::npos;
+}
+
 absl::Status refused(const Reply& reply, std::string_view command) {
   const ReplyLine* error = reply.error();
   if (error == nullptr) return absl::OkStatus();
@@ -114,6 +126,28 @@ absl::StatusOr<BirdSessionExport> read_exports(const Reply& reply) {
     }
   }
   return exported;
+}
+
+absl::StatusOr<std::size_t> count_others(const Reply& reply, const std::map<std::string, BirdProtocol>& protocols) {
+  if (const ReplyLine* error = reply.error(); error != nullptr) {
+    if (error->code == kReplyNoRoute) return 0;
+    if (error->code == kReplyStoppedByReconfiguration) return absl::AbortedError("stopped by a reconfiguration");
+    return refused(reply, "show route");
+  }
+  std::size_t others = 0;
+  bool counted = false;  // the route that the lines are about
+  for (const ReplyLine& line : reply.lines) {
+    if (line.code == kReplyRoutes && line.text.find('[') != std::string::npos) {
+      const auto protocol = protocols.find(protocol_of(line.text));
+      counted = protocol != protocols.end() && protocol->second.kind == "BGP";
+      if (counted) ++others;
+    }
+    if (line.code == kReplyAttributes && counted && is_graceful_shutdown(line.text)) {
+      counted = false;
+      --others;
+    }
+  }
+  return others;
 }
 
 bool is_established(const BirdProtocol& protocol) {

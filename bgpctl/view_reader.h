@@ -2,6 +2,7 @@
 // Replies of BIRD 2.0.12 to 3.3 as facts. Pure; goes by reply codes, never by words, where BIRD gives a code.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <set>
 #include <string>
@@ -28,6 +29,10 @@ absl::StatusOr<std::map<std::string, BirdProtocol>> read_protocols(const Reply& 
 // `show route export NAME`. Not established when BIRD answers with a parse error, which is how it says that the session
 // is not up. Aborted: a reconfiguration came in between; ask again.
 absl::StatusOr<BirdSessionExport> read_exports(const Reply& reply);
+
+// `show route PREFIX all`: the routes that came by BGP, without those that are marked as drained (GRACEFUL_SHUTDOWN,
+// RFC 8326). Aborted as above.
+absl::StatusOr<std::size_t> count_others(const Reply& reply, const std::map<std::string, BirdProtocol>& protocols);
 
 // A BGP protocol whose session stands, so that asking for its exports makes sense.
 bool is_established(const BirdProtocol& protocol);

@@ -7,6 +7,7 @@
 
 #include "base/atomic_file.h"
 #include "bgpctl/announcer.h"
+#include "operations.h"
 
 namespace anypop::bgpctl {
 namespace {
@@ -110,6 +111,32 @@ TEST(Exports, TakeOnlyTheFirstLineOfAPrefixAndOnlyPrefixes) {
   EXPECT_THAT(exported->prefixes, ElementsAre(Pair(prefix("10.0.0.0/8"), "a")));
 }
 
+TEST(Others, AreRoutesByBgpThatAreNotDrained) {
+  const std::map<std::string, BirdProtocol> protocols = {{"anypop_web_v4", {"Static", "up", ""}},
+                                                         {"rr1", {"BGP", "up", "Established"}},
+                                                         {"rr2", {"BGP", "up", "Established"}}};
+  const auto others = [&](std::string_view text) { return count_others(parse(text), protocols); };
+  EXPECT_EQ(*others("8001 Network not found\n"), 0U);
+  EXPECT_TRUE(absl::IsAborted(others("8004 Stopped due to reconfiguration\n").status()));
+  EXPECT_FALSE(others("8007 Access denied\n").ok());
+  EXPECT_EQ(*others("1007-Table master4:\n"
+                    " 198.51.100.0/24      blackhole [anypop_web_v4 2026-11-20 14:26:17.047300] * (200)\n"
+                    "1008-\tType: static univ\n0000 \n"),
+            0U)
+      << "that is us";
+  const std::string two =
+      "1007-Table master4:\n 198.51.100.0/24      unicast [rr1 2026-11-20 14:26:17.047300] * (100) [AS64512i]\n"
+      " \tvia 192.0.2.2 on eth0\n1008-\tType: BGP univ\n1012-\tBGP.origin: IGP\n \tBGP.community: (64512,1)\n"
+      "1007-                     unicast [rr2 2026-11-20 14:26:17.047300] (100) [AS64512i]\n \tvia 192.0.2.3 on eth0\n"
+      "1012-\tBGP.origin: IGP\n";
+  EXPECT_EQ(*others(two + "0000 \n"), 2U);
+  EXPECT_EQ(*others(two + " \tBGP.community: (64512,1) (65535,0)\n0000 \n"), 1U) << "GRACEFUL_SHUTDOWN";
+  EXPECT_EQ(*others(two + " \tbgp_community: (65535, 0)\n0000 \n"), 1U) << "in BIRD 3's words";
+  EXPECT_EQ(
+      *others(two + " \tBGP.large_community: (65535,0,1) (1,65535,0)\n \tBGP.ext_community: (rt,65535,0)\n0000 \n"),
+      2U);
+}
+
 TEST(Symbols, AreQuotedOnlyWhenNeeded) {
   EXPECT_EQ(symbol_text("upstream1"), "upstream1");
   EXPECT_EQ(symbol_text("up-stream.1"), "'up-stream.1'");
@@ -162,6 +189,69 @@ TEST_F(Standing, ADrainIsWhatTheSessionsAreTold) {
   view_.protocols["anypop_web_v4"].state = view_.protocols["anypop_web_v6"].state = "down";
   EXPECT_TRUE(standing(web_, view_).in_table);
   EXPECT_EQ(standing(web_, view_).level, std::nullopt) << "without the plain route beneath it is no level of ours";
+}
+
+TEST_F(Standing, AFamilyWhoseBirdIsSilentIsLeftOut) {
+  view_.missing = {Family::kV6};
+  view_.protocols.erase("anypop_web_v6");
+  EXPECT_TRUE(is_told(web_, view_));
+  EXPECT_TRUE(standing(web_, view_).configured);
+  EXPECT_TRUE(standing(web_, view_).in_table);
+  EXPECT_EQ(standing(web_, view_).level, Level::kAnnounced);
+  view_.missing = {Family::kV4, Family::kV6};
+  EXPECT_FALSE(is_told(web_, view_));
+}
+
+TEST_F(Standing, SessionsOfAnotherFamilyDoNotCount) {
+  web_.prefixes = {prefix("198.51.100.0/24")};
+  view_.sessions["b"].families = {Family::kV6};
+  EXPECT_THAT(standing(web_, view_).not_exported_to, ElementsAre());
+}
+
+TEST_F(Standing, OthersMustBeThereForEachPrefix) {
+  EXPECT_EQ(has_others(web_, view_), std::nullopt) << "not asked for";
+  view_.others = {{prefix("198.51.100.0/24"), 2}, {prefix("2001:db8:53::/48"), 0}};
+  EXPECT_EQ(has_others(web_, view_), false);
+  view_.others[prefix("2001:db8:53::/48")] = 1;
+  EXPECT_EQ(has_others(web_, view_), true);
+}
+
+class Merge : public testing::Test {
+ protected:
+  const std::vector<BirdConfig> birds_ = {{.socket = "/a", .families = {Family::kV4}},
+                                          {.socket = "/b", .families = {Family::kV6}}};
+  BirdView v4_{.version = "2.0.12",
+               .protocols = {{"anypop_web_v4", {"Static", "up", ""}},
+                             {"anypop_web_v6", {"Static", "up", ""}},
+                             {"up1", {"BGP", "up", "Established"}}},
+               .sessions = {{"up1", {.established = true}}}};
+  BirdView v6_{.version = "2.0.13",
+               .protocols = {{"anypop_web_v6", {"Static", "down", ""}}, {"up1", {"BGP", "start", "Active"}}},
+               .sessions = {{"up1", {}}}};
+};
+
+TEST_F(Merge, TakesOfEachBirdWhatIsItsFamilys) {
+  const auto all = merge_views(birds_, {v4_, v6_});
+  ASSERT_TRUE(all.ok());
+  EXPECT_EQ(all->protocols.at("anypop_web_v6").state, "down");
+  EXPECT_TRUE(all->sessions.at("v4/up1").established);
+  EXPECT_FALSE(all->sessions.at("v6/up1").established);
+  EXPECT_THAT(all->sessions.at("v6/up1").families, ElementsAre(Family::kV6));
+  EXPECT_EQ(all->protocols.at("v6/up1").info, "Active");
+  EXPECT_EQ(all->instances[1].version, "2.0.13");
+  EXPECT_TRUE(all->missing.empty());
+}
+
+TEST_F(Merge, OneThatIsSilentIsMissingAndAllOfThemAreAnError) {
+  const absl::Status dead = absl::UnavailableError("no BIRD at /b");
+  const auto half = merge_views(birds_, {v4_, dead});
+  ASSERT_TRUE(half.ok());
+  EXPECT_THAT(half->missing, ElementsAre(Family::kV6));
+  EXPECT_EQ(half->instances[1].error, "no BIRD at /b");
+  EXPECT_FALSE(half->protocols.contains("anypop_web_v6"));
+  EXPECT_EQ(merge_views(birds_, {absl::UnavailableError("no BIRD at /a"), dead}).status().message(), "no BIRD at /a");
+  const auto one = merge_views({BirdConfig{}}, {v4_});
+  EXPECT_TRUE(one->sessions.contains("up1")) << "its name as it is";
 }
 
 TEST_F(Standing, AMissingProtocolIsNotConfigured) {

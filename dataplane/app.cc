@@ -32,8 +32,8 @@
 #include "dataplane/worker.h"
 #include "dataplane/worker_threads.h"
 #include "dataplane_api/http_server.h"
+#include "dataplane_api/service_manager.h"
 #include "explain_api/explain_answer.h"
-#include "service_manager.h"
 
 namespace anypop::dataplane {
 namespace {

@@ -2,6 +2,7 @@
 #include "announcement_track.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include <boost/json/array.hpp>
@@ -37,9 +38,10 @@ std::optional<Level> level_of(const absl::StatusOr<Level>& state_file) {
 }  // namespace
 
 AnnouncementTrack::AnnouncementTrack(const PopConfig& config, std::size_t index,
-                                     const absl::StatusOr<Level>& state_file)
+                                     const absl::StatusOr<Level>& state_file, const Damping& damping)
     : config_(config), index_(index), found_{.state_file = level_of(state_file)}, confirmed_(state_file.ok()) {
   decision_.level = decision_.memory.level = level_of(state_file).value_or(Level::kWithdrawn);
+  decision_.memory.damping = damping;
   decision_.as_found = true;
   decision_.cause = "as found at the start";
 }
@@ -75,7 +77,7 @@ void AnnouncementTrack::on_found(const std::optional<bgpctl::AnnouncementStandin
 
 void AnnouncementTrack::on_set(Level level, const bgpctl::SetResult& result, const absl::StatusOr<Level>& state_file,
                                Now now, Actions& actions) {
-  --pending_;
+  if (pending_ > 0) --pending_;  // 0: asked for before a reload that forgot it
   found_ = {.state_file = level_of(state_file), .standing = std::nullopt};
   const std::string error(message(result.status));
   if (result.status.ok()) {
@@ -98,34 +100,91 @@ void AnnouncementTrack::on_set(Level level, const bgpctl::SetResult& result, con
                             {"error", error}}});
 }
 
+void AnnouncementTrack::move_to(std::size_t index) {
+  index_ = index;
+  found_.standing.reset();
+}
+
+// What is still missing of this announcement when the first full round of all is complete.
+std::string AnnouncementTrack::waits_for(const Facts& facts) const {
+  // An order that could not be read yet may be a withdrawal.
+  if (!hold_known_) return "the hold file cannot be read";
+  for (const std::string& name : announcement().services) {
+    const ServiceConfig* service = config_.find_service(name);
+    if (service == nullptr) continue;
+    const auto& backends = facts.backends[static_cast<std::size_t>(service - config_.services.data())];
+    const bool asked = std::any_of(backends.begin(), backends.end(),
+                                   [](const BackendFacts& backend) { return backend.health != Health::kUnknown; });
+    if (!asked) return fmt::format("{} has no verdict yet", name);
+  }
+  return {};
+}
+
 void AnnouncementTrack::act(const Facts& facts, Now now, Actions& actions) {
-  if (hold_known_) {
+  const std::string missing = facts.first_round_done ? waits_for(facts) : std::string();
+  if (missing.empty() && hold_known_) {
     decide_level(facts, now, actions);
   } else {
-    // An order that could not be read yet may be a withdrawal.
     Facts waiting = facts;
     waiting.first_round_done = false;
-    if (facts.first_round_done) waiting.first_round_missing = "the hold file cannot be read";
+    if (facts.first_round_done) waiting.first_round_missing = missing;
     decide_level(waiting, now, actions);
   }
   if (!decision_.as_found) reconcile_level(now, actions);
+  // Last: a withdrawal does not wait for a disk.
+  if (!std::exchange(saved_, true)) actions.push_back(SaveDamping{index_, decision_.memory.damping});
 }
 
 void AnnouncementTrack::decide_level(const Facts& facts, Now now, Actions& actions) {
-  const Level before = decision_.level;
-  decision_ = decide(config_, announcement(), facts, hold_, decision_.memory, now.steady);
+  const Decision before = std::exchange(decision_, decide(config_, index_, facts, hold_, decision_.memory, now.steady));
+  others_ = facts.routing[index_].others;
   hold_down_until_ =
       decision_.hold_down_remaining > Milliseconds(0) ? now.steady + decision_.hold_down_remaining : SteadyTime::max();
-  if (decision_.level == before) return;
-  confirmed_ = false;
-  recorded_.reset();
-  retry_at_ = now.steady;
-  settle_until_ = now.steady;
-  actions.push_back(Record{{{"event", "verdict"},
+  if (decision_.level != before.level) {
+    confirmed_ = false;
+    recorded_.reset();
+    retry_at_ = now.steady;
+    settle_until_ = now.steady;
+  }
+  record_decision(before, now, actions);
+}
+
+void AnnouncementTrack::record_decision(const Decision& before, Now now, Actions& actions) {
+  const Damping& damping = decision_.memory.damping;
+  const std::int64_t penalty = std::llround(penalty_at(announcement().flaps, damping, now.steady));
+  if (decision_.level != before.level) {
+    actions.push_back(Record{{{"event", "verdict"},
+                              {"announcement", announcement().name},
+                              {"announce", decision_.announced()},
+                              {"level", text(level_name(decision_.level))},
+                              {"cause", decision_.cause},
+                              {"hold_down_ms", damping.lost ? damping.hold_down.count() : 0},
+                              {"flap_penalty", penalty}}});
+  }
+  if (damping.latched != before.memory.damping.latched) {
+    actions.push_back(Record{{{"event", "latch"},
+                              {"announcement", announcement().name},
+                              {"latched", damping.latched},
+                              {"flaps", damping.flaps},
+                              {"flap_penalty", penalty}}});
+  }
+  if (decision_.kept_last != before.kept_last) {
+    actions.push_back(Record{{{"event", "last-announcer"},
+                              {"announcement", announcement().name},
+                              {"kept", decision_.kept_last},
+                              {"cause", decision_.cause}}});
+  }
+  if (damping != before.memory.damping) saved_ = false;
+}
+
+void AnnouncementTrack::forgive(Actions& actions) {
+  Damping& damping = decision_.memory.damping;
+  if (damping == Damping{}) return;
+  actions.push_back(Record{{{"event", "forgive"},
                             {"announcement", announcement().name},
-                            {"announce", decision_.announced()},
-                            {"level", text(level_name(decision_.level))},
-                            {"cause", decision_.cause}}});
+                            {"flaps", damping.flaps},
+                            {"latched", damping.latched}}});
+  damping = {};
 }
 
 void AnnouncementTrack::reconcile_level(Now now, Actions& actions) {
@@ -145,6 +204,9 @@ void AnnouncementTrack::reconcile_level(Now now, Actions& actions) {
   if (confirmed_) {
     confirmed_ = false;
     recorded_.reset();
+    ++drifts_;
+    last_drift_ = *result.differs;
+    last_drift_unix_ms_ = now.unix_ms;
     actions.push_back(Record{{{"event", "drift"},
                               {"announcement", announcement().name},
                               {"intended", text(level_name(intended))},
@@ -201,7 +263,23 @@ json::object AnnouncementTrack::json(Now now) const {
       hold_down_until_ == SteadyTime::max()
           ? Milliseconds(0)
           : std::max(Milliseconds(0), std::chrono::ceil<Milliseconds>(hold_down_until_ - now.steady));
+  result["deserved"] = text(level_name(decision_.deserved));
   result["hold_down_remaining_ms"] = remaining.count();
+  result["hold_down_until_unix_ms"] =
+      remaining > Milliseconds(0) ? json::value(now.unix_ms + remaining.count()) : json::value(nullptr);
+  const Damping& damping = decision_.memory.damping;
+  result["hold_down_ms"] = damping.lost ? damping.hold_down.count() : 0;
+  result["flap_penalty"] = std::llround(penalty_at(announcement().flaps, damping, now.steady));
+  result["flaps"] = damping.flaps;
+  result["latched"] = damping.latched;
+  result["canary"] = announcement().canary;
+  result["keep_last"] = announcement().keep_last;
+  result["kept_last"] = decision_.kept_last;
+  result["others_announce"] = others_ ? json::value(*others_) : json::value(nullptr);
+  result["if_monitor_lost"] = text(monitor_lost_name(announcement().if_monitor_lost));
+  result["drifts"] = drifts_;
+  result["last_drift"] = nullptr;
+  if (drifts_ > 0) result["last_drift"] = {{"unix_ms", last_drift_unix_ms_}, {"found", last_drift_}};
   result["state_file"] = found_.state_file ? json::value(text(level_name(*found_.state_file))) : json::value(nullptr);
   const auto& standing = found_.standing;
   result["in_table"] = standing ? json::value(standing->in_table) : json::value(nullptr);

@@ -15,7 +15,11 @@ namespace anypop::healthmon {
 
 class AnnouncementTrack {
  public:
-  AnnouncementTrack(const PopConfig& config, std::size_t index, const absl::StatusOr<bgpctl::Level>& state_file);
+  AnnouncementTrack(const PopConfig& config, std::size_t index, const absl::StatusOr<bgpctl::Level>& state_file,
+                    const Damping& damping);
+
+  // Its place in the configuration is another one, or the configuration says something else about it.
+  void move_to(std::size_t index);
 
   // A hold that cannot be read leaves the order that was known in force.
   void on_hold(const absl::StatusOr<std::optional<bgpctl::Hold>>& hold, Now now, Actions& actions);
@@ -24,6 +28,9 @@ class AnnouncementTrack {
                 const absl::StatusOr<bgpctl::Level>& state_file, Now now);
   void on_set(bgpctl::Level level, const bgpctl::SetResult& result, const absl::StatusOr<bgpctl::Level>& state_file,
               Now now, Actions& actions);
+
+  // Somebody ended the hold-down and the latch.
+  void forgive(Actions& actions);
 
   // Decides, and brings what is to what is decided.
   void act(const Facts& facts, Now now, Actions& actions);
@@ -36,6 +43,8 @@ class AnnouncementTrack {
 
  private:
   void decide_level(const Facts& facts, Now now, Actions& actions);
+  std::string waits_for(const Facts& facts) const;
+  void record_decision(const Decision& before, Now now, Actions& actions);
   void reconcile_level(Now now, Actions& actions);
   void report_problem(const std::optional<std::string>& problem, Now now, Actions& actions);
   void send(Actions& actions);
@@ -61,6 +70,11 @@ class AnnouncementTrack {
   std::optional<std::string> problem_;
   SteadyTime problem_since_;
   bool problem_recorded_ = false;
+  bool saved_ = true;         // the damping is what SaveDamping said last, or what the file said at the start
+  std::uint64_t drifts_ = 0;  // differences that nobody here intended, since the start
+  std::int64_t last_drift_unix_ms_ = 0;
+  std::string last_drift_;
+  std::optional<bool> others_;  // as the last decision saw it
 };
 
 }  // namespace anypop::healthmon

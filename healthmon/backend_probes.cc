@@ -6,11 +6,39 @@
 #include "base/text.h"
 
 namespace anypop::healthmon {
+namespace {
+
+// Whatever the times and thresholds.
+bool asks_the_same(const ProbeConfig& a, ProbeConfig b) {
+  b.interval_ms = a.interval_ms;
+  b.fast_interval_ms = a.fast_interval_ms;
+  b.down_interval_ms = a.down_interval_ms;
+  b.jitter_percent = a.jitter_percent;
+  b.timeout_ms = a.timeout_ms;
+  b.rise = a.rise;
+  b.fall = a.fall;
+  return a == b;
+}
+
+}  // namespace
 
 BackendProbes::BackendProbes(const std::vector<ProbeConfig>& configs, unsigned needed)
     : configs_(&configs), needed_(needed == 0 ? configs.size() : needed) {
   for (const ProbeConfig& probe : configs) {
     records_.push_back({.rise_fall = RiseFall({.rise = probe.rise, .fall = probe.fall})});
+  }
+}
+
+void BackendProbes::carry_over(const BackendProbes& old, const std::vector<ProbeConfig>& old_configs) {
+  health_ = old.health_;
+  for (std::size_t i = 0; i < records_.size(); ++i) {
+    const auto same = std::find_if(old_configs.begin(), old_configs.end(), [&](const ProbeConfig& probe) {
+      return probe.name == (*configs_)[i].name && asks_the_same(probe, (*configs_)[i]);
+    });
+    if (same == old_configs.end()) continue;
+    const RiseFall thresholds = records_[i].rise_fall;
+    records_[i] = old.records_[static_cast<std::size_t>(same - old_configs.begin())];
+    records_[i].rise_fall.take_thresholds(thresholds);
   }
 }
 

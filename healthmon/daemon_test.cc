@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // anypop-healthmon with a real BIRD: what fails, what it says, and what it does.
+#include <array>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
+#include <thread>
 
 #include <gmock/gmock.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "base/atomic_file.h"
 #include "base/text.h"
+#include "bgpctl/flaps.h"
 #include "bgpctl/holds.h"
 #include "daemon_fixture.h"
 #include "dataplane_api/http_client.h"
@@ -186,6 +193,143 @@ TEST_F(Daemon, TheSocketAnswersWhatItKnows) {
   EXPECT_EQ(http_call(config_.monitor_socket(), {"PUT", "/v1/state", ""}, 5s)->status, 405U);
   monitor_->signal(SIGHUP);
   EXPECT_EQ(http_call(config_.monitor_socket(), {"GET", "/v1/state", ""}, 5s)->status, 200U);
+}
+
+TEST_F(Daemon, AReloadForgetsNothingThatDidNotChange) {
+  start_everything();
+  backend_thread_->run([this] { backends_[1]->close(); });
+  ASSERT_TRUE(wait_for("b2 is down", [this] { return events("backend").size() == 3; }));
+  std::string text = *read_file(config_.file);
+  const std::size_t changes = bird_changes();
+  const auto reload = [&](const std::string& from, const std::string& to) {
+    const std::size_t at = text.find(from);
+    ASSERT_NE(at, std::string::npos);
+    text.replace(at, from.size(), to);
+    const std::size_t before = events("reload").size();
+    ASSERT_TRUE(write_file_atomically(config_.file, text).ok());
+    monitor_->signal(SIGHUP);
+    ASSERT_TRUE(wait_for("reloaded", [&] { return events("reload").size() > before; }));
+  };
+  reload("interval_ms: 100", "interval_ms: 50");
+  EXPECT_EQ(events("backend").size(), 3U) << "verdicts stay";
+  EXPECT_EQ(cause(), "every condition is good");
+  reload("hold_down_ms: 700", "hold_down_ms: 700, min_healthy_percent: 60");
+  ASSERT_TRUE(wait_for_level(false));
+  EXPECT_EQ(cause(), "web4: 1 of 2 backends healthy (50 %), 60 % wanted");
+  reload("min_healthy_percent: 60", "min_healthy_percent: 40");
+  EXPECT_THAT(cause(), StartsWith("hold-down: healthy for ")) << "a hold-down is not forgotten either";
+  ASSERT_TRUE(wait_for_level(true));
+  EXPECT_EQ(bird_changes(), changes + 4U) << "two protocols down, two up, and nothing else";
+}
+
+TEST_F(Daemon, AReloadThatIsWrongChangesNothing) {
+  start_everything();
+  const std::string good = *read_file(config_.file);
+  const auto refused = [&](const std::string& from, const std::string& to) {
+    std::string text = good;
+    text.replace(text.find(from), from.size(), to);
+    const auto before = read_file(folder_ / "monitor.log")->size();
+    ASSERT_TRUE(write_file_atomically(config_.file, text).ok());
+    monitor_->signal(SIGHUP);
+    ASSERT_TRUE(wait_for("refused", [&] {
+      return read_file(folder_ / "monitor.log")->find("the configuration stays as it was", before) != std::string::npos;
+    }));
+  };
+  refused("hold_down_ms: 700", "hold_down_ms: soon");
+  refused("pop: ams", "pop: fra");
+  EXPECT_THAT(*read_file(folder_ / "monitor.log"), HasSubstr("pop: found another value, expected it as before"));
+  EXPECT_EQ(state().at("pop").as_string(), "ams");
+  EXPECT_EQ(cause(), "every condition is good");
+}
+
+TEST_F(Daemon, AnAnnouncementThatIsGoneIsWithdrawn) {
+  start_everything();
+  std::string text = *read_file(config_.file);
+  text.replace(text.find("name: web,"), 10, "name: www,");
+  ASSERT_TRUE(write_file_atomically(config_.file, text).ok());
+  monitor_->signal(SIGHUP);
+  ASSERT_TRUE(wait_for("withdrawn", [this] { return bird_level() == Level::kWithdrawn; }));
+  EXPECT_EQ(*state_file(), Level::kWithdrawn);
+  EXPECT_EQ(state().at("announcements").at(0).at("name").as_string(), "www");
+}
+
+TEST_F(Daemon, ACrashDoesNotEndAHoldDown) {
+  start_everything();
+  stop_backends();
+  ASSERT_TRUE(wait_for_level(false));
+  ASSERT_TRUE(wait_for("on disk", [this] { return std::filesystem::exists(config_.flaps_dir() / "web.json"); }));
+  monitor_->signal(SIGKILL);
+  ASSERT_TRUE(wait_for("dead", [this] { return monitor_->poll().has_value(); }));
+  start_backends();
+  start_monitor();
+  ASSERT_TRUE(wait_for("hold-down", [this] { return cause().starts_with("hold-down: healthy for "); }));
+  EXPECT_EQ(state().at("announcements").at(0).at("flaps").as_int64(), 1);
+  EXPECT_EQ(in_bird(), false);
+  ASSERT_TRUE(wait_for_level(true));
+}
+
+TEST_F(Daemon, RemovingTheFileOfItsFlapsEndsAHoldDown) {
+  std::string text = *read_file(config_.file);
+  text.replace(text.find("hold_down_ms: 700"), 17, "hold_down_ms: 3600000");
+  ASSERT_TRUE(write_file_atomically(config_.file, text).ok());
+  start_everything();
+  stop_backends();
+  ASSERT_TRUE(wait_for_level(false));
+  start_backends();
+  ASSERT_TRUE(wait_for("hold-down", [this] { return cause().starts_with("hold-down: healthy for "); }));
+  ASSERT_TRUE(bgpctl::forget_flaps(config_, "web").ok());
+  ASSERT_TRUE(wait_for_level(true));
+  EXPECT_EQ(events("forgive").size(), 1U);
+}
+
+// systemd's side of sd_notify(3).
+class NotifySocket {
+ public:
+  explicit NotifySocket(const std::filesystem::path& path) : socket_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.string().copy(address.sun_path, sizeof address.sun_path - 1);
+    EXPECT_EQ(::bind(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    ::setenv("NOTIFY_SOCKET", path.c_str(), 1);
+    ::setenv("WATCHDOG_USEC", "200000", 1);
+  }
+  ~NotifySocket() {
+    ::close(socket_);
+    for (const char* name : {"NOTIFY_SOCKET", "WATCHDOG_USEC"}) ::unsetenv(name);
+  }
+  NotifySocket(const NotifySocket&) = delete;
+  NotifySocket& operator=(const NotifySocket&) = delete;
+
+  // Everything said since the last call.
+  std::string heard() const {
+    std::string all;
+    std::array<char, 512> chunk{};
+    for (ssize_t size; (size = ::recv(socket_, chunk.data(), chunk.size(), 0)) > 0;) {
+      all.append(chunk.data(), static_cast<std::size_t>(size)).append("\n");
+    }
+    return all;
+  }
+
+ private:
+  int socket_;
+};
+
+TEST_F(Daemon, SystemdIsToldAndItsWatchdogFedWhileTheLoopTurns) {
+  const NotifySocket systemd(folder_ / "notify");
+  start_everything();
+  EXPECT_EQ(state().at("watchdog_ms").as_int64(), 200);
+  std::string said;
+  ASSERT_TRUE(wait_for("ready, fed, and what it does", [&] {
+    said += systemd.heard();
+    return said.find("READY=1") != std::string::npos && said.find("WATCHDOG=1") != std::string::npos &&
+           said.find("STATUS=announces 1 of 1") != std::string::npos;
+  }));
+  monitor_->signal(SIGSTOP);
+  (void)systemd.heard();
+  std::this_thread::sleep_for(400ms);  // twice systemd's patience
+  EXPECT_EQ(systemd.heard(), "") << "a stopped one must look dead";
+  monitor_->signal(SIGCONT);
+  ASSERT_TRUE(wait_for("fed again", [&] { return systemd.heard().find("WATCHDOG=1") != std::string::npos; }));
 }
 
 TEST_F(Daemon, AMissingFolderIsOneLineWithTheRemedy) {

@@ -35,6 +35,20 @@ void allow_many_descriptors() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+void reload_on(boost::asio::signal_set& signals, anypop::healthmon::Monitor& monitor, const std::string& config_path) {
+  signals.async_wait([&signals, &monitor, config_path](boost::system::error_code error, int) {
+    if (error) return;
+    auto config = anypop::load_config(config_path);
+    const absl::Status status = config.ok() ? monitor.reload(*std::move(config)) : config.status();
+    if (status.ok()) {
+      spdlog::info("msg=\"the configuration is reloaded\" file={}", config_path);
+    } else {
+      spdlog::error("msg=\"the configuration stays as it was\" error=\"{}\"", anypop::escaped(anypop::message(status)));
+    }
+    reload_on(signals, monitor, config_path);
+  });
+}
+
 int run(const std::string& config_path) {
   auto config = anypop::load_config(config_path);
   if (!config.ok()) return fail(config.status());
@@ -44,9 +58,11 @@ int run(const std::string& config_path) {
   boost::asio::signal_set signals(io, SIGTERM, SIGINT);
   signals.async_wait([&](boost::system::error_code, int) { io.stop(); });
   std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGHUP, SIG_IGN);
+  std::signal(SIGHUP, SIG_IGN);  // until there is something that could reload
   auto monitor = anypop::healthmon::Monitor::start(io, *std::move(config), std::random_device{}());
   if (!monitor.ok()) return fail(monitor.status());
+  boost::asio::signal_set hangups(io, SIGHUP);
+  reload_on(hangups, **monitor, config_path);
   io.run();
   return 0;
 }
@@ -60,7 +76,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", ANYPOP_VERSION);
   app.footer(
       "Stays in the foreground; logs to standard error. It must run as a user of group bird. When it ends, the\n"
-      "announcements stay as they are.\n"
+      "announcements stay as they are. SIGHUP reads the configuration again.\n"
       "Examples:\n"
       "  anypop-healthmon\n"
       "  anypop-healthmon --config ./pop.yaml\n"

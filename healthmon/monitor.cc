@@ -16,8 +16,10 @@
 #include "bgpctl/announcer.h"
 #include "bgpctl/event_log.h"
 #include "dataplane_api/http_server.h"
+#include "dataplane_api/service_manager.h"
 #include "event_text.h"
 #include "healthmon/backend_drain.h"
+#include "healthmon/damping_store.h"
 #include "healthmon/dataplane_link.h"
 #include "healthmon/holds_watch.h"
 #include "healthmon/monitor_core.h"
@@ -96,7 +98,8 @@ class Monitor::Impl {
 
   absl::Status begin(std::uint64_t seed) {
     if (absl::Status status = bgpctl::create_missing_state_files(config_); !status.ok()) return status;
-    core_.emplace(config_, read_state_files(config_), now());
+    watch_dampings();
+    core_.emplace(config_, read_state_files(config_), dampings_->load(now()), now());
     begun_ = true;
     record({{"event", "start"}, {"pop", config_.pop}, {"version", ANYPOP_VERSION}});
     holds_.emplace(io_, config_.holds_dir(), [this] { read_holds(); });
@@ -104,20 +107,90 @@ class Monitor::Impl {
       const Now at = now();
       carry_out(core_->on_drains(load_drains(config_, at.unix_ms), at));
     });
-    dataplane_.emplace(io_, config_, [this](const auto& heartbeat) {
-      web_.on_heartbeat(heartbeat);
-      carry_out(core_->on_heartbeat(heartbeat, now()));
-    });
-    prober_.emplace(io_, config_, seed, [this](ProbeId id, const ProbeResult& result) {
-      carry_out(core_->on_probe(id, result, now()));
-      return core_->probe_interval(id);
-    });
+    connect_dataplane();
+    seed_ = seed;
+    start_probes();
     carry_out(core_->on_time(now()));
+    // A loop that hangs does not get here; one that is late does not feed.
+    service_manager_.emplace(io_, [this](std::chrono::milliseconds patience) {
+      return core_->next_wake() == SteadyTime::max() || now().steady - core_->next_wake() < patience;
+    });
     refresh_pages();
     return absl::OkStatus();
   }
 
+  absl::Status reload(PopConfig next) {
+    absl::Status status = can_change_to(config_, next);
+    status.Update(status.ok() ? check_probe_files(next) : absl::OkStatus());
+    status.Update(status.ok() ? bgpctl::create_missing_state_files(next) : absl::OkStatus());
+    record({{"event", "reload"}, {"ok", status.ok()}, {"error", json::string(message(status))}});
+    if (!status.ok()) return status;
+    const bool other_services = next.services != config_.services;
+    if (other_services) prober_.reset();
+    const bool other_heartbeats = next.monitor != config_.monitor;
+    dampings_.reset();
+    const PopConfig before = std::exchange(config_, std::move(next));
+    announcer_.configure(config_);
+    watch_dampings();
+    if (other_heartbeats) {
+      connect_dataplane();
+      core_->forget_questions();
+    }
+    carry_out(core_->on_reload(before, read_state_files(config_), dampings_->load(now()), now()));
+    if (other_services) start_probes();
+    withdraw_what_is_gone(before);
+    read_holds();
+    return absl::OkStatus();
+  }
+
  private:
+  static absl::Status can_change_to(const PopConfig& before, const PopConfig& next) {
+    const auto refuse = [&](const char* key) {
+      return failed_precondition(
+          "{}: {}: found another value, expected it as before; it takes a restart of the monitor", next.file.string(),
+          key);
+    };
+    if (before.pop != next.pop) return refuse("pop");
+    if (before.run_dir != next.run_dir) return refuse("run_dir");
+    if (before.state_dir != next.state_dir) return refuse("state_dir");
+    if (before.birds != next.birds) return refuse(next.birds.size() > 1 ? "birds" : "bird");
+    if (before.monitor.http_listen != next.monitor.http_listen) return refuse("monitor.http_listen");
+    return absl::OkStatus();
+  }
+
+  void watch_dampings() {
+    dampings_.emplace(io_, config_, [this](std::size_t announcement) {
+      if (core_) carry_out(core_->on_forgiven(announcement, now()));
+    });
+  }
+  void connect_dataplane() {
+    dataplane_.emplace(io_, config_, [this](const auto& heartbeat) {
+      web_.on_heartbeat(heartbeat);
+      carry_out(core_->on_heartbeat(heartbeat, now()));
+    });
+  }
+  void start_probes() {
+    prober_.emplace(io_, config_, seed_, [this](ProbeId id, const ProbeResult& result) {
+      carry_out(core_->on_probe(id, result, now()));
+      return core_->probe_interval(id);
+    });
+  }
+
+  // Nobody would look after it any more.
+  void withdraw_what_is_gone(const PopConfig& before) {
+    for (const AnnouncementConfig& gone : before.announcements) {
+      if (config_.find_announcement(gone.name) != nullptr) continue;
+      announcer_.set(gone, bgpctl::Level::kWithdrawn, [this, name = gone.name](const bgpctl::SetResult& result) {
+        record({{"event", "command"},
+                {"announcement", name},
+                {"announce", false},
+                {"level", "withdrawn"},
+                {"ok", result.status.ok()},
+                {"error", json::string(message(result.status))}});
+      });
+    }
+  }
+
   void carry_out(const Actions& actions) {
     for (const Action& action : actions) {
       std::visit([this](const auto& what) { perform(what); }, action);
@@ -129,6 +202,7 @@ class Monitor::Impl {
   void refresh_pages() {
     dataplane_->read_stats([this](const auto& stats) { web_.on_stats(stats, SteadyTime::clock::now()); });
     web_.publish();
+    service_manager_->say(core_->summary());
     page_timer_.expires_after(std::chrono::seconds(1));
     page_timer_.async_wait([this, alive = std::weak_ptr<bool>(alive_)](boost::system::error_code error) {
       if (!error && !alive.expired()) refresh_pages();
@@ -137,6 +211,9 @@ class Monitor::Impl {
 
   json::object state() const {
     json::object state{{"pop", config_.pop}, {"version", ANYPOP_VERSION}, {"started_unix_ms", started_.unix_ms}};
+    // If it dies, systemd restarts it, and in the end withdraws by `bgpctl withdraw --all --monitor-lost`.
+    const bool watched = service_manager_ && service_manager_->watchdog().count() > 0;
+    state["watchdog_ms"] = watched ? json::value(service_manager_->watchdog().count()) : json::value(nullptr);
     if (!core_) return state;
     for (auto& [key, value] : core_->state_json(now())) state[key] = std::move(value);
     return state;
@@ -165,8 +242,12 @@ class Monitor::Impl {
 
   void perform(const SetAnnouncement& set) {
     const AnnouncementConfig& announcement = config_.announcements[set.announcement];
-    announcer_.set(announcement, set.level, [this, set, &announcement](const bgpctl::SetResult& result) {
-      carry_out(core_->on_set(set, result, bgpctl::read_state_file(config_, announcement), now()));
+    announcer_.set(announcement, set.level, [this, set, name = announcement.name](const bgpctl::SetResult& result) {
+      // By its name: a reload may have come in between.
+      const AnnouncementConfig* found = config_.find_announcement(name);
+      if (found == nullptr) return;
+      const SetAnnouncement done{static_cast<std::size_t>(found - config_.announcements.data()), set.level};
+      carry_out(core_->on_set(done, result, bgpctl::read_state_file(config_, *found), now()));
     });
   }
   void perform(const LookAtBird&) {
@@ -184,6 +265,7 @@ class Monitor::Impl {
     dataplane_->push_health(push.update,
                             [this](const auto& status) { carry_out(core_->on_health_pushed(status, now())); });
   }
+  void perform(const SaveDamping& what) { dampings_->save(what.announcement, what.damping); }
   void perform(const Record& what) { record(what.event); }
   void perform(const Note& note) { spdlog::log(note.warning ? spdlog::level::warn : spdlog::level::info, note.text); }
 
@@ -231,13 +313,16 @@ class Monitor::Impl {
   asio::steady_timer page_timer_;
   Web web_;
   bool publish_posted_ = false;
+  std::uint64_t seed_ = 0;  // of the probes' jitter
   SteadyTime armed_for_ = SteadyTime::min();
   std::shared_ptr<bool> alive_ = std::make_shared<bool>();  // ends with this object, before a handler that is queued
   bool begun_ = false;
+  std::optional<DampingStore> dampings_;
   std::optional<HoldsWatch> holds_;
   std::optional<HoldsWatch> drains_;
   std::optional<DataplaneLink> dataplane_;
   std::optional<Prober> prober_;
+  std::optional<ServiceManager> service_manager_;
   std::unique_ptr<HttpServer> server_;
 };
 
@@ -250,6 +335,8 @@ absl::StatusOr<std::unique_ptr<Monitor>> Monitor::start(asio::io_context& io, Po
   if (absl::Status status = impl->begin(seed); !status.ok()) return status;
   return std::unique_ptr<Monitor>(new Monitor(std::move(impl)));
 }
+
+absl::Status Monitor::reload(PopConfig config) { return impl_->reload(std::move(config)); }
 
 Monitor::Monitor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Monitor::~Monitor() = default;

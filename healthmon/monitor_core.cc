@@ -22,9 +22,29 @@ constexpr auto kLate = std::chrono::milliseconds(50);
 
 using Condition = DataplaneFacts::Condition;
 
+// Every port, if none has a link.
+std::string without_link(const std::vector<dataplane_api::PortState>& ports) {
+  std::string names;
+  for (const dataplane_api::PortState& port : ports) {
+    if (port.link_up) return {};
+    names += (names.empty() ? "" : ", ") + port.name;
+  }
+  return names;
+}
+
+// Why BIRD, or one of them, does not answer; empty: it does.
+std::string bird_problem(const absl::StatusOr<bgpctl::BirdView>& view) {
+  if (!view.ok()) return std::string(message(view.status()));
+  std::string problem;
+  for (const bgpctl::BirdInstance& one : view->instances) {
+    if (!one.error.empty()) problem += (problem.empty() ? "" : "; ") + one.error;
+  }
+  return problem;
+}
+
 }  // namespace
 
-MonitorCore::MonitorCore(const PopConfig& config, const StateFiles& state_files, Now start)
+MonitorCore::MonitorCore(const PopConfig& config, const StateFiles& state_files, const Dampings& dampings, Now start)
     : config_(config),
       dataplane_(config.monitor, start.steady),
       bird_(absl::UnavailableError("not asked yet")),
@@ -32,6 +52,7 @@ MonitorCore::MonitorCore(const PopConfig& config, const StateFiles& state_files,
       state_at_(start.steady),
       planned_wake_(start.steady) {
   last_answer_ = start.steady;
+  facts_.routing.resize(config.announcements.size());
   plan_wanted_.assign(config.services.size(), false);
   for (const ServiceConfig& service : config.services) {
     backends_.emplace_back(service.backends.size(), Backend{BackendProbes(service.probes, service.probes_needed)});
@@ -42,7 +63,8 @@ MonitorCore::MonitorCore(const PopConfig& config, const StateFiles& state_files,
     backends_unknown_ += service.backends.size();
   }
   for (std::size_t i = 0; i < config.announcements.size(); ++i) {
-    tracks_.push_back(std::make_unique<AnnouncementTrack>(config, i, state_files[i]));
+    tracks_.push_back(
+        std::make_unique<AnnouncementTrack>(config, i, state_files[i], i < dampings.size() ? dampings[i] : Damping{}));
   }
 }
 
@@ -98,6 +120,7 @@ Actions MonitorCore::on_dataplane_state(const absl::StatusOr<dataplane_api::Stat
   state_at_ = now.steady + kStateInterval;
   dataplane_.on_state(state, now.steady);
   if (state.ok()) {
+    no_link_ = without_link(state->ports);
     for (auto& backends : facts_.backends) {
       for (BackendFacts& backend : backends) backend.resolved = false;
     }
@@ -134,18 +157,24 @@ Actions MonitorCore::on_health_pushed(const absl::Status& status, Now now) {
 Actions MonitorCore::on_bird(const absl::StatusOr<bgpctl::BirdView>& view, const StateFiles& state_files, Now now) {
   begin(now);
   look_pending_ = false;
-  if (!bird_asked_ || message(view.status()) != message(bird_.status())) {
-    actions_.push_back(view.ok()
+  if (const std::string problem = bird_problem(view); !bird_asked_ || problem != bird_problem(bird_)) {
+    actions_.push_back(problem.empty()
                            ? Note{false, fmt::format("msg=\"BIRD answers\" version={}", view->version)}
                            : Note{true, fmt::format("msg=\"BIRD does not answer, trying every second\" error=\"{}\"",
-                                                    escaped(message(view.status())))});
+                                                    escaped(problem))});
   }
   bird_asked_ = true;
   bird_ = view;
   look_at_ = now.steady + kLookInterval;
   for (std::size_t i = 0; i < tracks_.size(); ++i) {
-    tracks_[i]->on_found(view.ok() ? std::optional(bgpctl::standing(config_.announcements[i], *view)) : std::nullopt,
-                         state_files[i], now);
+    std::optional<bgpctl::AnnouncementStanding> standing;
+    if (view.ok() && bgpctl::is_told(config_.announcements[i], *view)) {
+      standing = bgpctl::standing(config_.announcements[i], *view);
+      // A BIRD that does not answer says nothing new about its routes and sessions.
+      facts_.routing[i] = {.sessions = standing->exported_to.size() + standing->not_exported_to.size(),
+                           .others = bgpctl::has_others(config_.announcements[i], *view)};
+    }
+    tracks_[i]->on_found(standing, state_files[i], now);
     if (tracks_[i]->settling(now.steady)) look_at_ = now.steady + kSettlingLookInterval;
   }
   return finish(now);
@@ -167,6 +196,12 @@ Actions MonitorCore::on_holds(const Holds& holds, Now now) {
   return finish(now);
 }
 
+Actions MonitorCore::on_forgiven(std::size_t announcement, Now now) {
+  begin(now);
+  tracks_[announcement]->forgive(actions_);
+  return finish(now);
+}
+
 Actions MonitorCore::finish(Now now) {
   plan(now);
   note_dataplane(actions_);
@@ -179,6 +214,7 @@ Actions MonitorCore::finish(Now now) {
 
 void MonitorCore::note_dataplane(Actions& actions) {
   facts_.dataplane = dataplane_.facts();
+  facts_.dataplane.no_link = no_link_;
   if (facts_.dataplane.condition == noted_condition_) return;
   noted_condition_ = facts_.dataplane.condition;
   actions.push_back(Record{

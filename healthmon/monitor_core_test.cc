@@ -36,6 +36,7 @@ std::string word(const Action& action) {
     return set->level == Level::kAnnounced ? "set+" : set->level == Level::kDrained ? "set~" : "set-";
   }
   if (std::holds_alternative<LookAtBird>(action)) return "look";
+  if (std::holds_alternative<SaveDamping>(action)) return "save";
   if (std::holds_alternative<ReadDataplaneState>(action)) return "state";
   if (const auto* push = std::get_if<PushHealth>(&action)) {
     std::string text = "health";
@@ -97,7 +98,7 @@ class MonitorCoreTest : public testing::Test {
   int ms = 0;
   sim::BirdModel bird{config};
   sim::DataplaneModel dataplane{config};
-  MonitorCore core{config, bird.state_files(), now()};
+  MonitorCore core{config, bird.state_files(), {}, now()};
 };
 
 TEST_F(MonitorCoreTest, AVerdictAndItsCommandAreOneStep) {

@@ -28,17 +28,23 @@ class MonitorSimulation : public testing::Test {
     World world(seed);
     world.run_with_faults(std::chrono::seconds(20));
     if (HasFailure()) return;
-    world.run_quietly(std::chrono::seconds(15));
+    world.run_quietly(std::chrono::seconds(25));
     if (HasFailure()) return;
     world.expect_converged();
     commands += world.commands;
     announcements += world.announcements;
     second_opinions += world.second_opinions();
+    kept_last += world.kept_last();
+    falls += world.falls();
+    latches += world.latches();
   }
 
   std::uint64_t commands = 0;
   std::uint64_t announcements = 0;
   std::uint64_t second_opinions = 0;
+  std::uint64_t kept_last = 0;
+  std::uint64_t falls = 0;
+  std::uint64_t latches = 0;
 };
 
 TEST_F(MonitorSimulation, KeepsItsInvariantsAndConverges) {
@@ -46,7 +52,10 @@ TEST_F(MonitorSimulation, KeepsItsInvariantsAndConverges) {
   const std::uint64_t first = std::random_device{}();
   fmt::print("seeds {} to {}\n", first, first + kSeeds - 1);
   for (std::uint64_t seed = first; seed < first + kSeeds && !HasFailure(); ++seed) run(seed);
-  fmt::print("{} commands, {} of them announcements; {} second opinions\n", commands, announcements, second_opinions);
+  fmt::print("{} commands, {} of them announcements; {} second opinions; {} falls, {} latches, {} decisions to keep\n",
+             commands, announcements, second_opinions, falls, latches, kept_last);
+  EXPECT_GT(latches, kSeeds / 20) << "the simulation must exercise what it checks";
+  EXPECT_GT(kept_last, kSeeds / 20) << "the simulation must exercise what it checks";
   EXPECT_GT(second_opinions, kSeeds / 20) << "the simulation must exercise what it checks";
   EXPECT_GT(announcements, kSeeds) << "the simulation must exercise what it checks";
 }
@@ -75,7 +84,7 @@ TEST(MonitorMonth, MemoryIsFlat) {
   const auto at = [](std::int64_t second) {
     return Now{SteadyTime(std::chrono::hours(1) + std::chrono::seconds(second)), 1'800'000'000'000 + second * 1000};
   };
-  MonitorCore core(config, bird.state_files(), at(0));
+  MonitorCore core(config, bird.state_files(), {}, at(0));
   std::uint64_t records = 0;
   const auto take = [&](const Actions& actions) {
     for (const Action& action : actions) records += std::holds_alternative<Record>(action) ? 1U : 0U;

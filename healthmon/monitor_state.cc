@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // GET /v1/state: what the monitor knows, as JSON.
+#include <algorithm>
+
 #include <boost/json/array.hpp>
 
 #include "announcement_track.h"
@@ -41,6 +43,13 @@ json::array probes_json(const std::vector<ProbeConfig>& configs, const BackendPr
 
 }  // namespace
 
+std::string MonitorCore::summary() const {
+  if (!facts_.first_round_done) return fmt::format("first full round: {}", facts_.first_round_missing);
+  const auto announced =
+      std::count_if(tracks_.begin(), tracks_.end(), [](const auto& track) { return track->decision().announced(); });
+  return fmt::format("announces {} of {}", announced, tracks_.size());
+}
+
 json::object MonitorCore::bird_json() const {
   json::object bird{{"reachable", bird_.ok()},
                     {"version", bird_.ok() ? bird_->version : ""},
@@ -50,6 +59,14 @@ json::object MonitorCore::bird_json() const {
     for (const auto& [name, session] : bird_->sessions) {
       sessions.push_back(json::object{{"name", name}, {"established", session.established}});
     }
+  }
+  json::array& instances = bird["instances"].emplace_array();
+  for (const bgpctl::BirdInstance& one : bird_.ok() ? bird_->instances : std::vector<bgpctl::BirdInstance>()) {
+    instances.push_back(json::object{{"socket", one.socket},
+                                     {"reachable", one.error.empty()},
+                                     {"error", one.error},
+                                     {"version", one.version},
+                                     {"last_reconfiguration", one.last_reconfiguration}});
   }
   return bird;
 }
@@ -95,6 +112,7 @@ json::object MonitorCore::state_json(Now now) const {
       {"alive", alive},
       {"cause", dataplane.condition == DataplaneFacts::Condition::kUnknown ? "not asked yet" : dataplane.cause}};
   state["bird"] = bird_json();
+  state["first_round_complete"] = facts_.first_round_done;
   state["second_opinion"] = second_opinion_;
   state["services"] = services_json();
   json::array& announcements = state["announcements"].emplace_array();

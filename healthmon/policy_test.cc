@@ -26,13 +26,14 @@ class Policy : public testing::Test {
  protected:
   Policy() {
     facts.first_round_done = true;
-    facts.dataplane = {.condition = DataplaneFacts::Condition::kAlive, .cause = "", .next_hops_known = true};
+    facts.routing.resize(1);
+    facts.dataplane = {
+        .condition = DataplaneFacts::Condition::kAlive, .cause = "", .next_hops_known = true, .no_link = ""};
     facts.backends.assign(2, std::vector<BackendFacts>(2, {.health = Health::kHealthy, .resolved = true}));
   }
 
   Decision at(int ms) {
-    const Decision decision =
-        decide(config, config.announcements[0], facts, hold, memory, SteadyTime(milliseconds(1'000'000 + ms)));
+    const Decision decision = decide(config, 0, facts, hold, memory, SteadyTime(milliseconds(1'000'000 + ms)));
     memory = decision.memory;
     return decision;
   }
@@ -70,10 +71,11 @@ TEST_F(Policy, EachBadConditionWithdrawsAndSaysWhy) {
        }},
       {"the dataplane does not answer",
        [](Facts& f) {
-         f.dataplane = {DataplaneFacts::Condition::kDead, "the dataplane does not answer", true};
+         f.dataplane = {DataplaneFacts::Condition::kDead, "the dataplane does not answer", true, ""};
        }},
       {"the dataplane has not answered yet",
        [](Facts& f) { f.dataplane.condition = DataplaneFacts::Condition::kUnknown; }},
+      {"no port of the dataplane has a link: uplink", [](Facts& f) { f.dataplane.no_link = "uplink"; }},
       {"the dataplane does not say which next hops it has", [](Facts& f) { f.dataplane.next_hops_known = false; }},
   };
   for (const auto& test : kCases) {
@@ -200,6 +202,155 @@ TEST_F(Policy, AFaultDuringAWithdrawHoldStillHoldsDown) {
   hold.reset();
   EXPECT_FALSE(at(40).announced());
   EXPECT_TRUE(at(530).announced());
+}
+
+class Ladder : public Policy {
+ protected:
+  Ladder() {
+    web().min_healthy_percent = 34;
+    web().drain_below_percent = 80;
+    web().return_margin_percent = 10;
+  }
+  AnnouncementConfig& web() { return config.announcements[0]; }
+  void b1(bool healthy) { facts.backends[0][0].health = healthy ? Health::kHealthy : Health::kUnhealthy; }
+  void b2(bool healthy) { facts.backends[0][1].health = healthy ? Health::kHealthy : Health::kUnhealthy; }
+};
+
+TEST_F(Ladder, GoesDownAtOnceAndUpPatiently) {
+  EXPECT_EQ(at(0).level, Level::kAnnounced);
+  b1(false);
+  EXPECT_EQ(at(1).level, Level::kDrained) << "66 % are left";
+  EXPECT_EQ(at(1).cause, "web4: 1 of 2 backends healthy (66 %), 80 % wanted");
+  b1(true), b2(false);
+  EXPECT_EQ(at(2).level, Level::kWithdrawn) << "33 % are left";
+  b1(false), b2(true);
+  EXPECT_EQ(at(3).level, Level::kWithdrawn);
+  EXPECT_EQ(at(503).level, Level::kDrained) << "good for so much only";
+  b1(true);
+  EXPECT_EQ(at(600).level, Level::kDrained);
+  EXPECT_EQ(at(600).cause, "hold-down: healthy for 0 of 500 ms");
+  EXPECT_EQ(at(1099).level, Level::kDrained);
+  EXPECT_EQ(at(1100).level, Level::kAnnounced);
+}
+
+TEST_F(Ladder, AFullRecoverySkipsTheMiddle) {
+  EXPECT_EQ(at(0).level, Level::kAnnounced);
+  b1(false), b2(false);
+  EXPECT_EQ(at(1).level, Level::kWithdrawn);
+  b1(true), b2(true);
+  EXPECT_EQ(at(2).level, Level::kWithdrawn);
+  EXPECT_EQ(at(502).level, Level::kAnnounced);
+}
+
+TEST_F(Ladder, TheWayBackNeedsTheMargin) {
+  web().min_healthy_percent = 60;
+  web().drain_below_percent = 0;
+  EXPECT_EQ(at(0).level, Level::kAnnounced);
+  b1(false);
+  EXPECT_EQ(at(1).level, Level::kAnnounced) << "66 of 60";
+  b2(false);
+  EXPECT_EQ(at(2).level, Level::kWithdrawn);
+  b2(true);
+  EXPECT_EQ(at(10'000).cause, "web4: 1 of 2 backends healthy (66 %), 70 % wanted");
+  b1(true);
+  EXPECT_EQ(at(10'001).level, Level::kWithdrawn);
+  EXPECT_EQ(at(10'501).level, Level::kAnnounced);
+}
+
+TEST_F(Ladder, TheMarginEndsAtAllOfThem) {
+  web().return_margin_percent = 100;
+  EXPECT_EQ(at(0).level, Level::kAnnounced);
+  b1(false), b2(false);
+  EXPECT_EQ(at(1).level, Level::kWithdrawn);
+  b1(true), b2(true);
+  at(2);
+  EXPECT_EQ(at(502).level, Level::kAnnounced);
+}
+
+TEST_F(Policy, SomeOfTheServicesAreEnough) {
+  facts.backends[0].assign(2, {Health::kUnhealthy, true});
+  EXPECT_FALSE(at(0).announced());
+  config.announcements[0].required_services = 1;
+  EXPECT_TRUE(at(1).announced());
+  facts.backends[1].assign(2, {Health::kUnhealthy, true});
+  EXPECT_EQ(at(2).cause, "0 of 2 services work, 1 wanted; web4: 0 of 2 backends healthy (0 %), 50 % wanted");
+  EXPECT_FALSE(at(3).announced());
+}
+
+TEST_F(Policy, SessionsAreAConditionWhenTheyAreWanted) {
+  facts.routing[0].sessions = 0;
+  EXPECT_TRUE(at(0).announced()) << "not asked for";
+  config.announcements[0].min_sessions = 2;
+  facts.routing[0].sessions = 1;
+  EXPECT_EQ(at(1).cause, "1 of 2 wanted BGP sessions are established");
+  EXPECT_FALSE(at(2).announced());
+  facts.routing[0].sessions.reset();
+  EXPECT_EQ(at(3).cause, "BIRD has not told its BGP sessions");
+  facts.routing[0].sessions = 2;
+  at(4);
+  EXPECT_TRUE(at(504).announced());
+}
+
+TEST_F(Policy, ACanaryIsAnnouncedWhateverHealthSays) {
+  config.announcements[0].canary = true;
+  facts.first_round_done = false;
+  EXPECT_FALSE(at(0).announced()) << "nothing is announced before the first full round";
+  facts.first_round_done = true;
+  facts.dataplane.condition = DataplaneFacts::Condition::kDead;
+  EXPECT_TRUE(at(1).announced());
+  hold = order(bgpctl::HoldKind::kWithdraw);
+  EXPECT_FALSE(at(2).announced());
+  hold.reset();
+  EXPECT_TRUE(at(3).announced());
+  EXPECT_EQ(memory.damping.flaps, 0U);
+}
+
+TEST_F(Policy, TheLastAnnouncerIsDrainedUntilSomebodyElseIsThere) {
+  config.announcements[0].keep_last = true;
+  EXPECT_TRUE(at(0).announced());
+  facts.dataplane.condition = DataplaneFacts::Condition::kDead;
+  facts.dataplane.cause = "the dataplane does not answer";
+  Decision decision = at(10);
+  EXPECT_EQ(decision.level, Level::kDrained) << "unknown is nobody";
+  EXPECT_TRUE(decision.kept_last);
+  EXPECT_EQ(decision.cause, "the dataplane does not answer; kept, drained: BIRD knows nobody else who announces it");
+  facts.routing[0].others = false;
+  EXPECT_EQ(at(9000).level, Level::kDrained);
+  facts.routing[0].others = true;
+  decision = at(9001);
+  EXPECT_EQ(decision.level, Level::kWithdrawn);
+  EXPECT_FALSE(decision.kept_last);
+  facts.routing[0].others = false;
+  EXPECT_EQ(at(9002).level, Level::kWithdrawn) << "what is out stays out";
+}
+
+TEST_F(Policy, PopsThatFailTogetherSeeOneAnotherDrainFirst) {
+  config.announcements[0].keep_last = true;
+  facts.routing[0].others = true;
+  EXPECT_TRUE(at(0).announced());
+  facts.dataplane.condition = DataplaneFacts::Condition::kDead;
+  EXPECT_EQ(at(10).level, Level::kDrained) << "the other may be failing as well";
+  EXPECT_EQ(at(5009).level, Level::kDrained);
+  EXPECT_EQ(at(5010).level, Level::kWithdrawn);
+}
+
+TEST_F(Policy, AnOperatorMayWithdrawTheLastAnnouncer) {
+  config.announcements[0].keep_last = true;
+  EXPECT_TRUE(at(0).announced());
+  facts.dataplane.condition = DataplaneFacts::Condition::kDead;
+  EXPECT_EQ(at(1).level, Level::kDrained);
+  hold = order(bgpctl::HoldKind::kWithdraw);
+  EXPECT_EQ(at(2).level, Level::kWithdrawn);
+}
+
+TEST_F(Policy, AKeptAnnouncementReturnsInTwoSteps) {
+  config.announcements[0].keep_last = true;
+  EXPECT_TRUE(at(0).announced());
+  facts.backends[0].assign(2, {Health::kUnhealthy, true});
+  EXPECT_EQ(at(1).level, Level::kDrained);
+  facts.backends[0].assign(2, {Health::kHealthy, true});
+  EXPECT_EQ(at(2).level, Level::kDrained) << "the hold-down";
+  EXPECT_EQ(at(502).level, Level::kAnnounced);
 }
 
 }  // namespace

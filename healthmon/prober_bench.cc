@@ -92,7 +92,7 @@ int measure(unsigned backends, std::chrono::seconds duration) {
   const PopConfig config = config_for(backends);
   boost::asio::io_context io(1);
   const auto now = [] { return Now{SteadyTime::clock::now(), 0}; };
-  MonitorCore core(config, {}, now());
+  MonitorCore core(config, {}, {}, now());
   Counts counts;
   const Prober prober(io, config, 1, [&](ProbeId id, const ProbeResult& result) {
     core.on_probe(id, result, now());

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What goes wrong in the simulated PoP, and what people do to it.
+#include <utility>
+
 #include "sim_world.h"
 
 namespace anypop::healthmon::sim {
@@ -7,13 +9,70 @@ namespace anypop::healthmon::sim {
 using bgpctl::Level;
 
 void World::fault() {
-  switch (pick(6)) {
+  switch (pick(8)) {
     case 0: return monitor_fault();
     case 1: return hold_fault();
     case 2: return dataplane_fault();
     case 3: return bird_fault();
+    case 4: return routing_fault();
+    case 5:
+      if (chance(0.3)) return damping_fault();
+      [[fallthrough]];
     default: return backend_fault();
   }
+}
+
+// Sessions and other PoPs come and go.
+void World::routing_fault() {
+  if (chance(0.5)) {
+    bird_.sessions_up[pick(bird_.sessions_up.size())] = chance(0.6);
+  } else {
+    bird_.others[pick(bird_.others.size())] = pick(3);
+  }
+}
+
+// An operator ends hold-downs and latches, or the machine restarts.
+void World::damping_fault() {
+  if (chance(0.3)) return reboot();
+  const std::size_t i = pick(saved_.size());
+  if (saved_[i].empty()) return;
+  saved_[i].clear();
+  if (!monitor_) return oracle_.books[i].forget();
+  tell(Milliseconds(0), [this, i](Now now) {
+    // What the monitor wrote since then is overtaken by what it is told.
+    saved_[i].clear();
+    oracle_.books[i].forget();
+    return monitor_->on_forgiven(i, now);
+  });
+}
+
+// Other conditions for the announcements; all else is found again as it was.
+void World::reload() {
+  tell(Milliseconds(0), [this](Now now) {
+    const PopConfig before = config_;
+    for (AnnouncementConfig& announcement : config_.announcements) {
+      if (announcement.canary || chance(0.5)) continue;
+      announcement.min_healthy_percent = one_of({1U, 50U, 100U});
+      announcement.required_services = one_of({0U, 1U});
+      announcement.min_sessions = one_of({0U, 1U, 2U});
+      announcement.keep_last = chance(0.5);
+      if (announcement.drain_below_percent <= announcement.min_healthy_percent) announcement.drain_below_percent = 0;
+    }
+    oracle_.forget_others();
+    return monitor_->on_reload(before, bird_.state_files(), read_dampings(), now);
+  });
+}
+
+void World::reboot() {
+  stop_monitor();
+  ++boots_;
+  for (Level& file : bird_.files) file = Level::kWithdrawn;
+  bird_.restart();
+  dataplane_.restart();
+  if (std::exchange(wall_stepped_, false)) {
+    for (FlapBook& book : oracle_.books) book.make_unknown();
+  }
+  start_monitor();
 }
 
 void World::backend_fault() {
@@ -99,14 +158,18 @@ void World::hold_fault() {
 }
 
 void World::monitor_fault() {
-  switch (pick(4)) {
+  switch (pick(5)) {
+    case 4: return reload();
     case 0:
       if (monitor_)
         stop_monitor();
       else
         start_monitor();
       return;
-    case 1: wall_offset_ms_ += one_of({-3'600'000, 3'600'000, 500}); return;
+    case 1:
+      wall_stepped_ = true;
+      wall_offset_ms_ += one_of({-3'600'000, 3'600'000, 500});
+      return;
     case 2: {
       const SteadyTime until = std::max(stalled_until_, now_ + Milliseconds(pick(3000)));
       oracle_.not_run_until(until, until - std::max(now_, stalled_until_));

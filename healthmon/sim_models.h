@@ -3,12 +3,14 @@
 // and the dataplane. No time in them but what they are told.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "base/config.h"
+#include "base/text.h"
 #include "bgpctl/announcement.h"
 #include "bgpctl/announcer.h"
 #include "dataplane_api/messages.h"
@@ -22,7 +24,9 @@ enum class ProcessState { kRunning, kHung, kDead };
 class BirdModel {
  public:
   explicit BirdModel(const PopConfig& config)
-      : config_(config), files(config.announcements.size(), bgpctl::Level::kWithdrawn) {
+      : config_(config),
+        files(config.announcements.size(), bgpctl::Level::kWithdrawn),
+        others(config.announcements.size(), 0) {
     reread_files();
   }
 
@@ -65,6 +69,11 @@ class BirdModel {
     view.last_reboot = std::to_string(reboots_);
     bgpctl::BirdSessionExport session{.established = true};
     for (const AnnouncementConfig& announcement : config_.announcements) {
+      const auto i = static_cast<std::size_t>(&announcement - config_.announcements.data());
+      if (!announcement.keep_last) continue;
+      for (const IpPrefix& prefix : announcement.prefixes) view.others[prefix] = others[i];
+    }
+    for (const AnnouncementConfig& announcement : config_.announcements) {
       for (const std::string& name : bgpctl::protocol_names(announcement)) {
         const bool up = up_.at(name);
         view.protocols[name] = {"Static", up ? "up" : "down", ""};
@@ -76,7 +85,9 @@ class BirdModel {
         if (up) export_prefixes(announcement, name, session);
       }
     }
-    view.sessions["transit1"] = session;
+    for (std::size_t i = 0; i < sessions_up.size(); ++i) {
+      view.sessions[fmt::format("transit{}", i + 1)] = sessions_up[i] ? session : bgpctl::BirdSessionExport{};
+    }
     return view;
   }
 
@@ -118,6 +129,11 @@ class BirdModel {
 
  public:
   std::vector<bgpctl::Level> files;
+  std::vector<std::size_t> others;  // PoPs that announce it, undrained, besides this one
+  std::vector<bool> sessions_up{true};
+  std::size_t established() const {
+    return static_cast<std::size_t>(std::count(sessions_up.begin(), sessions_up.end(), true));
+  }
   ProcessState process = ProcessState::kRunning;
 };
 

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "healthmon/monitor_core.h"
+#include "sim_flap_book.h"
 
 namespace anypop::healthmon::sim {
 
@@ -34,7 +35,9 @@ inline Health naive_health(const std::vector<bool>& results, const ProbeConfig& 
 
 class Oracle {
  public:
-  explicit Oracle(const PopConfig& config) : config_(config) {}
+  explicit Oracle(const PopConfig& config) : config_(config) {
+    for (const AnnouncementConfig& announcement : config.announcements) books.emplace_back(announcement);
+  }
 
   // A new monitor has been told nothing.
   void restart(const StateFiles& files) {
@@ -49,6 +52,7 @@ class Oracle {
     opinion_asked_ = false;
     gone_or_stuck = true;
     dataplane_told = bird_told = false;
+    routing.assign(config_.announcements.size(), {});
     state.reset();
     holds.assign(config_.announcements.size(), std::nullopt);
     hold_known.assign(config_.announcements.size(), false);
@@ -62,6 +66,11 @@ class Oracle {
   void not_run_until(SteadyTime end, SteadyTime::duration stalled) {
     heard = std::max(heard, end);
     state_read += stalled;
+  }
+
+  // Others are asked for only where they matter, which has just changed.
+  void forget_others() {
+    for (RoutingFacts& facts : routing) facts.others.reset();
   }
 
   void on_result(BackendId id, bool ok, bool silent) {
@@ -84,10 +93,16 @@ class Oracle {
     return dataplane_told && bird_told;
   }
 
-  bool conditions_good(std::size_t announcement, SteadyTime now) const {
-    if (gone_or_stuck || now - heard > Milliseconds(config_.monitor.heartbeat_timeout_ms + 51)) return false;
-    if (!state || now - state_read > std::chrono::milliseconds(3551)) return false;
+  // The highest level that the conditions allow.
+  Level deserved(std::size_t announcement, SteadyTime now) const {
+    if (gone_or_stuck || now - heard > Milliseconds(config_.monitor.heartbeat_timeout_ms + 51))
+      return Level::kWithdrawn;
+    if (!state || now - state_read > std::chrono::milliseconds(3551)) return Level::kWithdrawn;
     const AnnouncementConfig& wanted = config_.announcements[announcement];
+    if (wanted.min_sessions > routing[announcement].sessions.value_or(0)) return Level::kWithdrawn;
+    const std::size_t needed = wanted.required_services == 0 ? wanted.services.size() : wanted.required_services;
+    std::size_t in = 0;
+    std::size_t full = 0;
     for (const std::string& name : wanted.services) {
       const auto s = static_cast<std::size_t>(config_.find_service(name) - config_.services.data());
       unsigned usable = 0;
@@ -97,9 +112,10 @@ class Oracle {
         total += weight;
         if (healthy(s, b) && !drained[s][b] && state->services[s].backends[b].resolved) usable += weight;
       }
-      if (usable * 100 < total * wanted.min_healthy_percent) return false;
+      if (usable * 100 >= total * wanted.min_healthy_percent) ++in;
+      if (usable * 100 >= total * std::max(wanted.drain_below_percent, wanted.min_healthy_percent)) ++full;
     }
-    return true;
+    return full >= needed ? Level::kAnnounced : in >= needed ? Level::kDrained : Level::kWithdrawn;
   }
 
   // After every event, with the actions that it caused.
@@ -109,7 +125,14 @@ class Oracle {
       if (record != nullptr && record->event.at("event") == "second-opinion") judge_second_opinion();
       if (const auto* set = std::get_if<SetAnnouncement>(&action)) judge_command(*set);
     }
-    for (std::size_t i = 0; i < intended_.size(); ++i) judge_level(core, i, now);
+    for (std::size_t i = 0; i < intended_.size(); ++i) {
+      const Level before = intended_[i];
+      judge_level(core, i, now);
+      if (config_.announcements[i].canary) continue;
+      const bool settled = core.first_round_done() && hold_known[i];
+      books[i].judge(core.decision(i), before, settled ? deserved(i, now) : Level::kWithdrawn, holds[i].has_value(),
+                     now);
+    }
   }
 
   std::vector<std::vector<std::vector<bool>>> results;  // [service][backend]: of this monitor's life
@@ -122,6 +145,8 @@ class Oracle {
   std::optional<dataplane_api::State> state;
   SteadyTime state_read;
   bool bird_told = false;
+  std::vector<RoutingFacts> routing;  // as told
+  std::vector<FlapBook> books;        // of all monitors' lives
   std::vector<std::optional<bgpctl::Hold>> holds;
   std::vector<bool> hold_known;
   std::vector<std::optional<bgpctl::Level>> last_sent;  // nullopt: no command is under way
@@ -164,7 +189,10 @@ class Oracle {
     const Level before = intended_[i];
     intended_[i] = decision.level;
     EXPECT_FALSE(held(i, bgpctl::HoldKind::kDrain) && decision.level == Level::kAnnounced) << decision.cause;
+    judge_last_announcer(decision, i, now);
     if (!decision.announced()) {
+      EXPECT_FALSE(config_.announcements[i].canary && core.first_round_done() && hold_known[i] && !holds[i])
+          << "a canary is always in";
       EXPECT_FALSE(held(i, bgpctl::HoldKind::kAnnounce) && core.first_round_done()) << "withdrawn against a hold";
       if (before == Level::kWithdrawn) return;
       EXPECT_EQ(last_sent[i].value_or(Level::kWithdrawn), Level::kWithdrawn)
@@ -180,12 +208,37 @@ class Oracle {
     if (!core.first_round_done() || !hold_known[i]) {
       EXPECT_TRUE(adopted_[i] != Level::kWithdrawn && before != Level::kWithdrawn)
           << "intended before the first full round: " << decision.cause;
-    } else if (!held(i, bgpctl::HoldKind::kAnnounce)) {
-      EXPECT_TRUE(conditions_good(i, now)) << decision.cause;
+    } else if (!held(i, bgpctl::HoldKind::kAnnounce) && !config_.announcements[i].canary) {
+      const Level most = decision.kept_last ? Level::kDrained : deserved(i, now);
+      EXPECT_LE(decision.level, most) << decision.cause;
     }
   }
 
+  // Kept only if that was ordered, while nobody else is known, and de-preferred.
+  void judge_last_announcer(const Decision& decision, std::size_t i, SteadyTime now) {
+    const bool fault = deserved(i, now) == Level::kWithdrawn;
+    fault_since_.resize(config_.announcements.size(), SteadyTime::max());
+    if (!fault) fault_since_[i] = SteadyTime::max();
+    if (fault && fault_since_[i] == SteadyTime::max()) fault_since_[i] = now;
+    if (!decision.kept_last) return;
+    ++kept;
+    EXPECT_TRUE(config_.announcements[i].keep_last) << decision.cause;
+    EXPECT_EQ(decision.level, Level::kDrained) << decision.cause;
+    EXPECT_FALSE(holds[i] && holds[i]->kind != bgpctl::HoldKind::kDrain) << "kept against a hold: " << decision.cause;
+    const bool long_enough = fault && now - fault_since_[i] > kLastAnnouncerWait + kOracleLate;
+    EXPECT_FALSE(long_enough && routing[i].others.value_or(false))
+        << "kept although others are there: " << decision.cause;
+  }
+
+ public:
+  std::uint64_t kept = 0;  // decisions
+
+ private:
+  // The oracle may see a fault earlier than the monitor, which gives a silent dataplane some grace.
+  static constexpr Milliseconds kOracleLate{6000};
+
   const PopConfig& config_;
+  std::vector<SteadyTime> fault_since_;
   std::vector<bgpctl::Level> adopted_;
   std::vector<bgpctl::Level> intended_;
   std::vector<std::vector<bool>> healthy_at_answer_;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,17 @@ class World {
   std::uint64_t commands = 0;  // over the run, so that a test can see that it did something
   std::uint64_t announcements = 0;
   std::uint64_t second_opinions() const { return oracle_.second_opinions; }
+  std::uint64_t kept_last() const { return oracle_.kept; }
+  std::uint64_t falls() const {
+    std::uint64_t sum = 0;
+    for (const FlapBook& book : oracle_.books) sum += book.falls;
+    return sum;
+  }
+  std::uint64_t latches() const {
+    std::uint64_t sum = 0;
+    for (const FlapBook& book : oracle_.books) sum += book.latches;
+    return sum;
+  }
 
  private:
   using Task = std::function<void()>;
@@ -56,6 +68,7 @@ class World {
   void perform(const LookAtBird&);
   void perform(const ReadDataplaneState&);
   void perform(const PushHealth& push);
+  void perform(const SaveDamping& save);
   void perform(const Record&) {}
   void perform(const Note&) {}
   Milliseconds bird_delay(SteadyTime& busy_until);
@@ -65,8 +78,8 @@ class World {
   void read_holds();
   void read_drains();
   void expect_told(std::size_t service) const;
-  bool healthy(std::size_t announcement) const;
-  bgpctl::Level expected_level(std::size_t announcement) const;
+  bgpctl::Level deserved(std::size_t announcement, unsigned margin_percent) const;
+  std::vector<bgpctl::Level> right_levels(std::size_t announcement) const;
 
   void fault();
   void backend_fault();
@@ -74,6 +87,15 @@ class World {
   void bird_fault();
   void hold_fault();
   void monitor_fault();
+  void routing_fault();
+  void damping_fault();
+  void reboot();
+  void reload();
+  Dampings read_dampings() const;
+  std::string boot_id() const { return std::to_string(boots_); }
+  Now wall() const {
+    return {now_, std::chrono::duration_cast<Milliseconds>(now_.time_since_epoch()).count() + wall_offset_ms_};
+  }
 
   std::mt19937_64 random_;
   PopConfig config_;
@@ -94,6 +116,9 @@ class World {
   std::vector<std::vector<bool>> drained_;
   SteadyTime silent_until_;  // no probe is answered
   Holds holds_;
+  std::vector<std::string> saved_;  // files with the announcements' damping; empty: none
+  unsigned boots_ = 1;
+  bool wall_stepped_ = false;  // since the last boot
 };
 
 }  // namespace anypop::healthmon::sim

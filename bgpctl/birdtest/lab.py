@@ -53,6 +53,17 @@ def run(*command):
     subprocess.run(command, check=True, timeout=PATIENCE_S)
 
 
+def removal_of(prefix):
+    """Of a line of the router's log: when it took this route out, in ns; None for any other line."""
+    def parse(line):
+        match = re.match(r"(\S+ \S+)\.(\d{6}) <TRACE> pop1\.ipv[46] > removed (?:\[\S+\] )?(\S+)", line)
+        if not match or match[3] != prefix:
+            return None
+        seconds = int(datetime.datetime.strptime(match[1], "%Y-%m-%d %H:%M:%S").timestamp())
+        return seconds * 10**9 + int(match[2]) * 1000
+    return parse
+
+
 class Bird:
     HEAD = """\
 log "{folder}/bird.log" all;
@@ -63,13 +74,14 @@ protocol device {{ }}
 """
     TIMERS = "connect delay time 1; connect retry time 1; error wait time 1, 2;"
 
-    def __init__(self, folder, name, router_id, body):
+    def __init__(self, folder, name, router_id, body, holder=None):
+        """`holder`: the namespace of another one instead of one of its own."""
         self.folder = pathlib.Path(folder, name)
         self.folder.mkdir()
         self.conf = self.folder / "bird.conf"
         self.socket = self.folder / "bird.ctl"
         self.conf.write_text(self.HEAD.format(folder=self.folder, router_id=router_id) + body)
-        self.holder = subprocess.Popen(["unshare", "--net", "sleep", "infinity"], preexec_fn=die_with_parent)
+        self.holder = holder or subprocess.Popen(["unshare", "--net", "sleep", "infinity"], preexec_fn=die_with_parent)
         own = os.readlink("/proc/self/ns/net")
         wait_for("a namespace", lambda: os.readlink(f"/proc/{self.holder.pid}/ns/net") != own)
         self.process = None
@@ -157,10 +169,11 @@ protocol bgp pop1 {{
         config = yaml.safe_load(pathlib.Path(EXAMPLE).read_text())
         config |= {"run_dir": str(self.folder / "run"), "state_dir": str(self.folder / "state"),
                    "bird": {"socket": str(self.pop.socket), "local_as": 64512}}
+        self.configure(config)
         self.config = self.folder / "pop.yaml"
         self.config.write_text(yaml.safe_dump(config))
         self.events_file = self.folder / "state" / "events.jsonl"
-        include.write_text(self.bgpctl("render").stdout)
+        self.render()
         self.bgpctl("init")
         run("ip", "link", "add", "up0", "netns", str(self.pop.holder.pid), "type", "veth", "peer", "name", "down0",
             "netns", str(self.router.holder.pid))
@@ -171,6 +184,12 @@ protocol bgp pop1 {{
         for bird in self.birds:
             bird.start()
         self.wait_session()
+
+    def configure(self, config):
+        """Changes to pop.yaml."""
+
+    def render(self):
+        (self.folder / "anypop.conf").write_text(self.bgpctl("render").stdout)
 
     def _bird(self, *arguments):
         self.birds.append(Bird(self.folder, *arguments))
@@ -219,11 +238,5 @@ protocol bgp pop1 {{
 
     def removal_ns_at_router(self, prefix, after_ns):
         """When the router took the route out, by its own log."""
-        for line in self.router.log():
-            match = re.match(r"(\S+ \S+)\.(\d{6}) <TRACE> pop1\.ipv[46] > removed (?:\[\S+\] )?(\S+)", line)
-            if match and match[3] == prefix:
-                seconds = int(datetime.datetime.strptime(match[1], "%Y-%m-%d %H:%M:%S").timestamp())
-                at_ns = seconds * 10**9 + int(match[2]) * 1000
-                if at_ns >= after_ns - 1000:
-                    return at_ns
-        return None
+        times = (at_ns for at_ns in map(removal_of(prefix), self.router.log()) if at_ns is not None)
+        return next((at_ns for at_ns in times if at_ns >= after_ns - 1000), None)

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "bgpctl/announcement.h"
+#include "bgpctl/flaps.h"
 #include "monitor_state.h"
 #include "status.h"
 #include "steps.h"
@@ -29,11 +30,10 @@ int dry_run_hold(const PopConfig& config, const Order& order, HoldKind kind) {
 }
 
 // Hold, level, read-back, for every announcement: first the orders, then the looking.
-int hold_at(const PopConfig& config, const Order& order, HoldKind kind) {
+int hold_at(const PopConfig& config, const Order& order, HoldKind kind, Report& report) {
   if (order.dry_run) return dry_run_hold(config, order, kind);
   const Level level = highest_level(kind);
   const bool announced = level == Level::kAnnounced;
-  Report report(config, order.json);
   Bird bird(config);
   const auto end = Clock::now() + order.timeout;
   // All holds before the first command: a BIRD that hangs must not keep the monitor from learning the others.
@@ -56,8 +56,17 @@ int hold_at(const PopConfig& config, const Order& order, HoldKind kind) {
 
 }  // namespace
 
-int withdraw(const PopConfig& config, const Order& order) { return hold_at(config, order, HoldKind::kWithdraw); }
-int force_announce(const PopConfig& config, const Order& order) { return hold_at(config, order, HoldKind::kAnnounce); }
+int withdraw(const PopConfig& config, const Order& order, Report& report) {
+  return hold_at(config, order, HoldKind::kWithdraw, report);
+}
+int withdraw(const PopConfig& config, const Order& order) {
+  Report report(config, order.json);
+  return withdraw(config, order, report);
+}
+int force_announce(const PopConfig& config, const Order& order) {
+  Report report(config, order.json);
+  return hold_at(config, order, HoldKind::kAnnounce, report);
+}
 
 int announce(const PopConfig& config, const Order& order) {
   const absl::StatusOr<MonitorState> monitor = ask_monitor(config);
@@ -65,6 +74,7 @@ int announce(const PopConfig& config, const Order& order) {
   if (order.dry_run) {
     for (const AnnouncementConfig& announcement : order.announcements) {
       fmt::print("would remove {}, if it is a withdraw or a drain hold\n", hold_file(config, announcement).string());
+      fmt::print("would remove {}, which ends a hold-down\n", flaps_file(config, announcement.name).string());
       if (alone) print_set(config, announcement, Level::kAnnounced);
       if (!alone) fmt::print("would wait until the monitor announces '{}'\n", announcement.name);
     }
@@ -76,9 +86,12 @@ int announce(const PopConfig& config, const Order& order) {
   std::vector<AnnouncementConfig> released;
   bool was_held = false;
   for (const AnnouncementConfig& announcement : order.announcements) {
-    if (end_hold(config, order, keeps_down, announcement.name, report, was_held)) {
-      released.push_back(announcement);
+    if (!end_hold(config, order, keeps_down, announcement.name, report, was_held)) continue;
+    // A person says that it is good: no hold-down, no latch.
+    if (absl::Status forgotten = forget_flaps(config, announcement.name); !forgotten.ok()) {
+      report.warn(message(forgotten));
     }
+    released.push_back(announcement);
   }
   for (const AnnouncementConfig& announcement : released) {
     alone ? announce_without_monitor(config, bird, announcement, end, report)

@@ -13,6 +13,8 @@
 
 namespace anypop::bgpctl {
 
+class Report;
+
 struct Order {
   std::vector<AnnouncementConfig> announcements;
   std::string who;
@@ -30,6 +32,11 @@ struct Order {
 
 // Hold, state file and `disable`; then waits until BIRD exports it to nobody.
 int withdraw(const PopConfig& config, const Order& order);
+// The same, to a report that has begun already.
+int withdraw(const PopConfig& config, const Order& order, Report& report);
+// The same for what the configuration says of each (if_monitor_lost), unless the monitor answers, an operator holds it
+// in or out, or it is the last announcer.
+int withdraw_monitor_lost(const PopConfig& config, const Order& order);
 // Hold, state file and `enable`, whatever health says.
 int force_announce(const PopConfig& config, const Order& order);
 // Ends a withdraw hold and lets the monitor announce; announces by itself when there is no monitor.

@@ -79,7 +79,7 @@ PopFacts gather_facts(const PopConfig& config, const std::vector<AnnouncementCon
     AnnouncementFacts facts{announcement};
     facts.hold = load_hold(config, announcement.name, unix_now_ns() / 1'000'000);
     facts.state_file = read_state_file(config, announcement);
-    if (pop.bird.ok()) facts.standing = standing(announcement, *pop.bird);
+    if (pop.bird.ok() && is_told(announcement, *pop.bird)) facts.standing = standing(announcement, *pop.bird);
     if (pop.monitor.ok()) {
       if (const auto at = pop.monitor->find(announcement.name); at != pop.monitor->end()) facts.wish = at->second;
     }

@@ -30,6 +30,8 @@ struct CommandLine {
   std::vector<std::string> names;
   bool all = false;
   bool force = false;
+  bool monitor_lost = false;
+  std::string family;
   bool json = false;
   bool dry_run = false;
   std::string kind;
@@ -103,13 +105,20 @@ absl::StatusOr<Order> read_order(const PopConfig& config, const CommandLine& lin
   return order;
 }
 
+using Action = int (*)(const PopConfig&, const Order&);
+
 int run_order(const PopConfig& config, const CommandLine& line, bool needs_reason, std::int64_t timeout_ms,
-              int (*action)(const PopConfig&, const Order&)) {
+              Action action) {
   const absl::StatusOr<Order> order = read_order(config, line, needs_reason, timeout_ms);
   return order.ok() ? action(config, *order) : fail(kUsage, message(order.status()));
 }
 
 int run_withdraw(const PopConfig& config, const CommandLine& line) {
+  if (line.monitor_lost) {
+    CommandLine lost = line;
+    if (lost.reason.empty()) lost.reason = "monitor-lost";
+    return run_order(config, lost, true, 5000, withdraw_monitor_lost);
+  }
   return run_order(config, line, true, 5000, withdraw);
 }
 
@@ -145,8 +154,9 @@ int run_hold(const PopConfig& config, const CommandLine& line) {
   }
   if (line.kind.empty()) return fail(kUsage, "found no --kind, expected --kind withdraw, announce or drain");
   const HoldKind kind = *parse_hold_kind(line.kind);
-  return run_order(config, line, true, 5000,
-                   kind == HoldKind::kWithdraw ? withdraw : (kind == HoldKind::kDrain ? drain : force_announce));
+  return run_order(
+      config, line, true, 5000,
+      kind == HoldKind::kWithdraw ? Action{withdraw} : (kind == HoldKind::kDrain ? drain : force_announce));
 }
 
 int run_release(const PopConfig& config, const CommandLine& line) { return run_order(config, line, false, 0, release); }
@@ -165,8 +175,15 @@ int run_status(const PopConfig& config, const CommandLine& line) {
   return facts.bird.ok() ? 0 : kFailed;
 }
 
-int run_render(const PopConfig& config, const CommandLine&) {
-  fmt::print("{}", render_bird_config(config));
+int run_render(const PopConfig& config, const CommandLine& line) {
+  if (line.family.empty() && config.birds.size() > 1) {
+    return fail(kUsage, fmt::format("found no --family, expected ipv4 or ipv6, because {} has a BIRD for each",
+                                    config.file.string()));
+  }
+  std::vector<Family> families;
+  if (line.family != "ipv6") families.push_back(Family::kV4);
+  if (line.family != "ipv4") families.push_back(Family::kV6);
+  fmt::print("{}", render_bird_config(config, families));
   return 0;
 }
 
@@ -221,8 +238,11 @@ void add_commands(Cli& cli) {
 
   sub = cli.add("withdraw", "Take announcements out and keep them out, whatever health says",
                 "  bgpctl withdraw web --reason \"ticket 42\" --for 30m\n"
-                "  bgpctl withdraw --all --reason \"power work\" --dry-run\n",
+                "  bgpctl withdraw --all --reason \"power work\" --dry-run\n"
+                "  bgpctl withdraw --all --monitor-lost\n",
                 run_withdraw);
+  sub->add_flag("--monitor-lost", cli.line.monitor_lost,
+                "for anypop-withdraw.service: only if the monitor does not answer, and as if_monitor_lost says");
   cli.names(sub, true), cli.hold_options(sub), cli.order_options(sub);
 
   sub = cli.add("announce", "The way back: end a withdraw hold and let the monitor announce",
@@ -265,7 +285,12 @@ void add_commands(Cli& cli) {
   sub->add_flag("--dry-run", cli.line.dry_run, "print what would be removed");
   sub->add_flag("--json", cli.line.json, "one JSON object, for machines");
 
-  cli.add("render", "Print the text that bird.conf includes", "  bgpctl render > /etc/bird/anypop.conf\n", run_render);
+  sub = cli.add("render", "Print the text that bird.conf includes",
+                "  bgpctl render > /etc/bird/anypop.conf\n"
+                "  bgpctl render --family ipv6 > /etc/bird6/anypop.conf\n",
+                run_render);
+  sub->add_option("--family", cli.line.family, "for a BIRD that has one family: ipv4 or ipv6")
+      ->check(CLI::IsMember({"ipv4", "ipv6"}));
   sub = cli.add("init", "Create the state files that are missing, as withdrawn; before BIRD's first start after a boot",
                 "  bgpctl init && systemctl start bird\n", run_init);
   sub->add_flag("--dry-run", cli.line.dry_run, "print what would be written");

@@ -19,10 +19,14 @@ std::string prefixes_text(const AnnouncementConfig& announcement) {
   return text;
 }
 
-std::string bird_text(const PopConfig& config, const absl::StatusOr<BirdView>& bird) {
+std::string bird_text(const absl::StatusOr<BirdView>& bird) {
   if (!bird.ok()) return fmt::format("  BIRD       ! {}\n", message(bird.status()));
-  std::string text = fmt::format("  BIRD       {} at {}, configured {}\n", bird->version, config.birds.front().socket,
-                                 bird->last_reconfiguration);
+  std::string text;
+  for (const BirdInstance& one : bird->instances) {
+    text += one.error.empty() ? fmt::format("  BIRD       {} at {}, configured {}\n", one.version, one.socket,
+                                            one.last_reconfiguration)
+                              : fmt::format("  BIRD       ! {}\n", one.error);
+  }
   for (const auto& [name, session] : bird->sessions) {
     const std::string& info = bird->protocols.at(name).info;
     text += fmt::format("  session    {}: {}\n", name, info.empty() ? bird->protocols.at(name).state : escaped(info));
@@ -130,7 +134,7 @@ json::object hold_json(const Hold& hold) {
 }
 
 std::string status_text(const PopConfig& config, const PopFacts& facts, std::int64_t now_unix_ms) {
-  std::string text = fmt::format("PoP {}\n{}", config.pop, bird_text(config, facts.bird));
+  std::string text = fmt::format("PoP {}\n{}", config.pop, bird_text(facts.bird));
   if (facts.monitor.ok()) {
     text += "  monitor    answers\n";
   } else if (absl::IsUnavailable(facts.monitor.status())) {
@@ -156,6 +160,16 @@ json::object status_json(const PopConfig& config, const PopFacts& facts) {
           {"name", name}, {"established", session.established}, {"info", facts.bird->protocols.at(name).info}});
     }
     bird["sessions"] = std::move(sessions);
+    json::array instances;
+    for (const BirdInstance& one : facts.bird->instances) {
+      instances.push_back(json::object{{"socket", one.socket},
+                                       {"reachable", one.error.empty()},
+                                       {"error", one.error},
+                                       {"version", one.version},
+                                       {"last_reboot", one.last_reboot},
+                                       {"last_reconfiguration", one.last_reconfiguration}});
+    }
+    bird["instances"] = std::move(instances);
   } else {
     bird["error"] = std::string(message(facts.bird.status()));
   }

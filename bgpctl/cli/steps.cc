@@ -66,7 +66,7 @@ void print_set(const PopConfig& config, const AnnouncementConfig& announcement, 
   fmt::print("would write {}:\n{}", state_file_path(config, announcement).string(),
              state_file_text(announcement, level));
   for (const LevelCommand& command : commands_for(announcement, level)) {
-    fmt::print("would send to {}: {}\n", config.birds.front().socket, command.line());
+    fmt::print("would send to {}: {}\n", config.bird_of(command.family).socket, command.line());
   }
 }
 

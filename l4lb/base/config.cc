@@ -23,6 +23,8 @@ std::string_view port_kind_name(PortKind kind) {
   return kind == PortKind::kAfXdp ? "af_xdp" : kind == PortKind::kVdev ? "vdev" : "pci";
 }
 
+std::string_view monitor_lost_name(MonitorLost choice) { return choice == MonitorLost::kKeep ? "keep" : "withdraw"; }
+
 IpPrefix ServiceConfig::vip_prefix() const {
   if (!vip_prefix_bits) return IpPrefix::of(vip);
   return IpPrefix::parse(fmt::format("{}/{}", vip.to_string(), *vip_prefix_bits)).value_or(IpPrefix::of(vip));
@@ -31,6 +33,13 @@ IpPrefix ServiceConfig::vip_prefix() const {
 std::string ServiceConfig::ports() const {
   if (any_port()) return "any";
   return last_port == 0 ? std::to_string(port) : fmt::format("{}-{}", port, last_port);
+}
+
+const BirdConfig& PopConfig::bird_of(Family family) const {
+  const auto at = std::find_if(birds.begin(), birds.end(), [&](const BirdConfig& bird) {
+    return std::find(bird.families.begin(), bird.families.end(), family) != bird.families.end();
+  });
+  return at == birds.end() ? birds.front() : *at;
 }
 
 const ServiceConfig* PopConfig::find_service(std::string_view name) const {

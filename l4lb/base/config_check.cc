@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "base/text.h"
+#include "config_announcement.h"
 #include "config_quic.h"
 #include "probe_load.h"
 
@@ -134,73 +135,13 @@ void check_services(PopConfig& config, const ConfigMarks& marks, ConfigErrors& e
   }
 }
 
-bool covers(const AnnouncementConfig& announcement, const IpPrefix& vip) {
-  return std::any_of(announcement.prefixes.begin(), announcement.prefixes.end(),
-                     [&](const IpPrefix& prefix) { return prefix.contains(vip); });
-}
-
-void fill_or_check_members(AnnouncementConfig& announcement, std::size_t index, const PopConfig& config,
-                           const YAML::Mark& mark, ConfigErrors& errors) {
-  if (announcement.services.empty()) {
-    for (const ServiceConfig& service : config.services) {
-      if (covers(announcement, service.vip_prefix())) announcement.services.push_back(service.name);
-    }
-    if (announcement.services.empty()) {
-      errors.add(mark, indexed("announcements", index, "prefixes"),
-                 fmt::format("found no service inside the prefixes of '{}', expected at least one", announcement.name));
-    }
-    return;
-  }
-  for (const std::string& name : announcement.services) {
-    const ServiceConfig* service = config.find_service(name);
-    if (service == nullptr) {
-      errors.add(mark, indexed("announcements", index, "services"),
-                 fmt::format("found '{}', expected the name of a service", name));
-    } else if (!covers(announcement, service->vip_prefix())) {
-      errors.add(mark, indexed("announcements", index, "services"),
-                 fmt::format("found '{}', expected its VIP {} to lie inside one of the prefixes", name,
-                             service->vip.to_string()));
-    }
-  }
-}
-
-void check_announcements(PopConfig& config, const ConfigMarks& marks, ConfigErrors& errors) {
-  std::map<std::string, std::size_t> names;
-  std::map<IpPrefix, std::string> prefixes;
-  for (std::size_t i = 0; i < config.announcements.size(); ++i) {
-    AnnouncementConfig& announcement = config.announcements[i];
-    const YAML::Mark& mark = marks.announcements[i];
-    if (!names.emplace(announcement.name, i).second) {
-      errors.add(mark, indexed("announcements", i, "name"),
-                 fmt::format("found '{}' a second time, expected unique names", announcement.name));
-    }
-    for (const IpPrefix& prefix : announcement.prefixes) {
-      if (const auto [at, added] = prefixes.emplace(prefix, announcement.name); !added) {
-        errors.add(mark, indexed("announcements", i, "prefixes"),
-                   fmt::format("found {}, which announcement '{}' has already, expected each prefix once",
-                               prefix.to_string(), at->second));
-      }
-    }
-    fill_or_check_members(announcement, i, config, mark, errors);
-  }
-  for (std::size_t i = 0; i < config.services.size(); ++i) {
-    const IpPrefix vip = config.services[i].vip_prefix();
-    const bool covered = std::any_of(config.announcements.begin(), config.announcements.end(),
-                                     [&](const AnnouncementConfig& a) { return covers(a, vip); });
-    if (!covered) {
-      errors.add(marks.services[i].mark, indexed("services", i, "vip"),
-                 fmt::format("found {}, which no announcement covers, expected it inside a prefix of announcements",
-                             config.services[i].vip_prefix_bits ? vip.to_string() : vip.address().to_string()));
-    }
-  }
-}
-
 }  // namespace
 
 void check_config(PopConfig& config, const ConfigMarks& marks, ConfigErrors& errors) {
   check_ports(config, marks, errors);
   check_services(config, marks, errors);
   check_announcements(config, marks, errors);
+  check_birds(config, marks, errors);
 }
 
 }  // namespace anypop

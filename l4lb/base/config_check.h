@@ -20,6 +20,7 @@ struct ConfigMarks {
   std::vector<YAML::Mark> ports;
   std::vector<Service> services;
   std::vector<YAML::Mark> announcements;
+  std::vector<YAML::Mark> birds;  // empty: the file has no list of them
 };
 
 // Reports the first broken rule to `errors`, and fills in what the file may leave out (probe ports, services of an

@@ -8,6 +8,7 @@
 #include "base/atomic_file.h"
 #include "base/config.h"
 #include "base/text.h"
+#include "config_announcement.h"
 #include "config_check.h"
 #include "config_quic.h"
 #include "probe_load.h"
@@ -129,24 +130,6 @@ void read_service(YamlMap& map, ServiceConfig& service, ConfigMarks::Service& ma
   map.number("slow_start_ms", service.slow_start_ms, 0U, kDayMs);
 }
 
-void read_announcement(YamlMap& map, AnnouncementConfig& announcement) {
-  map.name("name", announcement.name);
-  map.values(
-      "prefixes", [&](const std::string& found) { return parse_into(announcement.prefixes.emplace_back())(found); },
-      true);
-  map.values("services", [&](const std::string& found) {
-    announcement.services.push_back(found);
-    return absl::OkStatus();
-  });
-  map.number("min_healthy_percent", announcement.min_healthy_percent, 1U, 100U);
-  map.number("hold_down_ms", announcement.hold_down_ms, 0U, kDayMs);
-  map.map("drain", [&](YamlMap& entry) {
-    entry.number("prepend", announcement.drain.prepend, 0U, 10U);
-    entry.number("quiet_pps", announcement.drain.quiet_pps, 0U, 1'000'000'000U);
-    entry.number("quiet_s", announcement.drain.quiet_s, 1U, 3600U);
-  });
-}
-
 // Domain, bus, device, function, as the kernel writes them.
 bool is_pci_address(std::string_view text) {
   constexpr std::string_view kForm = "xxxx:xx:xx.x";
@@ -265,10 +248,7 @@ void read_pop(YamlMap& map, PopConfig& config, ConfigMarks& marks) {
   map.name("pop", config.pop);
   read_directory(map, "run_dir", config.run_dir);
   read_directory(map, "state_dir", config.state_dir);
-  map.map("bird", [&](YamlMap& entry) {
-    entry.text("socket", config.birds.front().socket);
-    entry.number<std::uint32_t>("local_as", config.birds.front().local_as, 1, 4'294'967'294);
-  });
+  read_birds(map, config, marks);
   map.map(
       "dataplane", [&](YamlMap& entry) { read_dataplane(entry, config.dataplane, marks); }, true);
   map.map("monitor", [&](YamlMap& entry) {

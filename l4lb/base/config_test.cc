@@ -284,12 +284,84 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"BadName", "name: web4", "name: \"web 4\"",
                 "pop.yaml:7: services[0].name: found 'web 4', expected a name of lower-case letters, digits and inner "
                 "hyphens, at most 32 characters"},
+        BadCase{
+            "RequiredServices", "services: [dns6]", "required_services: most",
+            "pop.yaml:24: announcements[1].required_services: found 'most', expected all, any or a whole number from "
+            "1 to 10000"},
+        BadCase{"MoreServicesThanThereAre", "services: [dns6]", "required_services: 2",
+                "pop.yaml:24: announcements[1].required_services: found 2, expected at most its services, 1"},
+        BadCase{"DrainBelowWithdraw", "services: [dns6]", "min_healthy_percent: 60, drain_below_percent: 60",
+                "pop.yaml:24: announcements[1].drain_below_percent: found 60, expected more than min_healthy_percent, "
+                "60, which withdraws"},
+        BadCase{
+            "ReuseAboveLatch", "services: [dns6]", "flaps: {latch_penalty: 2000, reuse_penalty: 2000}",
+            "pop.yaml:24: announcements[1].flaps.reuse_penalty: found 2000, expected less than latch_penalty, 2000"},
+        BadCase{"IfMonitorLost", "services: [dns6]", "if_monitor_lost: panic",
+                "pop.yaml:24: announcements[1].if_monitor_lost: found 'panic', expected withdraw or keep"},
+        BadCase{"CanaryWithAHealthKey", "services: [dns6]", "canary: true, hold_down_ms: 1",
+                "pop.yaml:24: announcements[1].hold_down_ms: found it with canary: true, expected it only without: a "
+                "canary is always announced"},
+        BadCase{"AVipInACanaryOnly", "services: [dns6]", "canary: true",
+                "pop.yaml:15: services[1].vip: found 2001:db8:53::53, which no announcement covers, expected it inside "
+                "a prefix of announcements"},
+        BadCase{"BirdAndBirds", "dataplane:\n", "bird: {}\nbirds: [{socket: /a, families: [ipv4]}]\ndataplane:\n",
+                "pop.yaml:3: birds: found it beside bird, expected one of them"},
+        BadCase{"BirdsWithoutFamilies", "dataplane:\n", "birds: [{socket: /a}]\ndataplane:\n",
+                "pop.yaml:2: birds[0].families: found nothing, expected a list"},
+        BadCase{"UnknownFamily", "dataplane:\n", "birds: [{socket: /a, families: [inet]}]\ndataplane:\n",
+                "pop.yaml:2: birds[0].families[0]: found 'inet', expected ipv4 or ipv6"},
+        BadCase{"AFamilyInTwoBirds", "dataplane:\n",
+                "birds:\n  - {socket: /a, families: [ipv4]}\n  - {socket: /b, families: [ipv6, ipv4]}\ndataplane:\n",
+                "pop.yaml:4: birds[1].families: found IPv4 a second time, expected each family in one BIRD"},
+        BadCase{"OneSocketForTwoBirds", "dataplane:\n",
+                "birds:\n  - {socket: /a, families: [ipv4]}\n  - {socket: /a, families: [ipv6]}\ndataplane:\n",
+                "pop.yaml:4: birds[1].socket: found '/a' a second time, expected a socket each"},
+        BadCase{"AFamilyWithoutBird", "dataplane:\n", "birds: [{socket: /a, families: [ipv4]}]\ndataplane:\n",
+                "pop.yaml:25: announcements[1].prefixes: found 2001:db8:53::/48, expected one of birds to have family "
+                "ipv6"},
         BadCase{"UnknownProbe", "{type: tcp}", "{type: icmp}",
                 "pop.yaml:21: services[1].probe.type: found 'icmp', expected tcp or http or https or dns or udp or "
                 "exec or grpc"},
         BadCase{"NotYaml", "pop: ams", "pop: [ams",
                 "pop.yaml:2: found text that is not YAML (end of sequence flow not found), expected a mapping"}),
     [](const auto& row) { return row.param.name; });
+
+TEST(Config, ReadsWhatAnAnnouncementNeeds) {
+  const auto config = parse(absl::StrReplaceAll(
+      kGood, {{"services: [dns6]",
+               "services: [dns6], required_services: any, min_healthy_percent: 30, drain_below_percent: 60, "
+               "return_margin_percent: 5, min_sessions: 2, keep_last: true, if_monitor_lost: keep, "
+               "flaps: {half_life_s: 60, latch_penalty: 3000, reuse_penalty: 0, hold_down_max_ms: 1000}"},
+              {"announcements:\n", "announcements:\n  - {name: canary, prefixes: [203.0.113.0/24], canary: true}\n"}}));
+  ASSERT_TRUE(config.ok()) << config.status();
+  const AnnouncementConfig& dns = *config->find_announcement("dns");
+  EXPECT_EQ(dns.required_services, 1U);
+  EXPECT_EQ(dns.drain_below_percent, 60U);
+  EXPECT_EQ(dns.return_margin_percent, 5U);
+  EXPECT_EQ(dns.min_sessions, 2U);
+  EXPECT_TRUE(dns.keep_last);
+  EXPECT_EQ(dns.if_monitor_lost, MonitorLost::kKeep);
+  EXPECT_EQ(dns.flaps, (FlapConfig{60, 3000, 0, 1000}));
+  EXPECT_EQ(config->find_announcement("web")->required_services, 0U);
+  EXPECT_EQ(config->find_announcement("web")->if_monitor_lost, MonitorLost::kWithdraw);
+  const AnnouncementConfig& canary = *config->find_announcement("canary");
+  EXPECT_TRUE(canary.canary);
+  EXPECT_TRUE(canary.services.empty());
+  EXPECT_EQ(canary.if_monitor_lost, MonitorLost::kKeep);
+}
+
+TEST(Config, ReadsABirdForEachFamily) {
+  EXPECT_EQ(parse(kGood)->birds, std::vector<BirdConfig>{BirdConfig{}});
+  const auto config =
+      parse(absl::StrReplaceAll(kGood, {{"dataplane:\n",
+                                         "birds:\n  - {socket: /run/bird4.ctl, families: [ipv4], local_as: 64512}\n"
+                                         "  - {socket: /run/bird6.ctl, families: [ipv6]}\ndataplane:\n"}}));
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_EQ(config->birds.size(), 2U);
+  EXPECT_EQ(config->bird_of(Family::kV4).socket, "/run/bird4.ctl");
+  EXPECT_EQ(config->bird_of(Family::kV4).local_as, 64512U);
+  EXPECT_EQ(config->bird_of(Family::kV6).socket, "/run/bird6.ctl");
+}
 
 TEST(Config, TextThatIsNoMapping) {
   EXPECT_EQ(message(parse("").status()), "pop.yaml: found nothing, expected a mapping");

@@ -50,7 +50,8 @@ def _variables() -> dict:
         "ansible_ssh_common_args": " ".join(SSH_OPTIONS),
         "anypop_services": services(),
         "anypop_announcements": [{"name": "web", "prefixes": ["198.51.100.0/24", "2001:db8:53::/48"],
-                                  "min_healthy_percent": 50, "hold_down_ms": 500}],
+                                  "min_healthy_percent": 50, "hold_down_ms": 500,
+                                  "flaps": {"latch_penalty": 0, "hold_down_max_ms": 500}}],
         "anypop_dataplane": {"ports": [{"name": "uplink", "af_xdp": "eth0"}]},
         "anypop_host_hugepages": 0,  # a container cannot reserve them; the bed has
         "anypop_host_sysctl": {"net.core.somaxconn": 4096},

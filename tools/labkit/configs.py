@@ -40,6 +40,8 @@ def pop_yaml(topology: Topology, host: Host) -> str:
             {
                 "name": "web", "prefixes": [PREFIX4, PREFIX6], "min_healthy_percent": 50,
                 "hold_down_ms": HOLD_DOWN_MS,
+                # Each run of a scenario waits as long as the first.
+                "flaps": {"latch_penalty": 0, "hold_down_max_ms": HOLD_DOWN_MS},
             }
         ],
     }

@@ -31,6 +31,7 @@ struct LevelCommand {
   std::string protocol;
   bool enable = false;
   bool drain = false;  // its drain protocol
+  Family family = Family::kV4;
   std::string line() const;
 };
 // In the order in which no step shows the routers a level between the old one and the new one: up before down, except
@@ -38,8 +39,10 @@ struct LevelCommand {
 std::vector<LevelCommand> commands_for(const AnnouncementConfig& announcement, Level level);
 
 // The BIRD configuration that serves these announcements: the includes of the state files and the static protocols. To
-// be included by bird.conf. The same text for the same configuration, byte for byte.
-std::string render_bird_config(const PopConfig& config);
+// be included by bird.conf. Only what is of `families`, for a BIRD that has one of them. The same text for the same
+// configuration, byte for byte.
+std::string render_bird_config(const PopConfig& config,
+                               const std::vector<Family>& families = {Family::kV4, Family::kV6});
 
 // bird_state_dir()/web.conf: two lines that BIRD includes. One file for both protocols, so that no reader ever sees one
 // of them changed without the other.

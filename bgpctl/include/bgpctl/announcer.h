@@ -53,8 +53,11 @@ class Announcer {
   Announcer(const Announcer&) = delete;
   Announcer& operator=(const Announcer&) = delete;
 
-  // What BIRD is doing. Unavailable: no BIRD at the socket; PermissionDenied; DeadlineExceeded: BIRD hangs. Each
-  // message names the socket.
+  // Another configuration, with the same BIRDs.
+  void configure(const PopConfig& config);
+
+  // What BIRD is doing, or several of them: an error only if none answers. Unavailable: no BIRD at the socket;
+  // PermissionDenied; DeadlineExceeded: BIRD hangs. Each message names the socket.
   void look(std::function<void(absl::StatusOr<BirdView>)> handler);
 
   // State file first, then commands_for() the level. The state file is written even when BIRD does not answer, so that
@@ -69,7 +72,7 @@ class Announcer {
   std::shared_ptr<Impl> impl_;
 };
 
-// Where an announcement stands, from a view. Pure.
+// Where an announcement stands, from a view, in the families of those BIRDs that answered. Pure.
 struct AnnouncementStanding {
   bool configured = false;                   // BIRD knows every normal protocol of it
   bool in_table = false;                     // in every family a protocol of it is up
@@ -80,6 +83,10 @@ struct AnnouncementStanding {
   bool drainable = false;                    // BIRD knows every drain protocol of it
   std::optional<Level> level;                // every protocol is as this level wants it; nullopt: a mixture
 };
+// Has BIRD told anything about it? Not if the BIRD of each of its families did not answer.
+bool is_told(const AnnouncementConfig& announcement, const BirdView& view);
+// Does somebody else announce each prefix of it, undrained? nullopt: that was not asked for (keep_last).
+std::optional<bool> has_others(const AnnouncementConfig& announcement, const BirdView& view);
 AnnouncementStanding standing(const AnnouncementConfig& announcement, const BirdView& view);
 
 }  // namespace anypop::bgpctl

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one BIRD said about itself, read over its control socket: the third of the three facts intended, in the table,
-// exported.
+// What BIRD said about itself, read over its control socket: the third of the three facts intended, in the table,
+// exported. A PoP may have a BIRD for each family; then this is what both said.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -20,7 +21,18 @@ struct BirdProtocol {
 
 struct BirdSessionExport {
   bool established = false;
-  std::map<IpPrefix, std::string> prefixes;  // what BIRD sends to this peer now, and by which protocol
+  std::map<IpPrefix, std::string> prefixes;                // what BIRD sends to this peer now, and by which protocol
+  std::vector<Family> families{Family::kV4, Family::kV6};  // of the BIRD that it belongs to
+};
+
+// One of a PoP's BIRDs.
+struct BirdInstance {
+  std::string socket;
+  std::vector<Family> families;
+  std::string error;  // empty: it answered
+  std::string version;
+  std::string last_reboot;           // as BIRD words it; differs after a restart
+  std::string last_reconfiguration;  // differs after anybody's configure
 };
 
 struct BirdView {
@@ -28,7 +40,11 @@ struct BirdView {
   std::string last_reboot;                            // as BIRD words it; differs after a restart
   std::string last_reconfiguration;                   // differs after anybody's configure
   std::map<std::string, BirdProtocol> protocols;      // by name: all of them
-  std::map<std::string, BirdSessionExport> sessions;  // by name of the BGP protocol
+  std::map<std::string, BirdSessionExport> sessions;  // by name of the BGP protocol; "v4/NAME" if there are two BIRDs
+  // Prefixes of announcements with keep_last: how many routes BIRD has by BGP that are not marked as drained.
+  std::map<IpPrefix, std::size_t> others;
+  std::vector<BirdInstance> instances;  // as in PopConfig::birds
+  std::vector<Family> missing;          // whose BIRD did not answer: nothing is known of their protocols
 };
 
 }  // namespace anypop::bgpctl

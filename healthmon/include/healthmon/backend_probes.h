@@ -32,6 +32,10 @@ class BackendProbes {
   // `configs` must outlive it. needed 0: all.
   BackendProbes(const std::vector<ProbeConfig>& configs, unsigned needed);
 
+  // After a reload: what `old` has found of the same backend goes on, for the probes that ask the same as before, by
+  // whatever thresholds. A verdict stays until the new probes have another one.
+  void carry_over(const BackendProbes& old, const std::vector<ProbeConfig>& old_configs);
+
   // Takes the next result; true when the health changed.
   bool add(std::size_t probe, const ProbeResult& result, std::int64_t unix_ms);
 

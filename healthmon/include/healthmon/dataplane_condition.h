@@ -23,6 +23,9 @@ class DataplaneCondition {
  public:
   DataplaneCondition(const MonitorConfig& config, SteadyTime start);
 
+  // Other thresholds from now on.
+  void configure(const MonitorConfig& config) { config_ = config; }
+
   // The answer to one question. Unavailable and PermissionDenied: nobody is there, after one new connection was tried.
   // Other errors are silence.
   void on_heartbeat(const absl::StatusOr<dataplane_api::Heartbeat>& heartbeat, SteadyTime now);

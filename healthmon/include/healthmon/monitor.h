@@ -20,6 +20,11 @@ class Monitor {
   // drives the jitter of the probes.
   static absl::StatusOr<std::unique_ptr<Monitor>> start(boost::asio::io_context& io, PopConfig config,
                                                         std::uint64_t seed);
+  // Another configuration, from now on; what did not change goes on as if nothing had happened. A probe whose service
+  // changed begins anew. An announcement that is gone is withdrawn. The error is one line, and then nothing has
+  // changed: what cannot change while the monitor runs, or a file that a probe needs.
+  absl::Status reload(PopConfig config);
+
   // Stops; leaves every announcement as it is.
   ~Monitor();
   Monitor(const Monitor&) = delete;

@@ -48,6 +48,10 @@ struct ReadDataplaneState {};  // GET /v1/state, then on_dataplane_state()
 struct PushHealth {            // PUT /v1/health, then on_health_pushed()
   dataplane_api::HealthUpdate update;
 };
+struct SaveDamping {  // to the file that Damping is read from at the next start; nobody waits for it
+  std::size_t announcement = 0;
+  Damping damping;
+};
 struct Record {  // a line of the event log
   boost::json::object event;
 };
@@ -55,7 +59,7 @@ struct Note {  // a line of the log only
   bool warning = false;
   std::string text;
 };
-using Action = std::variant<SetAnnouncement, LookAtBird, ReadDataplaneState, PushHealth, Record, Note>;
+using Action = std::variant<SetAnnouncement, LookAtBird, ReadDataplaneState, PushHealth, SaveDamping, Record, Note>;
 using Actions = std::vector<Action>;
 
 // By index in PopConfig::services and its backends.
@@ -75,6 +79,7 @@ struct ProbeId {
 // By index in PopConfig::announcements, as read_state_file() and load_hold() say.
 using StateFiles = std::vector<absl::StatusOr<bgpctl::Level>>;
 using Holds = std::vector<absl::StatusOr<std::optional<bgpctl::Hold>>>;
+using Dampings = std::vector<Damping>;
 
 // Upper bounds of anypop_probe_duration_seconds.
 inline constexpr std::array<double, 12> kLatencyBounds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
@@ -84,8 +89,9 @@ class AnnouncementTrack;
 
 class MonitorCore {
  public:
-  // `config` must outlive it. What is announced is taken from the state files.
-  MonitorCore(const PopConfig& config, const StateFiles& state_files, Now start);
+  // `config` must outlive it. What is announced is taken from the state files. `dampings`: by index in
+  // PopConfig::announcements; what is missing is new.
+  MonitorCore(const PopConfig& config, const StateFiles& state_files, const Dampings& dampings, Now start);
   ~MonitorCore();
   MonitorCore(const MonitorCore&) = delete;
   MonitorCore& operator=(const MonitorCore&) = delete;
@@ -101,6 +107,14 @@ class MonitorCore {
   Actions on_set(const SetAnnouncement& set, const bgpctl::SetResult& result,
                  const absl::StatusOr<bgpctl::Level>& state_file, Now now);
   Actions on_holds(const Holds& holds, Now now);
+  // What `config` of the constructor refers to says something else now; `before` is what it said. What has kept its
+  // name keeps its verdicts, counts, orders and hold-downs; a new service is waited for, as at a start. An announcement
+  // that is gone is forgotten, and stays as it is in BIRD. `dampings` as in the constructor.
+  Actions on_reload(const PopConfig& before, const StateFiles& state_files, const Dampings& dampings, Now now);
+  // The connection to the dataplane was made anew: no answer comes to what was asked on the old one.
+  void forget_questions() { state_pending_ = push_pending_ = false; }
+  // The file with the announcement's damping is gone: somebody ended the hold-down and the latch.
+  Actions on_forgiven(std::size_t announcement, Now now);
   // What load_drains() says. An error leaves the orders that are known in force.
   Actions on_drains(const absl::StatusOr<std::vector<DrainOrder>>& drains, Now now);
 
@@ -111,6 +125,8 @@ class MonitorCore {
   bool first_round_done() const { return facts_.first_round_done; }
   const Decision& decision(std::size_t announcement) const;
   Health health(BackendId id) const { return standings_[id.service][id.backend].health; }
+  // In a line: how far the first full round is, or how many are announced.
+  std::string summary() const;
   // The body of GET /v1/state: dataplane, bird, services, announcements.
   boost::json::object state_json(Now now) const;
   // Adds every family of the monitor's metrics.
@@ -128,6 +144,8 @@ class MonitorCore {
   void believe(BackendId id, Now now);
   bool all_fell_silent() const;
   void ask_again(Now now);
+  void take_services(const PopConfig& before);
+  void take_announcements(const PopConfig& before, const StateFiles& state_files, const Dampings& dampings);
   void plan(Now now);
   void note_dataplane(Actions& actions);
   void check_first_round(Actions& actions);
@@ -162,6 +180,7 @@ class MonitorCore {
   std::size_t backends_unknown_ = 0;
   Actions actions_;  // of the event being handled
 
+  std::string no_link_;  // as the dataplane said last
   bool bird_asked_ = false;
   absl::StatusOr<bgpctl::BirdView> bird_;
   bool holds_read_ = false;

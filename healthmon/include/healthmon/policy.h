@@ -6,14 +6,21 @@
 //   1. a withdraw hold: out;
 //   2. before the first full round of probes: nothing is announced that was not, and what was announced stays, unless a
 //      condition is bad whatever the missing answers will be;
-//   3. an announce hold: in;
-//   4. the conditions: the dataplane turns, and in every service the weight of the backends that are healthy and have
-//      a next hop is at least min_healthy_percent. Bad: out, at once;
-//   5. good again after a fault: out until they have been good for hold_down_ms without interruption. The first
-//      announcement of a monitor's life needs no hold-down;
-//   6. in.
+//   3. an announce hold: in. A canary: in;
+//   4. the conditions. Out at once: the dataplane stands still or has no port with a link, too few BGP sessions, too
+//   few
+//      services with min_healthy_percent of their weight in backends that are healthy and have a next hop. Drained at
+//      once: the same with drain_below_percent;
+//   5. a level that was lost comes back when it has been deserved for the hold-down without interruption, by
+//      return_margin_percent more than its limit, and never while latched (flap_damping.h). What the routers have
+//      already, by a hold, needs no hold-down, nor does the first announcement of a PoP's life;
+//   6. keep_last: what rule 4 would take out is drained instead, until BIRD knows somebody who announces it undrained.
+//      All see a drained route give way before anybody withdraws, so PoPs that fail together do not vanish together.
+//
+// Load is no input: how busy a PoP is, and what it drops for it, never withdraws it by itself.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +30,7 @@
 #include "base/config.h"
 #include "bgpctl/holds.h"
 #include "bgpctl/level.h"
+#include "healthmon/flap_damping.h"
 #include "healthmon/rise_fall.h"
 #include "healthmon/time.h"
 
@@ -38,6 +46,13 @@ struct DataplaneFacts {
   Condition condition = Condition::kUnknown;
   std::string cause;             // when dead
   bool next_hops_known = false;  // BackendFacts::resolved is what the dataplane said, not long ago
+  std::string no_link;           // every port is without a link: which ones. Empty: one has it, or nobody knows
+};
+
+// What BIRD said about an announcement when it last answered.
+struct RoutingFacts {
+  std::optional<std::size_t> sessions;  // established ones, of the BIRDs that announce it
+  std::optional<bool> others;           // somebody else announces each prefix of it, undrained
 };
 
 struct Facts {
@@ -46,26 +61,38 @@ struct Facts {
   std::string first_round_missing;  // what is waited for, in a few words
   DataplaneFacts dataplane;
   std::vector<std::vector<BackendFacts>> backends;  // [service][backend], as in PopConfig::services
+  std::vector<RoutingFacts> routing;                // as in PopConfig::announcements
 };
+
+// A fault of the last announcer is believed so long before anybody else's route counts: his own drain must have had the
+// time to reach us.
+inline constexpr Milliseconds kLastAnnouncerWait{5000};
 
 // What the policy remembers of an announcement between two decisions.
 struct PolicyMemory {
-  bgpctl::Level level = bgpctl::Level::kWithdrawn;  // decided last, at first the one found at start
-  bool hold_down_armed = false;          // the conditions have been bad since they were last good for long enough
-  std::optional<SteadyTime> good_since;  // nullopt: bad now
+  bgpctl::Level level = bgpctl::Level::kWithdrawn;   // decided last, at first the one found at start
+  bgpctl::Level earned = bgpctl::Level::kWithdrawn;  // what health alone allows, after the hold-downs
+  std::optional<SteadyTime> drained_since;           // the conditions have been good enough for this without a break
+  std::optional<SteadyTime> announced_since;
+  std::optional<SteadyTime> fault_since;
+  Damping damping;
   friend bool operator==(const PolicyMemory&, const PolicyMemory&) = default;
 };
 
 struct Decision {
   bgpctl::Level level = bgpctl::Level::kWithdrawn;
-  bool as_found = false;  // rule 2: nothing is decided yet, touch nothing
-  std::string cause;      // one plain sentence
+  bool as_found = false;                               // rule 2: nothing is decided yet, touch nothing
+  bool kept_last = false;                              // rule 6 keeps it
+  std::string cause;                                   // one plain sentence
+  bgpctl::Level deserved = bgpctl::Level::kWithdrawn;  // by the conditions alone, now
+  // Until `deserved` brings the next level; 0: nothing to wait for, or nothing but a person.
   Milliseconds hold_down_remaining{0};
   PolicyMemory memory;  // for the next decision
   bool announced() const { return level != bgpctl::Level::kWithdrawn; }
 };
 
-Decision decide(const PopConfig& config, const AnnouncementConfig& announcement, const Facts& facts,
-                const std::optional<bgpctl::Hold>& hold, const PolicyMemory& memory, SteadyTime now);
+// `index` is the announcement's in PopConfig.
+Decision decide(const PopConfig& config, std::size_t index, const Facts& facts, const std::optional<bgpctl::Hold>& hold,
+                const PolicyMemory& memory, SteadyTime now);
 
 }  // namespace anypop::healthmon

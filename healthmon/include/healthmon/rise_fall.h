@@ -33,6 +33,9 @@ class RiseFall {
     asked_again_ = true;
   }
 
+  // Other thresholds from now on; health and counts stay.
+  void take_thresholds(const RiseFall& other) { thresholds_ = other.thresholds_; }
+
   Health health() const { return health_; }
   // A verdict may be near: nothing is known yet, or the last result spoke against the health. Probe faster.
   bool in_transition() const {

@@ -111,27 +111,30 @@ struct DrainConfig {
 // health half of that, and the sum halves in every half-life.
 struct FlapConfig {
   unsigned half_life_s = 900;
-  unsigned latch_penalty = 6000;        // at this sum it stays out (RFC 7196 suppresses here); 0: never
+  unsigned latch_penalty = 3000;        // at this sum it stays down (routers suppress at 2000 to 6000); 0: never
+  unsigned reuse_penalty = 750;         // until the sum has decayed to this; 0: until somebody ends it
   unsigned hold_down_max_ms = 900'000;  // hold_down_ms doubles with every flap that counts, up to this
   friend bool operator==(const FlapConfig&, const FlapConfig&) = default;
 };
 
 // What becomes of an announcement when the monitor is dead for good and `bgpctl withdraw --monitor-lost` is run.
 enum class MonitorLost : std::uint8_t { kWithdraw, kKeep };
+std::string_view monitor_lost_name(MonitorLost choice);  // "withdraw", "keep"
 
 struct AnnouncementConfig {
   std::string name;
   std::vector<IpPrefix> prefixes;
-  std::vector<std::string> services;  // all of them must work; empty in the file: every service inside the prefixes
-  unsigned min_healthy_percent = 50;  // of each service's backend weight
-  unsigned hold_down_ms = 60000;      // after a withdrawal health must have been good this long before announcing again
-  unsigned required_services = 0;     // how many of them must work; 0: all
-  unsigned drain_below_percent = 0;   // below this share it is drained, as long as min_healthy_percent holds it in
+  std::vector<std::string> services;   // empty in the file: every service inside the prefixes
+  unsigned required_services = 0;      // how many of them must work; 0: all
+  unsigned min_healthy_percent = 50;   // of a service's backend weight: below it the service does not work
+  unsigned drain_below_percent = 0;    // below this share it is drained, as long as min_healthy_percent holds it in
   unsigned return_margin_percent = 0;  // a level that was lost returns only at so much more than its limit
-  bool keep_last = false;              // faults do not withdraw it while BIRD knows nobody else who announces it
-  bool canary = false;                 // announced always, whatever health says: shows that BGP itself works
+  unsigned min_sessions = 0;           // BGP sessions that must be established
+  unsigned hold_down_ms = 60000;       // after a loss health must have been good this long before the level returns
   FlapConfig flaps;
-  MonitorLost if_monitor_lost = MonitorLost::kKeep;
+  bool keep_last = false;  // faults do not withdraw it while BIRD knows nobody else who announces it
+  bool canary = false;     // announced always, whatever health says: shows that BGP itself works
+  MonitorLost if_monitor_lost = MonitorLost::kWithdraw;
   DrainConfig drain;
   friend bool operator==(const AnnouncementConfig&, const AnnouncementConfig&) = default;
 };
@@ -222,9 +225,11 @@ struct PopConfig {
   std::filesystem::path monitor_socket() const { return run_dir / "healthmon.sock"; }
   std::filesystem::path bird_state_dir() const { return run_dir / "bird"; }
   std::filesystem::path holds_dir() const { return state_dir / "holds"; }
+  std::filesystem::path flaps_dir() const { return state_dir / "flaps"; }
   std::filesystem::path event_log() const { return state_dir / "events.jsonl"; }
 
-  const ServiceConfig* find_service(std::string_view name) const;            // nullptr: none of that name
+  const BirdConfig& bird_of(Family family) const;                  // the one that runs it; the first one if none does
+  const ServiceConfig* find_service(std::string_view name) const;  // nullptr: none of that name
   const AnnouncementConfig* find_announcement(std::string_view name) const;  // nullptr: none of that name
 };
 

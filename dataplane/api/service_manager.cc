@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "service_manager.h"
+#include "dataplane_api/service_manager.h"
 
 #include <cstdint>
 #include <utility>
 
 #include <systemd/sd-daemon.h>
 
-namespace anypop::dataplane {
+namespace anypop {
 
 ServiceManager::ServiceManager(boost::asio::io_context& io, Turning turning)
     : timer_(io), turning_(std::move(turning)) {
@@ -20,6 +20,12 @@ ServiceManager::ServiceManager(boost::asio::io_context& io, Turning turning)
 
 ServiceManager::~ServiceManager() { ::sd_notify(0, "STOPPING=1"); }
 
+void ServiceManager::say(std::string_view status) {
+  if (status == said_) return;
+  said_ = status;
+  ::sd_notify(0, ("STATUS=" + said_).c_str());
+}
+
 // Four times in its patience: one look that comes late is not yet a death.
 void ServiceManager::feed() {
   if (turning_(watchdog_)) ::sd_notify(0, "WATCHDOG=1");
@@ -29,4 +35,4 @@ void ServiceManager::feed() {
   });
 }
 
-}  // namespace anypop::dataplane
+}  // namespace anypop

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "service_manager.h"
+#include "dataplane_api/service_manager.h"
 
 #include <array>
 #include <cstdlib>
@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-namespace anypop::dataplane {
+namespace anypop {
 namespace {
 
 // systemd's side: a datagram socket that NOTIFY_SOCKET names; an abstract one leaves no file.
@@ -73,6 +73,15 @@ TEST_F(ServiceManagerTest, DoesNotFeedWhileAWorkerHangsAndGoesOnWhenItTurnsAgain
   EXPECT_EQ(heard(), (std::vector<std::string>{"WATCHDOG=1"}));
 }
 
+TEST_F(ServiceManagerTest, SaysWhatItDoesOnce) {
+  ::unsetenv("WATCHDOG_USEC");
+  ServiceManager manager(io_, [](std::chrono::milliseconds) { return true; });
+  manager.say("announces 1 of 2");
+  manager.say("announces 1 of 2");
+  EXPECT_EQ(heard(), (std::vector<std::string>{"READY=1", "STATUS=announces 1 of 2"}));
+  EXPECT_EQ(manager.watchdog().count(), 0);
+}
+
 TEST_F(ServiceManagerTest, WithoutAWatchdogThereIsNoTimer) {
   ::unsetenv("WATCHDOG_USEC");
   ServiceManager manager(io_, [](std::chrono::milliseconds) { return true; });
@@ -81,4 +90,4 @@ TEST_F(ServiceManagerTest, WithoutAWatchdogThereIsNoTimer) {
 }
 
 }  // namespace
-}  // namespace anypop::dataplane
+}  // namespace anypop
