@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <random>
 #include <string>
 #include <thread>
 #include <utility>
@@ -24,14 +25,18 @@
 #include "dataplane/forwarding.h"
 #include "dataplane/host_check.h"
 #include "dataplane/neighbour_monitor.h"
+#include "dataplane/planned_restart.h"
 #include "dataplane/port.h"
 #include "dataplane/privileges.h"
 #include "dataplane/reloader.h"
 #include "dataplane/reports.h"
+#include "dataplane/successor.h"
+#include "dataplane/takeover.h"
 #include "dataplane/watch.h"
 #include "dataplane/worker.h"
 #include "dataplane/worker_threads.h"
 #include "dataplane_api/http_server.h"
+#include "dataplane_api/http_client.h"
 #include "dataplane_api/service_manager.h"
 #include "explain_api/explain_answer.h"
 
@@ -40,6 +45,10 @@ namespace {
 
 constexpr std::chrono::milliseconds kHugepagePatience{2000};
 constexpr std::chrono::milliseconds kHugepagePoll{10};
+constexpr std::chrono::seconds kTendEvery{1};
+// How long a dataplane that is to be replaced may take to leave: it waits until the monitor has heard of it.
+constexpr std::chrono::seconds kLeavePatience{10};
+constexpr std::chrono::milliseconds kLeavePoll{1};
 
 // A packet leaves by the port that it came in by, and the snapshot does not know which one that is.
 unsigned smallest_mtu(const std::vector<std::unique_ptr<Port>>& ports) {
@@ -68,13 +77,20 @@ std::vector<WorkerQueue> queues_of(unsigned worker, unsigned workers, const std:
 
 class App::Impl {
  public:
-  explicit Impl(PopConfig config) : config_(std::move(config)), signals_(io_) {}
+  Impl(PopConfig config, Options options)
+      : config_(std::move(config)),
+        replace_(options.replace),
+        signals_(io_),
+        successor_(io_, std::move(options.command)) {}
 
   absl::Status start() {
     const auto began = std::chrono::steady_clock::now();
     using Step = absl::Status (Impl::*)();
-    for (const Step step : {&Impl::check, &Impl::listen, &Impl::start_eal, &Impl::open_ports, &Impl::start_workers,
-                            &Impl::follow_neighbours, &Impl::drop_privileges}) {
+    // DPDK's environment takes most of the time, and nothing that another dataplane has.
+    const Step first = replace_ ? &Impl::start_eal : &Impl::listen;
+    const Step second = replace_ ? &Impl::replace : &Impl::start_eal;
+    for (const Step step : {&Impl::check, first, second, &Impl::open_ports, &Impl::take_over, &Impl::make_workers,
+                            &Impl::follow_neighbours, &Impl::start_workers, &Impl::drop_privileges}) {
       if (absl::Status status = (this->*step)(); !status.ok()) return status;
     }
     eal_->log_errors_from_now_on();
@@ -86,12 +102,13 @@ class App::Impl {
 
   int run() {
     wait_for_signal();
-    const ServiceManager service_manager(io_, [this](std::chrono::milliseconds patience) {
+    ServiceManager service_manager(io_, [this](std::chrono::milliseconds patience) {
       return std::all_of(workers_.begin(), workers_.end(), [&](const auto& worker) {
         return std::chrono::duration<double, std::milli>(worker->age_ms()) < patience;
       });
     });
     io_.run();
+    service_manager.has_successor(successor_.pid());
     return exit_code_;
   }
 
@@ -101,6 +118,16 @@ class App::Impl {
       if (error) return;
       if (signal == SIGHUP) {
         reloader_->reload_soon();
+        return wait_for_signal();
+      }
+      if (signal == SIGUSR1) {
+        spdlog::info("event=restart planned=true grace_ms={}", config_.monitor.restart_grace_ms);
+        planned_.begin();
+        return wait_for_signal();
+      }
+      if (signal == SIGUSR2) {
+        const absl::Status status = successor_.start();
+        spdlog::info("event=restart successor={} error=\"{}\"", successor_.pid(), message(status));
         return wait_for_signal();
       }
       spdlog::info("event=stop signal={}", signal);
@@ -114,7 +141,7 @@ class App::Impl {
 
   absl::Status check() {
     // From here on a signal is a wish to stop that run() hears, not a death with things half made.
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) {
       boost::system::error_code error;
       signals_.add(signal, error);
       if (error) return internal_error("cannot wait for signal {}: {}", signal, error.message());
@@ -140,6 +167,23 @@ class App::Impl {
     return absl::OkStatus();
   }
 
+  // Where no dataplane runs, this one simply begins.
+  absl::Status replace() {
+    const auto answer =
+        http_call(config_.dataplane_socket(), {"POST", std::string(dataplane_api::kRestartPath), ""}, kLeavePatience);
+    if (!answer.ok() && !absl::IsUnavailable(answer.status())) return in_file(answer.status());
+    if (answer.ok() && answer->status != 200) {
+      return in_file(failed_precondition("the running dataplane does not leave: HTTP {}", answer->status));
+    }
+    const auto patience_ends = std::chrono::steady_clock::now() + kLeavePatience;
+    absl::Status status = listen();
+    while (absl::IsAlreadyExists(status) && std::chrono::steady_clock::now() < patience_ends) {
+      std::this_thread::sleep_for(kLeavePoll);
+      status = listen();
+    }
+    return status;
+  }
+
   absl::Status start_eal() {
     auto eal = Eal::start(eal_arguments(config_.dataplane, host_.cpus));
     if (!eal.ok()) return in_file(eal.status());
@@ -161,14 +205,41 @@ class App::Impl {
     return absl::OkStatus();
   }
 
-  absl::Status start_workers() {
-    const unsigned count = worker_count(config_.dataplane, host_.cpus);
-    forwarding_ = std::make_unique<Forwarding>(config_, ports_.front()->mac(), smallest_mtu(ports_), count);
-    for (unsigned i = 0; i < count; ++i) {
-      workers_.push_back(std::make_unique<Worker>(i, queues_of(i, count, ports_), config_, forwarding_->published()));
+  // Flows go on where a former process was.
+  absl::Status take_over() {
+    const unsigned workers = worker_count(config_.dataplane, host_.cpus);
+    std::random_device random;
+    takeover_ = std::make_unique<Takeover>(
+        Takeover::Options{.folder = config_.run_dir / "takeover",
+                          .workers = workers,
+                          .flow_records = config_.dataplane.engine.flow_records,
+                          .now_ms = monotonic_ms(),
+                          .boot = boot_name(),
+                          .new_epoch = std::uint64_t{random()} << 32U | random()});
+    forwarding_ = std::make_unique<Forwarding>(config_, ports_.front()->mac(), smallest_mtu(ports_), workers);
+    if (const Legacy* legacy = takeover_->legacy()) {
+      if (absl::Status status = forwarding_->inherit(*legacy); absl::IsInvalidArgument(status)) {
+        takeover_->refuse(status);
+      }
     }
+    takeover_->open_tables();
+    forwarding_->keep_with([this](const Legacy& legacy) { takeover_->keep(legacy); });
+    spdlog::info("event=takeover taken={} records={}", takeover_->legacy() != nullptr, takeover_->records_found());
+    return absl::OkStatus();
+  }
+
+  absl::Status make_workers() {
+    const unsigned count = worker_count(config_.dataplane, host_.cpus);
+    for (unsigned i = 0; i < count; ++i) {
+      workers_.push_back(std::make_unique<Worker>(i, queues_of(i, count, ports_), config_, takeover_->take_table(i),
+                                                  forwarding_->published()));
+    }
+    for (const auto& worker : workers_) worker->set_peers(workers_, takeover_->left_over());
     captures_ = std::make_unique<CaptureControl>(io_, *forwarding_, count);
-    for (const auto& worker : workers_) worker->set_peers(workers_);
+    return absl::OkStatus();
+  }
+
+  absl::Status start_workers() {
     reloader_ = std::make_unique<Reloader>(Reloader::Parts{
         io_, *forwarding_, ports_, [this](const PopConfig& config) { return start_neighbours(config); }, neighbours_});
     api_ = {[this] { return report_heartbeat(reporters_); },
@@ -181,10 +252,11 @@ class App::Impl {
             [this] { return captures_->stop(); },
             {}};
     api_.explain = [this](const dataplane_api::ExplainRequest& request) {
-      std::vector<const l4lb::FlowTable*> tables;
+      std::vector<const l4lb::FlowTable*> tables = takeover_->left_over();
       for (const auto& worker : workers_) tables.push_back(&worker->flows());
       return explain_answer(forwarding_->config(), forwarding_->snapshot(), request, worker_now_ms(), tables);
     };
+    api_.restart = [this] { planned_.begin(); };
     auto threads = WorkerThreads::launch(workers_);
     if (!threads.ok()) return in_file(threads.status());
     threads_ = *std::move(threads);
@@ -192,8 +264,18 @@ class App::Impl {
     reporters_ = {
         make_instance_name(), forwarding_.get(), &ports_, &workers_, watch_.get(), [this](const IpAddress& backend) {
           return describe_next_hop(backend);
-        }};
+        },
+        [this] { return planned_.announced_ms(); }};
+    tend_takeover();
     return absl::OkStatus();
+  }
+
+  void tend_takeover() {
+    takeover_->tend(monotonic_ms());
+    tend_timer_.expires_after(kTendEvery);
+    tend_timer_.async_wait([this](boost::system::error_code error) {
+      if (!error) tend_takeover();
+    });
   }
 
   absl::Status follow_neighbours() {
@@ -206,7 +288,9 @@ class App::Impl {
 
   absl::Status drop_privileges() {
     const std::string& user = config_.dataplane.user;
-    return user.empty() ? absl::OkStatus() : in_file(become(user, config_.run_dir));
+    return user.empty() ? absl::OkStatus() : in_file(become(user, config_.run_dir, [this](auto uid, auto gid) {
+      return takeover_->give_to(uid, gid);
+    }));
   }
 
   absl::StatusOr<std::unique_ptr<NeighbourMonitor>> start_neighbours(const PopConfig& config) {
@@ -271,14 +355,19 @@ class App::Impl {
 
   // Destroyed from the last to the first: nobody polls a port that is closed, and the socket goes last.
   PopConfig config_;
+  bool replace_;
   HostFacts host_;
   boost::asio::io_context io_{1};
   boost::asio::signal_set signals_;
+  Successor successor_;
   boost::asio::steady_timer window_timer_{io_};
+  boost::asio::steady_timer tend_timer_{io_};
+  PlannedRestart planned_{io_, config_.monitor, [this] { io_.stop(); }};
   ControlApi api_;
   std::unique_ptr<HttpServer> server_;
   std::unique_ptr<Eal> eal_;
   std::vector<std::unique_ptr<Port>> ports_;
+  std::unique_ptr<Takeover> takeover_;
   std::unique_ptr<Forwarding> forwarding_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<WorkerThreads> threads_;
@@ -291,8 +380,8 @@ class App::Impl {
   std::uint64_t logged_generation_ = 1;  // the first one is part of the start
 };
 
-absl::StatusOr<std::unique_ptr<App>> App::start(PopConfig config) {
-  auto impl = std::make_unique<Impl>(std::move(config));
+absl::StatusOr<std::unique_ptr<App>> App::start(PopConfig config, Options options) {
+  auto impl = std::make_unique<Impl>(std::move(config), std::move(options));
   if (absl::Status status = impl->start(); !status.ok()) return status;
   return std::unique_ptr<App>(new App(std::move(impl)));
 }

@@ -73,6 +73,11 @@ void post_reload(const ControlApi& api, const HttpRequest& request, const Reply&
   });
 }
 
+void post_restart(const ControlApi& api, const HttpRequest& /*request*/, const Reply& reply) {
+  api.restart();
+  reply({200, "{}\n"});
+}
+
 void post_capture(const ControlApi& api, const HttpRequest& request, const Reply& reply) {
   const auto wanted = dataplane_api::parse_capture_request(request.body);
   if (!wanted.ok()) return reply(status_error(wanted.status()));
@@ -107,7 +112,8 @@ struct Route {
 constexpr std::array kRoutes = {
     Route{kHeartbeatPath, "GET", get_heartbeat}, Route{kStatePath, "GET", get_state},
     Route{kStatsPath, "GET", get_stats},         Route{kHealthPath, "PUT", put_health},
-    Route{kReloadPath, "POST", post_reload},     Route{kCapturePath, "POST", post_capture},
+    Route{kReloadPath, "POST", post_reload},     Route{dataplane_api::kRestartPath, "POST", post_restart},
+    Route{kCapturePath, "POST", post_capture},
     Route{kCapturePath, "GET", get_capture},     Route{kCapturePath, "DELETE", delete_capture},
     Route{kExplainPath, "POST", post_explain},   Route{dataplane_api::kMetricsPath, "GET", get_metrics},
 };

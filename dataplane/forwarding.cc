@@ -64,6 +64,22 @@ l4lb::SnapshotInput carry_over(const PopConfig& before, const Known& known, cons
   return input;
 }
 
+// A backend that a former process had goes on as it was there.
+l4lb::SnapshotInput inherited(const PopConfig& config, const Legacy& legacy, l4lb::SnapshotInput input) {
+  for (auto& states : input.backends) {
+    for (l4lb::BackendState& state : states) state.healthy = !legacy.monitored;
+  }
+  for (const dataplane_api::BackendHealth& told : legacy.health.backends) {
+    const std::size_t s = index_of(config.services, told.service);
+    const std::size_t b = s == kAbsent ? kAbsent : index_of(config.services[s].backends, told.backend);
+    if (b == kAbsent) continue;
+    input.backends[s][b].healthy = told.healthy;
+    input.backends[s][b].weight_permille =
+        static_cast<unsigned>(std::min<std::uint64_t>(told.weight_permille, l4lb::kWholeWeight));
+  }
+  return input;
+}
+
 void resolve(const PopConfig& config, const Forwarding::FindMac& find, l4lb::SnapshotInput& input) {
   for (std::size_t s = 0; s < config.services.size(); ++s) {
     const auto& backends = config.services[s].backends;
@@ -91,10 +107,35 @@ absl::Status Forwarding::set_capture(std::shared_ptr<Capture> capture) {
   return published_.publish(view(published_.current().snapshot), kPublishWait);
 }
 
+absl::Status Forwarding::inherit(const Legacy& legacy) {
+  if (absl::Status status = builder_.restore(legacy.slots); !status.ok()) return status;
+  known_.monitored = legacy.monitored;
+  return publish(inherited(*config_, legacy, known_.input));
+}
+
+void Forwarding::keep_with(std::function<void(const Legacy&)> keep) {
+  keep_ = std::move(keep);
+  this->keep(known_.input);
+}
+
+void Forwarding::keep(const l4lb::SnapshotInput& input) const {
+  if (!keep_) return;
+  Legacy legacy{.monitored = known_.monitored, .health = {}, .slots = builder_.save()};
+  for (std::size_t s = 0; s < config_->services.size(); ++s) {
+    const ServiceConfig& service = config_->services[s];
+    for (std::size_t b = 0; b < service.backends.size(); ++b) {
+      const l4lb::BackendState& state = input.backends[s][b];
+      legacy.health.backends.push_back({service.name, service.backends[b].name, state.healthy, state.weight_permille});
+    }
+  }
+  keep_(legacy);
+}
+
 absl::Status Forwarding::set_next_hops(const FindMac& find) {
   l4lb::SnapshotInput wanted = known_.input;
   resolve(*config_, find, wanted);
-  return publish_if_changed(wanted);
+  // Nothing of it is kept: the next process asks the kernel too.
+  return wanted.backends == known_.input.backends ? absl::OkStatus() : publish(wanted, Kept::kAsItIs);
 }
 
 absl::Status Forwarding::set_health(const dataplane_api::HealthUpdate& update, std::vector<std::string>& unknown) {
@@ -133,10 +174,12 @@ absl::Status Forwarding::publish_if_changed(const l4lb::SnapshotInput& wanted) {
   return wanted.backends == known_.input.backends ? absl::OkStatus() : publish(wanted);
 }
 
-absl::Status Forwarding::publish(l4lb::SnapshotInput next) {
+absl::Status Forwarding::publish(l4lb::SnapshotInput next, Kept kept) {
   ++next.generation;
   next.now_ms = steady_ms();
-  const absl::Status status = published_.publish(view(builder_.build(next)), kPublishWait);
+  auto snapshot = builder_.build(next);
+  if (kept == Kept::kAnew) keep(next);
+  const absl::Status status = published_.publish(view(std::move(snapshot)), kPublishWait);
   // Late workers change nothing about what is in force.
   if (status.ok() || absl::IsDeadlineExceeded(status)) known_.input = std::move(next);
   return status;
@@ -170,7 +213,9 @@ absl::Status Forwarding::finish_reload(Reload reload, const FindMac& find) {
   builder_ = *std::move(reload.builder);
   known_.input = std::move(input);
   counters_.renew(config_->services);
-  return published_.publish(view(builder_.build(known_.input)), kPublishWait);
+  auto snapshot = builder_.build(known_.input);
+  keep(known_.input);
+  return published_.publish(view(std::move(snapshot)), kPublishWait);
 }
 
 }  // namespace anypop::dataplane

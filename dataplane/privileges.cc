@@ -13,7 +13,7 @@
 
 namespace anypop::dataplane {
 
-absl::Status become(const std::string& user, const std::filesystem::path& folder) {
+absl::Status become(const std::string& user, const std::filesystem::path& folder, const GiveFiles& give_files) {
   std::vector<char> buffer(16384);
   passwd entry{};
   passwd* found = nullptr;
@@ -27,6 +27,7 @@ absl::Status become(const std::string& user, const std::filesystem::path& folder
   if (::geteuid() != 0) {
     return permission_denied("dataplane.user: found '{}', but this process was not started as root", escaped(user));
   }
+  if (absl::Status status = give_files(entry.pw_uid, entry.pw_gid); !status.ok()) return status;
   capng_clear(CAPNG_SELECT_BOTH);
   const auto kept = static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED);
   if (capng_updatev(CAPNG_ADD, kept, CAP_NET_ADMIN, CAP_BPF, -1) != 0) {

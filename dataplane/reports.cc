@@ -102,7 +102,8 @@ void add(const l4lb::FlowTableStats& of_worker, dataplane_api::FlowStats& sum) {
 }  // namespace
 
 dataplane_api::Heartbeat report_heartbeat(const Reporters& from) {
-  dataplane_api::Heartbeat heartbeat{from.instance, l4lb::generation(from.forwarding->snapshot()), {}};
+  dataplane_api::Heartbeat heartbeat{
+      from.instance, l4lb::generation(from.forwarding->snapshot()), {}, from.planned_restart_ms()};
   for (const auto& worker : *from.workers) {
     heartbeat.workers.push_back({worker->number(), worker->loops(), worker->age_ms()});
   }

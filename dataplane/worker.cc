@@ -100,22 +100,23 @@ std::vector<std::unique_ptr<Punt>> make_punts(const std::vector<WorkerQueue>& qu
   return punts;
 }
 
+}  // namespace
+
 std::uint64_t monotonic_ms() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<std::uint64_t>(now.tv_sec) * 1000 + static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000;
 }
 
-}  // namespace
-
 std::uint32_t worker_now_ms() { return static_cast<std::uint32_t>(monotonic_ms()); }
 
-Worker::Worker(unsigned number, std::vector<WorkerQueue> queues, const PopConfig& config, Published<WorkerView>& views)
+Worker::Worker(unsigned number, std::vector<WorkerQueue> queues, const PopConfig& config, l4lb::FlowTable flows,
+               Published<WorkerView>& views)
     : number_(number),
       queues_(std::move(queues)),
       queue_counters_(queues_.size()),
       punts_(make_punts(queues_, config.dataplane.punt)),
-      state_(config.dataplane.engine),
+      state_(config.dataplane.engine, std::move(flows)),
       views_(views, number),
       tsc_per_ms_(std::max<std::uint64_t>(1, rte_get_tsc_hz() / 1000)),
       start_tsc_(rte_rdtsc()),
@@ -124,11 +125,14 @@ Worker::Worker(unsigned number, std::vector<WorkerQueue> queues, const PopConfig
   heartbeat_.last_tsc.store(rte_rdtsc(), std::memory_order_relaxed);
 }
 
-void Worker::set_peers(const std::vector<std::unique_ptr<Worker>>& workers) {
-  state_.peers.clear();
+void Worker::set_peers(const std::vector<std::unique_ptr<Worker>>& workers,
+                       const std::vector<const l4lb::FlowTable*>& left_over) {
   for (const auto& worker : workers) {
-    if (worker.get() != this) state_.peers.push_back(&worker->state_.flows);
+    if (worker.get() == this) continue;
+    state_.peers.push_back(&worker->state_.flows);
+    state_.fragment_peers.push_back(&worker->state_.fragments);
   }
+  state_.peers.insert(state_.peers.end(), left_over.begin(), left_over.end());
 }
 
 void Worker::beat() {

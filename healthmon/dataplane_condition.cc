@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "healthmon/dataplane_condition.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -21,17 +22,20 @@ DataplaneCondition::DataplaneCondition(const MonitorConfig& config, SteadyTime s
 
 SteadyTime DataplaneCondition::deadline() const {
   if (facts_.condition == Condition::kDead) return SteadyTime::max();
-  return heard_ + Milliseconds(config_.heartbeat_timeout_ms);
+  return std::max(heard_ + Milliseconds(config_.heartbeat_timeout_ms), restarted_by_);
 }
 
 void DataplaneCondition::dead(std::string cause) {
   facts_.condition = Condition::kDead;
   facts_.cause = std::move(cause);
+  facts_.restarting = false;
+  restarted_by_ = SteadyTime::min();
 }
 
 void DataplaneCondition::on_heartbeat(const absl::StatusOr<dataplane_api::Heartbeat>& heartbeat, SteadyTime now) {
   if (!heartbeat.ok()) {
-    if (absl::IsUnavailable(heartbeat.status()) || absl::IsPermissionDenied(heartbeat.status())) {
+    const bool gone = absl::IsUnavailable(heartbeat.status()) || absl::IsPermissionDenied(heartbeat.status());
+    if (gone && !restarting(now)) {
       return dead(fmt::format("the dataplane is gone: {}", message(heartbeat.status())));
     }
     silence_ = message(heartbeat.status());
@@ -47,10 +51,19 @@ void DataplaneCondition::on_heartbeat(const absl::StatusOr<dataplane_api::Heartb
   heard_ = now;
   excused_ = false;
   silence_.clear();
+  note_restart(heartbeat->planned_restart_ms, now);
   instance_ = heartbeat->instance;
   generation_ = heartbeat->generation;
   facts_.condition = Condition::kAlive;
   facts_.cause.clear();
+}
+
+void DataplaneCondition::note_restart(std::uint64_t planned_ms, SteadyTime now) {
+  // Its next hops could not be asked for meanwhile. They are as they were until the new process is asked, at once.
+  if (facts_.restarting && planned_ms == 0) state_read_ = now;
+  facts_.restarting = planned_ms > 0 && config_.restart_grace_ms > 0;
+  const auto grace = std::min<std::uint64_t>(planned_ms, config_.restart_grace_ms);
+  restarted_by_ = facts_.restarting ? now + Milliseconds(grace) : SteadyTime::min();
 }
 
 void DataplaneCondition::on_state(const absl::StatusOr<dataplane_api::State>& state, SteadyTime now) {
@@ -64,11 +77,15 @@ void DataplaneCondition::on_state(const absl::StatusOr<dataplane_api::State>& st
 
 void DataplaneCondition::on_time(SteadyTime now, SteadyTime::duration late_by) {
   state_read_ += late_by;
-  if (now - state_read_ > kStateMaxAge) facts_.next_hops_known = false;
+  if (now - state_read_ > kStateMaxAge && !restarting(now)) facts_.next_hops_known = false;
   if (now < deadline()) return;
   if (late_by > SteadyTime::duration(0) && !std::exchange(excused_, true)) {
     heard_ = now;
     return;
+  }
+  if (facts_.restarting) {
+    return dead(fmt::format("the dataplane's planned restart took longer than {} ms",
+                            std::chrono::duration_cast<Milliseconds>(restarted_by_ - heard_).count()));
   }
   dead(silence_.empty()
            ? fmt::format("the dataplane has not answered for {} ms", config_.heartbeat_timeout_ms)

@@ -55,6 +55,61 @@ TEST_F(DataplaneConditionTest, ARefusedConnectionIsDeathAtOnce) {
   EXPECT_EQ(dataplane.facts().cause, "the dataplane is gone: run/dataplane.sock: Connection refused");
 }
 
+dataplane_api::Heartbeat planning(std::uint64_t ms) {
+  dataplane_api::Heartbeat heartbeat = beat();
+  heartbeat.planned_restart_ms = ms;
+  return heartbeat;
+}
+
+TEST_F(DataplaneConditionTest, APlannedRestartIsNoDeathUntilItsDeadline) {
+  const auto refused = absl::UnavailableError("run/dataplane.sock: Connection refused");
+  dataplane.on_heartbeat(planning(3000), at(0));
+  EXPECT_TRUE(dataplane.facts().restarting);
+  dataplane.on_heartbeat(planning(3000), at(50));
+  dataplane.on_heartbeat(refused, at(100));
+  dataplane.on_time(at(3049), 0ms);
+  EXPECT_EQ(condition(), Condition::kAlive);
+  EXPECT_EQ(dataplane.deadline(), at(3050));
+  dataplane.on_time(at(3050), 0ms);
+  EXPECT_EQ(condition(), Condition::kDead);
+  EXPECT_EQ(dataplane.facts().cause, "the dataplane's planned restart took longer than 3000 ms");
+  EXPECT_FALSE(dataplane.facts().restarting);
+  // Once dead it is dead until it answers, whatever was announced before.
+  dataplane.on_heartbeat(refused, at(3060));
+  EXPECT_EQ(condition(), Condition::kDead);
+}
+
+TEST_F(DataplaneConditionTest, WhatIsPlannedIsOverWithTheFirstHeartbeatThatPlansNothing) {
+  dataplane.on_state(dataplane_api::State{.instance = "a", .generation = 1}, at(0));
+  dataplane.on_heartbeat(planning(2000), at(3000));
+  dataplane.on_time(at(4900), 0ms);
+  EXPECT_TRUE(dataplane.facts().next_hops_known) << "nobody could be asked";
+  dataplane_api::Heartbeat successor = beat();
+  successor.instance = "b";
+  dataplane.on_heartbeat(successor, at(4950));
+  EXPECT_FALSE(dataplane.facts().restarting);
+  EXPECT_FALSE(dataplane.state_is_current()) << "to be asked at once";
+  dataplane.on_time(at(4960), 0ms);
+  EXPECT_TRUE(dataplane.facts().next_hops_known);
+  dataplane.on_heartbeat(absl::UnavailableError("refused"), at(4970));
+  EXPECT_EQ(condition(), Condition::kDead) << "this death was not planned";
+}
+
+TEST_F(DataplaneConditionTest, NoPlanIsLongerThanAllowedAndAStuckWorkerIsInNone) {
+  dataplane.on_heartbeat(planning(60'000), at(0));
+  EXPECT_EQ(dataplane.deadline(), at(3000));
+  dataplane_api::Heartbeat stuck = planning(3000);
+  stuck.workers[1].age_ms = 201;
+  dataplane.on_heartbeat(stuck, at(50));
+  EXPECT_EQ(condition(), Condition::kDead);
+
+  DataplaneCondition strict{{.heartbeat_timeout_ms = 200, .restart_grace_ms = 0}, SteadyTime(1h)};
+  strict.on_heartbeat(planning(3000), at(0));
+  EXPECT_FALSE(strict.facts().restarting);
+  strict.on_heartbeat(absl::UnavailableError("refused"), at(10));
+  EXPECT_EQ(strict.facts().condition, Condition::kDead);
+}
+
 TEST_F(DataplaneConditionTest, OneStuckWorkerIsDeath) {
   dataplane.on_heartbeat(beat(200), at(0));
   EXPECT_EQ(condition(), Condition::kAlive);

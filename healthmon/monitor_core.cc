@@ -215,6 +215,10 @@ Actions MonitorCore::finish(Now now) {
 void MonitorCore::note_dataplane(Actions& actions) {
   facts_.dataplane = dataplane_.facts();
   facts_.dataplane.no_link = no_link_;
+  if (facts_.dataplane.restarting && !noted_restarting_) {
+    actions.push_back(Record{{{"event", "dataplane-restart"}, {"planned", true}}});
+  }
+  noted_restarting_ = facts_.dataplane.restarting;
   if (facts_.dataplane.condition == noted_condition_) return;
   noted_condition_ = facts_.dataplane.condition;
   actions.push_back(Record{

@@ -246,6 +246,28 @@ TEST_F(MonitorCoreTest, SilenceOfTheDataplaneWithdrawsOnTime) {
   EXPECT_THAT(words(core.on_time(now())), ElementsAre("dataplane", "verdict", "set-"));
 }
 
+TEST_F(MonitorCoreTest, APlannedRestartKeepsTheAnnouncementAndTheNewProcessIsToldEverything) {
+  reach_announced();
+  dataplane.planned_restart_ms = 1000;
+  EXPECT_THAT(beat(), ElementsAre("dataplane-restart"));
+  dataplane.process = sim::ProcessState::kDead;
+  for (int i = 0; i < 18; ++i, ms += 50) {
+    EXPECT_THAT(beat(), testing::Not(testing::Contains(testing::StartsWith("set"))));
+  }
+  dataplane.restart();
+  EXPECT_THAT(beat(), testing::IsSupersetOf({"health b1+ b2+"}));
+  EXPECT_THAT(core.state_json(now()).at("announcements").at(0).at("state_file"), "announced");
+
+  dataplane.planned_restart_ms = 1000;
+  beat();
+  dataplane.process = sim::ProcessState::kDead;
+  beat();
+  ms += 999;
+  EXPECT_THAT(words(core.on_time(now())), testing::Not(testing::Contains("set-")));
+  ms += 1;
+  EXPECT_THAT(words(core.on_time(now())), testing::IsSupersetOf({"dataplane", "verdict", "set-"}));
+}
+
 TEST_F(MonitorCoreTest, SilenceOfEverythingIsAskedAboutTwice) {
   reach_announced();
   const auto silent = [&](std::size_t backend) {

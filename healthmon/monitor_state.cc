@@ -110,6 +110,7 @@ json::object MonitorCore::state_json(Now now) const {
   const bool alive = dataplane.condition == DataplaneFacts::Condition::kAlive;
   state["dataplane"] = {
       {"alive", alive},
+      {"restarting", dataplane.restarting},
       {"cause", dataplane.condition == DataplaneFacts::Condition::kUnknown ? "not asked yet" : dataplane.cause}};
   state["bird"] = bird_json();
   state["first_round_complete"] = facts_.first_round_done;

@@ -98,20 +98,32 @@ void World::backend_fault() {
   }
 }
 
+// The closed connection is noticed at once.
+void World::kill_dataplane() {
+  dataplane_.process = ProcessState::kDead;
+  tell(Milliseconds(1), [this](Now now) {
+    const auto beat = dataplane_.heartbeat();
+    oracle_.on_heartbeat(beat, now.steady);
+    return monitor_->on_heartbeat(beat, now);
+  });
+}
+
+// Announced, and then sometimes quicker and sometimes slower than announced.
+void World::restart_dataplane() {
+  if (dataplane_.process != ProcessState::kRunning) return;
+  dataplane_.planned_restart_ms = one_of({500, 3000, 10'000});
+  after(Milliseconds(700), [this] {
+    if (dataplane_.planned_restart_ms > 0) kill_dataplane();
+  });
+  after(Milliseconds(700 + pick(5000)), [this] {
+    if (dataplane_.process == ProcessState::kDead) dataplane_.restart();
+  });
+}
+
 void World::dataplane_fault() {
-  switch (pick(6)) {
-    case 0:
-      dataplane_.process = ProcessState::kDead;
-      // The closed connection is noticed at once.
-      tell(Milliseconds(1), [this](Now now) {
-        const auto beat = dataplane_.heartbeat();
-        oracle_.dataplane_told = true;
-        if (beat.ok() && dataplane_.worker_age_ms == 0) oracle_.heard = now.steady;
-        if (!absl::IsDeadlineExceeded(beat.status()))
-          oracle_.gone_or_stuck = !beat.ok() || dataplane_.worker_age_ms > 0;
-        return monitor_->on_heartbeat(beat, now);
-      });
-      return;
+  switch (pick(7)) {
+    case 0: return kill_dataplane();
+    case 6: return restart_dataplane();
     case 1: dataplane_.process = ProcessState::kHung; return;
     case 2: dataplane_.worker_age_ms = one_of({0.0, 5000.0}); return;
     case 3: {

@@ -144,6 +144,7 @@ class DataplaneModel {
   void restart() {
     process = ProcessState::kRunning;
     worker_age_ms = 0;
+    planned_restart_ms = 0;
     state_ = {.pop = config_.pop, .instance = std::to_string(++starts_), .generation = 1};
     for (const ServiceConfig& service : config_.services) {
       dataplane_api::ServiceState& out = state_.services.emplace_back();
@@ -161,7 +162,8 @@ class DataplaneModel {
   }
   absl::StatusOr<dataplane_api::Heartbeat> heartbeat() const {
     if (const absl::Status status = answer(); !status.ok()) return status;
-    return dataplane_api::Heartbeat{state_.instance, state_.generation, {{.worker = 0, .age_ms = worker_age_ms}}};
+    return dataplane_api::Heartbeat{
+        state_.instance, state_.generation, {{.worker = 0, .age_ms = worker_age_ms}}, planned_restart_ms};
   }
   absl::StatusOr<dataplane_api::State> state() const {
     if (const absl::Status status = answer(); !status.ok()) return status;
@@ -197,6 +199,7 @@ class DataplaneModel {
  public:
   ProcessState process = ProcessState::kRunning;
   double worker_age_ms = 0;
+  std::uint64_t planned_restart_ms = 0;
 };
 
 }  // namespace anypop::healthmon::sim

@@ -50,6 +50,7 @@ class Oracle {
       healthy_at_answer_.emplace_back(service.size(), false);
     }
     opinion_asked_ = false;
+    restarted_by_ = SteadyTime::min();
     gone_or_stuck = true;
     dataplane_told = bird_told = false;
     routing.assign(config_.announcements.size(), {});
@@ -71,6 +72,21 @@ class Oracle {
   // Others are asked for only where they matter, which has just changed.
   void forget_others() {
     for (RoutingFacts& facts : routing) facts.others.reset();
+  }
+
+  void on_heartbeat(const absl::StatusOr<dataplane_api::Heartbeat>& beat, SteadyTime now) {
+    dataplane_told = true;
+    if (!beat.ok()) {
+      gone_or_stuck = gone_or_stuck || absl::IsUnavailable(beat.status());
+      return;
+    }
+    gone_or_stuck = beat->workers[0].age_ms > config_.monitor.heartbeat_timeout_ms;
+    if (gone_or_stuck) restarted_by_ = SteadyTime::min();
+    if (gone_or_stuck) return;
+    heard = now;
+    if (beat->planned_restart_ms == 0 && now < restarted_by_ + kStateMaxAge) state_read = std::max(state_read, now);
+    const auto grace = std::min<std::uint64_t>(beat->planned_restart_ms, config_.monitor.restart_grace_ms);
+    restarted_by_ = beat->planned_restart_ms > 0 ? now + Milliseconds(grace) : SteadyTime::min();
   }
 
   void on_result(BackendId id, bool ok, bool silent) {
@@ -95,9 +111,11 @@ class Oracle {
 
   // The highest level that the conditions allow.
   Level deserved(std::size_t announcement, SteadyTime now) const {
-    if (gone_or_stuck || now - heard > Milliseconds(config_.monitor.heartbeat_timeout_ms + 51))
-      return Level::kWithdrawn;
-    if (!state || now - state_read > std::chrono::milliseconds(3551)) return Level::kWithdrawn;
+    // A planned restart may take its time, and no longer.
+    const bool restarting = now <= restarted_by_ + Milliseconds(51);
+    const bool silent = now - heard > Milliseconds(config_.monitor.heartbeat_timeout_ms + 51);
+    if ((gone_or_stuck || silent) && !restarting) return Level::kWithdrawn;
+    if (!state || (now - state_read > kStateMaxAge + Milliseconds(51) && !restarting)) return Level::kWithdrawn;
     const AnnouncementConfig& wanted = config_.announcements[announcement];
     if (wanted.min_sessions > routing[announcement].sessions.value_or(0)) return Level::kWithdrawn;
     const std::size_t needed = wanted.required_services == 0 ? wanted.services.size() : wanted.required_services;
@@ -236,9 +254,11 @@ class Oracle {
  private:
   // The oracle may see a fault earlier than the monitor, which gives a silent dataplane some grace.
   static constexpr Milliseconds kOracleLate{6000};
+  static constexpr Milliseconds kStateMaxAge{3500};
 
   const PopConfig& config_;
   std::vector<SteadyTime> fault_since_;
+  SteadyTime restarted_by_ = SteadyTime::min();
   std::vector<bgpctl::Level> adopted_;
   std::vector<bgpctl::Level> intended_;
   std::vector<std::vector<bool>> healthy_at_answer_;

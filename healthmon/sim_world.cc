@@ -216,10 +216,7 @@ void World::heartbeat() {
   tell(took, [this, took, hung](Now now) {
     const absl::StatusOr<dataplane_api::Heartbeat> beat =
         hung ? absl::DeadlineExceededError("no answer in time") : dataplane_.heartbeat();
-    oracle_.dataplane_told = true;
-    const bool fresh = beat.ok() && beat->workers[0].age_ms <= config_.monitor.heartbeat_timeout_ms;
-    if (fresh) oracle_.heard = now.steady;
-    if (fresh || beat.ok() || absl::IsUnavailable(beat.status())) oracle_.gone_or_stuck = !fresh;
+    oracle_.on_heartbeat(beat, now.steady);
     const Milliseconds rest = std::max(Milliseconds(0), Milliseconds(config_.monitor.heartbeat_interval_ms) - took);
     after(rest, [this, life = life_] {
       if (life == life_) heartbeat();

@@ -84,6 +84,8 @@ class World {
   void fault();
   void backend_fault();
   void dataplane_fault();
+  void kill_dataplane();
+  void restart_dataplane();
   void bird_fault();
   void hold_fault();
   void monitor_fault();

@@ -2,7 +2,8 @@
 // Fragments: only the first one of a packet has the ports. What it says is remembered for a short while, and the later
 // ones are given its ports, so that they take the same way as any packet of the flow.
 //
-// A packet's fragments must come to one worker. NICs see to that: what is a fragment they hash by addresses alone.
+// A packet's fragments may come to different workers: each may look into the others' tables. (Most NICs hash what is a
+// fragment by addresses alone, so that they come to one.)
 // A later fragment that overtakes its first one is dropped: keeping it would need memory that a flood could fill, and
 // senders send the first one first.
 #pragma once

@@ -46,19 +46,28 @@ ServiceKey<F> service_key(const Flow<F>& flow) {
   return {.vip = flow.destination, .port = flow.destination_port, .protocol = flow.protocol};
 }
 
+// Does a worker know the first fragment? Most NICs send all fragments of a packet to one worker, but not all do.
+template <class F>
+bool complete_anywhere(const Snapshot& snapshot, const IpFinding& found, const Worker& worker, Flow<F>& flow) {
+  const auto complete = [&](const FragmentTable& table) {
+    return complete_later<F>(snapshot.hash, found.fragment_id, worker.now_ms, table, flow);
+  };
+  return complete(worker.state.fragments) ||
+         std::ranges::any_of(worker.state.fragment_peers, [&](const FragmentTable* peer) { return complete(*peer); });
+}
+
 // A fragment for a VIP: does it belong to a flow? If not, its verdict says so.
 template <class F>
 bool judge_fragment(const Snapshot& snapshot, const IpFinding& found, Worker& worker, Packet& packet, Flow<F>& flow) {
   if (found.fragment == Fragment::kFirst && found.fault != Verdict::kForward) return false;
   packet.verdict = Verdict::kDropFragment;
   if (snapshot.engine.fragments == FragmentPolicy::kDrop) return false;
-  FragmentTable& fragments = worker.state.fragments;
   if (found.fragment == Fragment::kFirst) {
-    remember_first<F>(snapshot.hash, flow, found.fragment_id, worker.now_ms, fragments);
+    remember_first<F>(snapshot.hash, flow, found.fragment_id, worker.now_ms, worker.state.fragments);
     return true;
   }
   packet.verdict = Verdict::kDropFragmentOrphan;
-  packet.follows = complete_later<F>(snapshot.hash, found.fragment_id, worker.now_ms, fragments, flow);
+  packet.follows = complete_anywhere<F>(snapshot, found, worker, flow);
   return packet.follows;
 }
 

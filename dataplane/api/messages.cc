@@ -31,6 +31,7 @@ void fields(Is<WorkerHeartbeat> auto& m, auto&& visit) {
 }
 void fields(Is<Heartbeat> auto& m, auto&& visit) {
   visit("instance", m.instance), visit("generation", m.generation), visit("workers", m.workers);
+  visit("planned_restart_ms", m.planned_restart_ms, kOptional);
 }
 void fields(Is<BackendState> auto& m, auto&& visit) {
   visit("name", m.name), visit("address", m.address), visit("weight", m.weight), visit("healthy", m.healthy);

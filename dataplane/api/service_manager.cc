@@ -18,7 +18,13 @@ ServiceManager::ServiceManager(boost::asio::io_context& io, Turning turning)
   if (watchdog_.count() > 0) feed();
 }
 
-ServiceManager::~ServiceManager() { ::sd_notify(0, "STOPPING=1"); }
+ServiceManager::~ServiceManager() {
+  if (successor_ != 0) {
+    ::sd_notifyf(0, "MAINPID=%d", successor_);
+  } else {
+    ::sd_notify(0, "STOPPING=1");
+  }
+}
 
 void ServiceManager::say(std::string_view status) {
   if (status == said_) return;

@@ -62,6 +62,14 @@ TEST_F(ServiceManagerTest, SaysReadyFeedsTheWatchdogAndSaysStopping) {
   EXPECT_EQ(heard(), (std::vector<std::string>{"STOPPING=1"}));
 }
 
+TEST_F(ServiceManagerTest, NamesItsSuccessorInsteadOfStopping) {
+  auto manager = std::make_unique<ServiceManager>(io_, [](std::chrono::milliseconds) { return false; });
+  manager->has_successor(77);
+  heard();
+  manager.reset();
+  EXPECT_EQ(heard(), (std::vector<std::string>{"MAINPID=77"}));
+}
+
 TEST_F(ServiceManagerTest, DoesNotFeedWhileAWorkerHangsAndGoesOnWhenItTurnsAgain) {
   bool turning = false;
   ServiceManager manager(io_, [&](std::chrono::milliseconds) { return turning; });

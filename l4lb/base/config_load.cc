@@ -254,6 +254,7 @@ void read_pop(YamlMap& map, PopConfig& config, ConfigMarks& marks) {
   map.map("monitor", [&](YamlMap& entry) {
     entry.number("heartbeat_interval_ms", config.monitor.heartbeat_interval_ms, 10U, kDayMs);
     entry.number("heartbeat_timeout_ms", config.monitor.heartbeat_timeout_ms, 10U, kDayMs);
+    entry.number("restart_grace_ms", config.monitor.restart_grace_ms, 0U, 60'000U);
     entry.text("http_listen", config.monitor.http_listen);
     entry.flag("second_opinion", config.monitor.second_opinion);
   });

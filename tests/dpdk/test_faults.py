@@ -6,6 +6,10 @@ import pwd
 import socket
 import time
 
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
+from scapy.utils import wrpcap
+
 from support import VIP4, backend, configuration, service, wait_for
 
 SERVICES = [service("tcp4", VIP4, "tcp", 80, [backend(1, 4), backend(2, 4)])]
@@ -129,4 +133,22 @@ def test_root_s_rights_are_given_up_and_forwarding_and_the_end_still_work(tmp_pa
     assert network.ask("tcp", VIP4) in ("b1", "b2")
     assert dataplane.stop() == 0
     assert network.xdp_program() is None
-    assert os.listdir(config["run_dir"]) == []
+    assert os.listdir(config["run_dir"]) == ["takeover"]
+    # Root made the flow tables, and the user who runs the next one can have them.
+    assert {os.stat(tmp_path / "run/takeover" / name).st_uid
+            for name in (".", *os.listdir(tmp_path / "run/takeover"))} == {nobody}
+
+
+def test_exhausted_packet_buffers_are_seen_and_wedge_nothing(tmp_path, start):
+    """The device keeps 1000 of 1024 buffers, less than a burst is left."""
+    packets = [Ether(dst="02:70:63:61:70:00", src="02:00:00:00:00:99") / IP(src="203.0.113.1", dst=VIP4) /
+               TCP(sport=1000 + n, dport=80) for n in range(1000)]
+    wrpcap(str(tmp_path / "in.pcap"), packets)
+    port = {"name": "test", "vdev": f"net_pcap0,rx_pcap={tmp_path}/in.pcap,infinite_rx=1"}
+    dataplane = start(configuration(tmp_path, port, WITH_MAC, packet_buffers=1024)).ready()
+    found = dataplane.get("/v1/state")["ports"][0]
+    assert found["buffers"] - found["buffers_in_use"] < 64, found
+    loops = dataplane.get("/v1/heartbeat")["workers"][0]["loops"]
+    wait_for("the worker goes on", lambda: dataplane.get("/v1/heartbeat")["workers"][0]["loops"] > loops)
+    assert dataplane.put_health(("web", "b1", False))[0] == 200
+    assert dataplane.stop() == 0

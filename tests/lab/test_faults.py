@@ -61,6 +61,17 @@ def test_dataplane_hangs(run):
     assert_moved_and_back(run("dataplane-stop"), outage_ms=1000)
 
 
+def test_dataplane_is_restarted_on_purpose(run):
+    done = run("dataplane-restart")
+    assert done.seen.routes == [], "the monitor knew, and the announcement stayed"
+    failures = done.failed("new", "fault") + done.failed("long", "fault")
+    # What was asked in the gap may be late. No connection was refused or reset, so none came to another backend.
+    assert {r["error"] for r in failures} <= {"timeout"}, failures
+    last_ms = max(((r["start_unix_ns"] - done.seen.fault_unix_ns) / 1e6 for r in failures), default=0)
+    assert last_ms < 3000
+    assert any(e["event"] == "dataplane-restart" for e in done.seen.events)
+
+
 def test_monitor_is_killed(run):
     done = run("monitor-kill")
     assert done.failed("new") == [] and done.failed("long") == []

@@ -138,11 +138,16 @@ class Lab:
         return when
 
     def restart(self, host: str, daemon: str) -> None:
-        """SIGTERM, then start again, as `systemctl restart` would."""
-        self.kill(host, daemon, signal.SIGTERM)
+        """As `systemctl restart` does with the packaged units, and back when it works again."""
+        self.start_anew(host, daemon, signal.SIGUSR1 if daemon == "dataplane" else signal.SIGTERM)
+        self.wait_daemon(host, daemon)
+
+    def start_anew(self, host: str, daemon: str, number: signal.Signals) -> int:
+        """Ends it and starts it at once. The instant of the signal, CLOCK_REALTIME in nanoseconds."""
+        when = self.kill(host, daemon, number)
         daemons.wait_gone(self.init(host), daemon)
         self.start(host, daemon)
-        self.wait_daemon(host, daemon)
+        return when
 
     def forget_connections(self) -> None:
         """Closes the backends' connections of earlier runs. Anycast leaves halves of connections at the PoP that lost

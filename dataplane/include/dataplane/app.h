@@ -3,6 +3,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include <absl/status/statusor.h>
 
@@ -12,9 +14,15 @@ namespace anypop::dataplane {
 
 class App {
  public:
+  struct Options {
+    // A dataplane that runs is asked to leave once everything is ready that can be made beside it.
+    bool replace = false;
+    // What SIGUSR2 starts, with --replace: the program's absolute path and its arguments.
+    std::vector<std::string> command;
+  };
   // Checks the host, takes the control socket and the ports, and starts the workers. On an error nothing is left. The
   // calling thread becomes the control thread.
-  static absl::StatusOr<std::unique_ptr<App>> start(PopConfig config);
+  static absl::StatusOr<std::unique_ptr<App>> start(PopConfig config, Options options);
   ~App();
   App(const App&) = delete;
   App& operator=(const App&) = delete;

@@ -34,6 +34,7 @@ struct ControlApi {
   std::function<absl::Status()> stop_capture;
   // InvalidArgument: what is wrong with the question.
   std::function<absl::StatusOr<dataplane_api::ExplainAnswer>(const dataplane_api::ExplainRequest&)> explain;
+  std::function<void()> restart;  // PlannedRestart::begin()
 };
 
 // 404: no such path; 405: not this method; 400: the body says what is wrong with the request or the configuration; 409:

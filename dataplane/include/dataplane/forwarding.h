@@ -18,6 +18,7 @@
 #include "base/config_diff.h"
 #include "dataplane/capture.h"
 #include "dataplane/counter_ledger.h"
+#include "dataplane/legacy.h"
 #include "dataplane/published.h"
 #include "dataplane_api/messages.h"
 #include "l4lb/snapshot.h"
@@ -63,6 +64,13 @@ class Forwarding {
     return known_.input.backends[service][index];
   }
 
+  // Goes on where a former process was: health by name, the slots' history. A backend that it did not have waits for the
+  // monitor's word, as after a reload. InvalidArgument: the slots cannot be used, and nothing has changed. Before the
+  // workers run.
+  absl::Status inherit(const Legacy& legacy);
+  // What the next process needs, now and, from now on, before each change of it is in force.
+  void keep_with(std::function<void(const Legacy&)> keep);
+
   // What `find` says of each backend without a `mac:` of its own. Publishes if that is news.
   using FindMac = std::function<std::optional<MacAddress>(const IpAddress&)>;
   absl::Status set_next_hops(const FindMac& find);
@@ -86,13 +94,17 @@ class Forwarding {
  private:
   absl::Status publish_if_changed(const l4lb::SnapshotInput& wanted);
   std::shared_ptr<const WorkerView> view(std::shared_ptr<const l4lb::Snapshot> snapshot) const;
-  absl::Status publish(l4lb::SnapshotInput next);
+  enum class Kept : std::uint8_t { kAnew, kAsItIs };
+  absl::Status publish(l4lb::SnapshotInput next, Kept kept = Kept::kAnew);
+  // `input` will be in force, with the snapshot that was just built.
+  void keep(const l4lb::SnapshotInput& input) const;
 
   std::shared_ptr<const PopConfig> config_;
   l4lb::SnapshotBuilder builder_;
   Known known_;
   CounterLedger counters_;
   std::shared_ptr<Capture> capture_;
+  std::function<void(const Legacy&)> keep_;  // may be empty
   Published<WorkerView> published_;
 };
 

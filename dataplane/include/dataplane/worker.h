@@ -45,15 +45,19 @@ struct alignas(RTE_CACHE_LINE_SIZE) HeartbeatCell {
   std::atomic<std::uint64_t> last_tsc{0};  // rte_rdtsc() at the last pass
 };
 
-// The engine's clock, the same for all workers. Any thread.
+// Milliseconds since the machine's start, the same for all processes; and the engine's clock, which is its lower half.
+// Any thread.
+std::uint64_t monotonic_ms();
 std::uint32_t worker_now_ms();
 
 class alignas(RTE_CACHE_LINE_SIZE) Worker {
  public:
-  Worker(unsigned number, std::vector<WorkerQueue> queues, const PopConfig& config, Published<WorkerView>& views);
+  Worker(unsigned number, std::vector<WorkerQueue> queues, const PopConfig& config, l4lb::FlowTable flows,
+         Published<WorkerView>& views);
 
-  // The other workers, whose flow tables this one may look into. Before run().
-  void set_peers(const std::vector<std::unique_ptr<Worker>>& workers);
+  // The other workers, whose tables this one may look into, and flow tables that no worker has. Before run().
+  void set_peers(const std::vector<std::unique_ptr<Worker>>& workers,
+                 const std::vector<const l4lb::FlowTable*>& left_over);
   // Polls until stop(). The worker's thread.
   void run();
   void stop() { stop_.store(true, std::memory_order_relaxed); }

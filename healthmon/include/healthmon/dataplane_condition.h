@@ -4,6 +4,9 @@
 // Dead at once: the socket is closed and nobody serves it; a worker's last pass is older than heartbeat_timeout_ms.
 // Dead by silence: no heartbeat for heartbeat_timeout_ms. When this process itself did not run (stopped, starved), the
 // silence is its own: the dataplane gets that time once more, once.
+//
+// A dataplane that has announced a planned restart in its last heartbeat may be silent, and gone, for as long as it said
+// there, restart_grace_ms at most: a level with a deadline. Then it is dead like any other.
 #pragma once
 
 #include <cstdint>
@@ -45,11 +48,14 @@ class DataplaneCondition {
 
  private:
   void dead(std::string cause);
+  void note_restart(std::uint64_t planned_ms, SteadyTime now);
+  bool restarting(SteadyTime now) const { return now < restarted_by_; }
 
   MonitorConfig config_;
   DataplaneFacts facts_;
   SteadyTime heard_;      // last fresh heartbeat, at first the start
   bool excused_ = false;  // since then
+  SteadyTime restarted_by_ = SteadyTime::min();  // the planned restart that was announced is over
   std::string silence_;   // what the last question came to instead of a heartbeat; empty: nothing came
   std::string instance_;
   std::uint64_t generation_ = 0;

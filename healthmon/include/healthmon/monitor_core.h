@@ -197,6 +197,7 @@ class MonitorCore {
   std::string pushed_instance_;
   std::string instance_;
   DataplaneFacts::Condition noted_condition_ = DataplaneFacts::Condition::kUnknown;
+  bool noted_restarting_ = false;
   SteadyTime planned_wake_ = SteadyTime::max();
 };
 

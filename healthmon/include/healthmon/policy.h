@@ -45,6 +45,7 @@ struct DataplaneFacts {
   enum class Condition { kUnknown, kAlive, kDead };
   Condition condition = Condition::kUnknown;
   std::string cause;             // when dead
+  bool restarting = false;       // alive, and about to be restarted, or being restarted
   bool next_hops_known = false;  // BackendFacts::resolved is what the dataplane said, not long ago
   std::string no_link;           // every port is without a link: which ones. Empty: one has it, or nobody knows
 };

@@ -4,9 +4,13 @@
 // first fragment of a key wins, because identifications are used again. Whoever floods the table makes fragments
 // homeless that arrive much later than their first one; nobody can aim at somebody else's, because keys are keyed
 // hashes.
+//
+// One writer, the worker. Other threads may call find() at any time: a record is two atomic words, and one that is
+// being replaced is not found.
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -36,10 +40,9 @@ class FragmentTable {
 
  private:
   struct Entry {
-    std::uint64_t key_and_protocol = 0;  // 0: never used
-    std::uint32_t seen_ms = 0;
-    wire::be16 source_port{0};
-    wire::be16 destination_port{0};
+    std::atomic<std::uint64_t> key_and_protocol{0};  // 0: never used, or being replaced
+    std::atomic<std::uint64_t> rest{0};              // 32 bits when it was seen · source port · destination port
+    std::uint32_t seen_ms() const { return static_cast<std::uint32_t>(rest.load(std::memory_order_relaxed) >> 32U); }
   };
   static constexpr std::uint64_t kKeyBits = ~std::uint64_t{0xff};
   struct alignas(64) Bucket {

@@ -58,6 +58,7 @@ class WorkerState {
   // The tables of the other workers, read where a flow has no record here: a NIC may have steered it elsewhere before,
   // and ICMP errors and fragments go their own ways. Set before the first burst; they must outlive the last one.
   std::vector<const FlowTable*> peers;
+  std::vector<const FragmentTable*> fragment_peers;  // the same, for later fragments whose first one went elsewhere
 
  private:
   WorkerState(const EngineConfig& config, FlowMemory memory)

@@ -9,6 +9,7 @@
 //   POST /v1/reload   → ReloadReport  reads the configuration's file again and puts it in force; 400 says what is wrong
 //                                     with it, 409 what cannot change while the dataplane runs: then nothing changed.
 //                                     With ?dry_run=1 nothing changes either way, and a body is the text to judge
+//   POST /v1/restart                  → 200 {}; as SIGUSR1: leaves soon, for a process that takes over (--replace)
 //   POST /v1/capture  ← CaptureRequest → 200 {}; 409 while another capture runs
 //   GET /v1/capture   → CaptureAnswer what was seen since the last time; a capture that nobody asks for 3 s is over
 //   DELETE /v1/capture                → 200 {}
@@ -31,6 +32,7 @@ inline constexpr std::string_view kStatsPath = "/v1/stats";
 inline constexpr std::string_view kHealthPath = "/v1/health";
 inline constexpr std::string_view kExplainPath = "/v1/explain";
 inline constexpr std::string_view kReloadPath = "/v1/reload";
+inline constexpr std::string_view kRestartPath = "/v1/restart";
 inline constexpr std::string_view kCapturePath = "/v1/capture";
 
 struct WorkerHeartbeat {
@@ -43,6 +45,8 @@ struct Heartbeat {
   std::string instance;          // differs after every restart
   std::uint64_t generation = 0;  // of the snapshot in force; grows with every change
   std::vector<WorkerHeartbeat> workers;
+  // From this answer on it may be silent for so long, because it is about to be restarted. 0: it may not.
+  std::uint64_t planned_restart_ms = 0;
 };
 
 struct BackendState {

@@ -10,6 +10,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <sys/types.h>
 
 namespace anypop {
 
@@ -18,9 +19,11 @@ class ServiceManager {
   // Has everything that must go round done so within this time?
   using Turning = std::function<bool(std::chrono::milliseconds)>;
 
-  // Says that the daemon is ready. The destructor says that it stops.
+  // Says that the daemon is ready. The destructor says that it stops, or, if this process has a successor, that systemd
+  // should look to that one from now on.
   ServiceManager(boost::asio::io_context& io, Turning turning);
   ~ServiceManager();
+  void has_successor(pid_t pid) { successor_ = pid; }
   ServiceManager(const ServiceManager&) = delete;
   ServiceManager& operator=(const ServiceManager&) = delete;
 
@@ -34,6 +37,7 @@ class ServiceManager {
   boost::asio::steady_timer timer_;
   Turning turning_;
   std::string said_;
+  pid_t successor_ = 0;
   std::chrono::milliseconds watchdog_{0};  // 0: systemd does not watch
 };
 

@@ -197,6 +197,7 @@ struct DataplaneConfig {
 struct MonitorConfig {
   unsigned heartbeat_interval_ms = 50;  // how often the dataplane is asked
   unsigned heartbeat_timeout_ms = 200;  // a worker whose heartbeat is older counts as dead
+  unsigned restart_grace_ms = 3000;     // how long a planned restart of it may take before prefixes go; 0: no time
   std::string http_listen;              // address:port of the status page and /metrics; empty: only the Unix socket
   bool second_opinion = true;           // when every backend falls silent at once, ask again before it is believed
   friend bool operator==(const MonitorConfig&, const MonitorConfig&) = default;
