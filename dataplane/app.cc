@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -28,6 +29,7 @@
 #include "dataplane/planned_restart.h"
 #include "dataplane/port.h"
 #include "dataplane/privileges.h"
+#include "dataplane/probe_entrance.h"
 #include "dataplane/reloader.h"
 #include "dataplane/reports.h"
 #include "dataplane/successor.h"
@@ -35,8 +37,8 @@
 #include "dataplane/watch.h"
 #include "dataplane/worker.h"
 #include "dataplane/worker_threads.h"
-#include "dataplane_api/http_server.h"
 #include "dataplane_api/http_client.h"
+#include "dataplane_api/http_server.h"
 #include "dataplane_api/service_manager.h"
 #include "explain_api/explain_answer.h"
 
@@ -89,8 +91,9 @@ class App::Impl {
     // DPDK's environment takes most of the time, and nothing that another dataplane has.
     const Step first = replace_ ? &Impl::start_eal : &Impl::listen;
     const Step second = replace_ ? &Impl::replace : &Impl::start_eal;
-    for (const Step step : {&Impl::check, first, second, &Impl::open_ports, &Impl::take_over, &Impl::make_workers,
-                            &Impl::follow_neighbours, &Impl::start_workers, &Impl::drop_privileges}) {
+    for (const Step step :
+         {&Impl::check, first, second, &Impl::open_ports, &Impl::open_probe_entrance, &Impl::take_over,
+          &Impl::make_workers, &Impl::follow_neighbours, &Impl::start_workers, &Impl::drop_privileges}) {
       if (absl::Status status = (this->*step)(); !status.ok()) return status;
     }
     eal_->log_errors_from_now_on();
@@ -198,24 +201,45 @@ class App::Impl {
                               .key = fmt::format("dataplane.ports[{}]", i),
                               .packet_buffers = dataplane.packet_buffers,
                               .memory_mb = dataplane.memory_mb,
-                              .vips = all_vips(config_)});
+                              .vips = all_vips(config_),
+                              .alone = dataplane.ports.size() == 1});
       if (!port.ok()) return in_file(port.status());
       ports_.push_back(*std::move(port));
     }
     return absl::OkStatus();
   }
 
+  absl::Status open_probe_entrance() {
+    const DataplaneConfig& dataplane = config_.dataplane;
+    if (dataplane.engine.probe_sources.empty()) return absl::OkStatus();
+    auto entrance = ProbeEntrance::open({.interface = dataplane.probe_interface,
+                                         .sources = dataplane.engine.probe_sources,
+                                         .mtu_bytes = smallest_mtu(ports_),
+                                         .queues = worker_count(dataplane, host_.cpus),
+                                         .pool = ports_.front()->pool()});
+    if (!entrance.ok()) {
+      return make_error(entrance.status().code(), "{}: dataplane.probe_interface: {}", config_.file.string(),
+                        message(entrance.status()));
+    }
+    probe_entrance_ = *std::move(entrance);
+    return absl::OkStatus();
+  }
+
+  std::optional<ProbeQueue> probe_queue(unsigned worker) const {
+    if (!probe_entrance_) return std::nullopt;
+    return ProbeQueue{probe_entrance_->port(), static_cast<std::uint16_t>(worker), probe_entrance_->wake_fd(worker)};
+  }
+
   // Flows go on where a former process was.
   absl::Status take_over() {
     const unsigned workers = worker_count(config_.dataplane, host_.cpus);
     std::random_device random;
-    takeover_ = std::make_unique<Takeover>(
-        Takeover::Options{.folder = config_.run_dir / "takeover",
-                          .workers = workers,
-                          .flow_records = config_.dataplane.engine.flow_records,
-                          .now_ms = monotonic_ms(),
-                          .boot = boot_name(),
-                          .new_epoch = std::uint64_t{random()} << 32U | random()});
+    takeover_ = std::make_unique<Takeover>(Takeover::Options{.folder = config_.run_dir / "takeover",
+                                                             .workers = workers,
+                                                             .flow_records = config_.dataplane.engine.flow_records,
+                                                             .now_ms = monotonic_ms(),
+                                                             .boot = boot_name(),
+                                                             .new_epoch = std::uint64_t{random()} << 32U | random()});
     forwarding_ = std::make_unique<Forwarding>(config_, ports_.front()->mac(), smallest_mtu(ports_), workers);
     if (const Legacy* legacy = takeover_->legacy()) {
       if (absl::Status status = forwarding_->inherit(*legacy); absl::IsInvalidArgument(status)) {
@@ -231,8 +255,8 @@ class App::Impl {
   absl::Status make_workers() {
     const unsigned count = worker_count(config_.dataplane, host_.cpus);
     for (unsigned i = 0; i < count; ++i) {
-      workers_.push_back(std::make_unique<Worker>(i, queues_of(i, count, ports_), config_, takeover_->take_table(i),
-                                                  forwarding_->published()));
+      workers_.push_back(std::make_unique<Worker>(i, queues_of(i, count, ports_), probe_queue(i), config_,
+                                                  takeover_->take_table(i), forwarding_->published()));
     }
     for (const auto& worker : workers_) worker->set_peers(workers_, takeover_->left_over());
     captures_ = std::make_unique<CaptureControl>(io_, *forwarding_, count);
@@ -261,11 +285,13 @@ class App::Impl {
     if (!threads.ok()) return in_file(threads.status());
     threads_ = *std::move(threads);
     watch_ = std::make_unique<Watch>(io_, ports_, workers_, [this](const Port& port) { give_up(port); });
-    reporters_ = {
-        make_instance_name(), forwarding_.get(), &ports_, &workers_, watch_.get(), [this](const IpAddress& backend) {
-          return describe_next_hop(backend);
-        },
-        [this] { return planned_.announced_ms(); }};
+    reporters_ = {make_instance_name(),
+                  forwarding_.get(),
+                  &ports_,
+                  &workers_,
+                  watch_.get(),
+                  [this](const IpAddress& backend) { return describe_next_hop(backend); },
+                  [this] { return planned_.announced_ms(); }};
     tend_takeover();
     return absl::OkStatus();
   }
@@ -322,8 +348,9 @@ class App::Impl {
 
   void use_neighbours() {
     const NeighbourTable& table = neighbours_->table();
-    log_generation(forwarding_->set_next_hops([&](const IpAddress& address) { return table.mac(address); }),
-                   "neighbours");
+    log_generation(
+        forwarding_->set_next_hops([&](const IpAddress& address) { return find_next_hop(ports_, table, address); }),
+        "neighbours");
   }
 
   absl::Status set_health(const dataplane_api::HealthUpdate& update, std::vector<std::string>& unknown) {
@@ -368,6 +395,7 @@ class App::Impl {
   std::unique_ptr<Eal> eal_;
   std::vector<std::unique_ptr<Port>> ports_;
   std::unique_ptr<Takeover> takeover_;
+  std::unique_ptr<ProbeEntrance> probe_entrance_;  // its queues use a port's buffers
   std::unique_ptr<Forwarding> forwarding_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<WorkerThreads> threads_;

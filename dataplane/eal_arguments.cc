@@ -38,9 +38,14 @@ std::vector<std::string> eal_arguments(const DataplaneConfig& config, const std:
   std::vector<std::string> arguments = {
       "anypop-dataplane", "--lcores", lcores(config, cpus), "--main-lcore", "0", "-m", std::to_string(config.memory_mb),
   };
-  arguments.emplace_back("--no-telemetry");
-  // No files, no sockets, no lock against other DPDK programs: what dies leaves nothing. EAL refuses --in-memory
-  // together with --no-huge, whose memory is anonymous anyway.
+  if (config.telemetry) {
+    arguments.emplace_back("--file-prefix");
+    arguments.emplace_back("anypop");
+  } else {
+    arguments.emplace_back("--no-telemetry");
+  }
+  // But for that: no files, no sockets, no lock against other DPDK programs: what dies leaves nothing. EAL refuses
+  // --in-memory together with --no-huge, whose memory is anonymous anyway.
   if (config.hugepages) {
     arguments.emplace_back("--in-memory");
   } else {

@@ -47,6 +47,14 @@ TEST(EalArguments, HugepagesAreInMemoryAndTheirAmountIsTheConfigurations) {
   EXPECT_THAT(arguments, Not(Contains("--no-huge")));
 }
 
+TEST(EalArguments, TelemetryIsAskedFor) {
+  EXPECT_THAT(eal_arguments({}, kFourCpus), Contains("--no-telemetry"));
+  DataplaneConfig config;
+  config.telemetry = true;
+  EXPECT_THAT(eal_arguments(config, kFourCpus), Not(Contains("--no-telemetry")));
+  EXPECT_EQ(value_after(eal_arguments(config, kFourCpus), "--file-prefix"), "anypop");
+}
+
 TEST(EalArguments, PlainMemoryExcludesInMemory) {
   DataplaneConfig config;
   config.hugepages = false;

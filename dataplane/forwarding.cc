@@ -80,11 +80,15 @@ l4lb::SnapshotInput inherited(const PopConfig& config, const Legacy& legacy, l4l
   return input;
 }
 
-void resolve(const PopConfig& config, const Forwarding::FindMac& find, l4lb::SnapshotInput& input) {
+void resolve(const PopConfig& config, const Forwarding::FindNextHop& find, l4lb::SnapshotInput& input) {
   for (std::size_t s = 0; s < config.services.size(); ++s) {
     const auto& backends = config.services[s].backends;
     for (std::size_t b = 0; b < backends.size(); ++b) {
-      if (!backends[b].mac) input.backends[s][b].next_hop_mac = find(backends[b].address);
+      if (backends[b].mac) continue;
+      l4lb::BackendState& state = input.backends[s][b];
+      const auto found = find(backends[b].address);
+      state.next_hop_mac = found ? std::optional(found->mac) : std::nullopt;
+      state.next_hop_ports = found ? found->ports : l4lb::kAllPorts;
     }
   }
 }
@@ -131,7 +135,7 @@ void Forwarding::keep(const l4lb::SnapshotInput& input) const {
   keep_(legacy);
 }
 
-absl::Status Forwarding::set_next_hops(const FindMac& find) {
+absl::Status Forwarding::set_next_hops(const FindNextHop& find) {
   l4lb::SnapshotInput wanted = known_.input;
   resolve(*config_, find, wanted);
   // Nothing of it is kept: the next process asks the kernel too.
@@ -202,7 +206,7 @@ void prepare(Reload& reload, PopConfig after) {
   l4lb::count_moved_slots({*reload.before, *reload.snapshot_before}, {*reload.after, *snapshot}, reload.diff);
 }
 
-absl::Status Forwarding::finish_reload(Reload reload, const FindMac& find) {
+absl::Status Forwarding::finish_reload(Reload reload, const FindNextHop& find) {
   if (published_.full()) return resource_exhausted("a worker hangs: nothing can be changed until it goes on");
   l4lb::SnapshotInput input = carry_over(*config_, known_, *reload.after);
   resolve(*reload.after, find, input);

@@ -12,6 +12,7 @@
 #include <linux/capability.h>
 #include <unistd.h>
 
+#include "base/probe_source.h"
 #include "base/text.h"
 #include "dataplane/eal_arguments.h"
 
@@ -137,14 +138,35 @@ absl::Status check_pci(const PopConfig& config, std::size_t index, const HostFac
 
 // AF_XDP's fill ring alone holds this many of a queue's buffers; as many are on their way.
 constexpr unsigned kAfXdpBuffersPerQueue = 4096;
+constexpr unsigned kProbeBuffersPerQueue = 64;
 
 absl::Status check_buffers(const PopConfig& config, std::size_t index) {
   const PortConfig& port = config.dataplane.ports[index];
-  const unsigned needed = kAfXdpBuffersPerQueue * port.queues;
+  // The probes' entrance takes its buffers from the first port.
+  const bool probes = index == 0 && !config.dataplane.engine.probe_sources.empty();
+  const unsigned needed = (kAfXdpBuffersPerQueue + (probes ? kProbeBuffersPerQueue : 0)) * port.queues;
   if (port.kind != PortKind::kAfXdp || config.dataplane.packet_buffers >= needed) return absl::OkStatus();
   return failed_precondition(
       "{}: dataplane.packet_buffers: found {}, expected at least {} for the {} queues of port '{}'",
       config.file.string(), config.dataplane.packet_buffers, needed, port.queues, port.name);
+}
+
+// A packet from the VIP to a reserved address comes in by the port, and the kernel's way back is the probes' entrance.
+absl::Status check_probe_answers(const PopConfig& config, const HostFacts& facts) {
+  if (find_probe_prefix(config.dataplane.engine.probe_sources, Family::kV4) == nullptr) return absl::OkStatus();
+  constexpr unsigned kStrict = 1;
+  for (const PortConfig& port : config.dataplane.ports) {
+    const bool kernels = port.kind == PortKind::kAfXdp;
+    const std::string name = kernels ? port.device : "default";
+    const auto at = std::ranges::find(facts.interfaces, name, &HostInterface::name);
+    const unsigned filter = !kernels ? facts.rp_filter : at == facts.interfaces.end() ? 0 : at->rp_filter;
+    if (filter != kStrict || (!kernels && port.kernel.empty())) continue;
+    return failed_precondition(
+        "{}: dataplane.probe_sources: the kernel would drop the answers to probes, because net.ipv4.conf.{}.rp_filter "
+        "or that of 'all' is 1, expected 0 or 2; remedy: sysctl net.ipv4.conf.{}.rp_filter=2",
+        config.file.string(), name, name);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status check_port(const PopConfig& config, std::size_t index, const HostFacts& facts) {
@@ -209,6 +231,7 @@ absl::Status check_host(const PopConfig& config, const HostFacts& facts) {
   for (std::size_t i = 0; i < config.dataplane.ports.size(); ++i) {
     if (absl::Status status = check_port(config, i, facts); !status.ok()) return status;
   }
+  if (absl::Status status = check_probe_answers(config, facts); !status.ok()) return status;
   if (absl::Status status = check_next_hops(config); !status.ok()) return status;
   if (absl::Status status = check_cores(config, facts); !status.ok()) return status;
   return check_memory(config, facts);

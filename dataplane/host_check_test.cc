@@ -65,6 +65,29 @@ TEST(HostCheck, RefusesMoreQueuesThanTheInterfaceHas) {
               HasSubstr("dataplane.ports[0].queues: found 4, expected at most 1, the queues of 'eth0'"));
 }
 
+TEST(HostCheck, AStrictReversePathFilterWouldDropTheAnswersToProbes) {
+  PopConfig config = good_config();
+  HostFacts host = good_host();
+  host.interfaces[0].rp_filter = 1;
+  EXPECT_EQ(problem(config, host), "") << "no probes take this way";
+  config.dataplane.engine.probe_sources = {*IpPrefix::parse("10.9.0.0/24")};
+  EXPECT_THAT(problem(config, host), HasSubstr("remedy: sysctl net.ipv4.conf.eth0.rp_filter=2"));
+  host.interfaces[0].rp_filter = 2;
+  EXPECT_EQ(problem(config, host), "");
+  host.rp_filter = 1;
+  EXPECT_EQ(problem(config, host), "") << "the interface is there already";
+  config.dataplane.ports[0] = {.name = "own", .kind = PortKind::kVdev, .device = "net_null0", .kernel = "up0"};
+  EXPECT_THAT(problem(config, host), HasSubstr("remedy: sysctl net.ipv4.conf.default.rp_filter=2"));
+}
+
+TEST(HostCheck, ProbesTakeBuffersOfTheFirstPort) {
+  PopConfig config = good_config();
+  config.dataplane.packet_buffers = 4096;
+  EXPECT_EQ(problem(config, good_host()), "");
+  config.dataplane.engine.probe_sources = {*IpPrefix::parse("10.9.0.0/24")};
+  EXPECT_THAT(problem(config, good_host()), HasSubstr("packet_buffers: found 4096, expected at least 4160"));
+}
+
 TEST(HostCheck, NamesTheMissingCapabilities) {
   HostFacts host = good_host();
   host.capabilities &= ~(std::uint64_t{1} << CAP_NET_ADMIN) & ~(std::uint64_t{1} << CAP_BPF);

@@ -39,13 +39,22 @@ unsigned queue_pairs(const std::string& interface) {
   return std::max(1U, channels.combined_count);
 }
 
+// net.ipv4.conf.*.rp_filter: the higher one of "all" and the interface's is in effect.
+unsigned rp_filter(const std::string& name) {
+  std::uint64_t highest = 0;
+  for (const std::string& place : {std::string("all"), name}) {
+    highest = std::max(highest, read_number("/proc/sys/net/ipv4/conf/" + place + "/rp_filter").value_or(0));
+  }
+  return static_cast<unsigned>(highest);
+}
+
 std::vector<HostInterface> interfaces() {
   std::vector<HostInterface> found;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator("/sys/class/net", error)) {
     const auto mtu = read_number(entry.path() / "mtu");
-    if (mtu)
-      found.push_back({entry.path().filename(), static_cast<unsigned>(*mtu), queue_pairs(entry.path().filename())});
+    const std::string name = entry.path().filename();
+    if (mtu) found.push_back({name, static_cast<unsigned>(*mtu), queue_pairs(name), rp_filter(name)});
   }
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   return found;
@@ -124,6 +133,7 @@ void look_at_hugepages(HostFacts& facts) {
 HostFacts look_at_host() {
   HostFacts facts;
   facts.interfaces = interfaces();
+  facts.rp_filter = rp_filter("default");
   facts.pci = pci_devices();
   facts.cpus = allowed_cpus();
   facts.capabilities = effective_capabilities();

@@ -22,7 +22,6 @@ namespace anypop::dataplane {
 namespace {
 
 constexpr const char* kVhostNet = "/dev/vhost-net";
-constexpr std::uint16_t kDescriptors = 1024;
 constexpr auto kAnySocket = static_cast<unsigned>(SOCKET_ID_ANY);
 
 // An interface that outlives its process, so that addresses, routes and BGP sessions on it outlive a restart.
@@ -47,7 +46,7 @@ absl::Status set_persistent(const std::string& name, bool persistent) {
 std::string kernel_device_string(const KernelInterfaceOptions& options, bool vhost_net) {
   if (vhost_net) {
     return fmt::format("net_virtio_user_{0},path={1},iface={0},mac={2},queues={3},queue_size={4}", options.name,
-                       kVhostNet, options.mac.to_string(), options.queues, kDescriptors);
+                       kVhostNet, options.mac.to_string(), options.queues, options.descriptors);
   }
   return fmt::format("net_tap_{0},iface={0},mac={1}", options.name, options.mac.to_string());
 }
@@ -76,13 +75,14 @@ absl::Status KernelInterface::start(const KernelInterfaceOptions& options) {
   const auto failed = [&](std::string_view what, int error) {
     return failed_precondition("cannot {} '{}': {}{}", what, name_, rte_strerror(-error), take_dpdk_error());
   };
-  const rte_eth_conf conf{};
+  rte_eth_conf conf{};
+  conf.intr_conf.rxq = options.wakes ? 1 : 0;
   const auto queues = static_cast<std::uint16_t>(options.queues);
   if (const int error = rte_eth_dev_configure(id_, queues, queues, &conf); error != 0) {
     return failed("configure", error);
   }
-  std::uint16_t rx = kDescriptors;
-  std::uint16_t tx = kDescriptors;
+  auto rx = static_cast<std::uint16_t>(options.descriptors);
+  auto tx = static_cast<std::uint16_t>(options.descriptors);
   rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx, &tx);
   for (std::uint16_t queue = 0; queue < queues; ++queue) {
     if (const int error = rte_eth_rx_queue_setup(id_, queue, rx, kAnySocket, nullptr, options.pool); error != 0) {
@@ -98,6 +98,10 @@ absl::Status KernelInterface::start(const KernelInterfaceOptions& options) {
   started_ = true;
   interface_index_ = ::if_nametoindex(name_.c_str());
   return absl::OkStatus();
+}
+
+int KernelInterface::wake_fd(unsigned queue) const {
+  return rte_eth_dev_rx_intr_ctl_q_get_fd(id_, static_cast<std::uint16_t>(queue));
 }
 
 void KernelInterface::set_link(bool up) {

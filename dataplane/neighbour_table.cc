@@ -137,9 +137,22 @@ std::optional<NeighbourTable::Key> NeighbourTable::chosen(const IpAddress& desti
   return best;
 }
 
-std::optional<MacAddress> NeighbourTable::mac(const IpAddress& destination) const {
+std::optional<NeighbourTable::NextHop> NeighbourTable::next_hop(const IpAddress& destination) const {
   const auto key = chosen(destination);
-  return key ? entries_.find(*key)->second.mac : std::nullopt;
+  if (!key) return std::nullopt;
+  NextHop found{*entries_.find(*key)->second.mac, {}};
+  for (const Candidate& candidate : candidates(destination)) {
+    const auto entry = entries_.find(candidate.key);
+    if (entry != entries_.end() && entry->second.mac == found.mac) {
+      found.interfaces.push_back(candidate.key.interface_index);
+    }
+  }
+  return found;
+}
+
+std::optional<MacAddress> NeighbourTable::mac(const IpAddress& destination) const {
+  const auto found = next_hop(destination);
+  return found ? std::optional(found->mac) : std::nullopt;
 }
 
 std::string NeighbourTable::describe(const IpAddress& destination, const InterfaceName& name) const {

@@ -235,5 +235,16 @@ TEST(NeighbourTable, TheFirstInterfaceThatKnowsWins) {
   EXPECT_EQ(table.mac(ip("10.1.0.11")), kMac);
 }
 
+TEST(NeighbourTable, SaysBehindWhichInterfacesANextHopIs) {
+  NeighbourTable table({3, 4}, {{ip("10.1.0.11"), true}});
+  EXPECT_EQ(table.next_hop(ip("10.1.0.11")), std::nullopt);
+  table.apply({4, ip("10.1.0.11"), kMac, true});
+  EXPECT_EQ(table.next_hop(ip("10.1.0.11")), (NeighbourTable::NextHop{kMac, {4}}));
+  table.apply({3, ip("10.1.0.11"), kMac, true});
+  EXPECT_EQ(table.next_hop(ip("10.1.0.11")), (NeighbourTable::NextHop{kMac, {3, 4}})) << "two uplinks to one link";
+  table.apply({4, ip("10.1.0.11"), MacAddress({2, 0, 0, 0, 0, 0x22}), true});
+  EXPECT_EQ(table.next_hop(ip("10.1.0.11")), (NeighbourTable::NextHop{kMac, {3}})) << "somebody else's there";
+}
+
 }  // namespace
 }  // namespace anypop::dataplane

@@ -45,15 +45,15 @@ std::optional<unsigned> kernel_mtu(const std::string& interface) {
 
 // A flow stays on one queue by the NIC's hash over addresses and ports, in both families, where it has one; elsewhere
 // the kernel's driver or nobody spreads.
-rte_eth_conf device_configuration(const rte_eth_dev_info& info, std::uint16_t queues) {
+rte_eth_conf device_configuration(const rte_eth_dev_info& info, std::uint16_t queues, bool alone) {
   constexpr std::uint64_t kFlows = RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP;
   rte_eth_conf conf{};
   if (queues > 1 && (info.flow_type_rss_offloads & kFlows) != 0) {
     conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
     conf.rx_adv_conf.rss_conf.rss_hf = info.flow_type_rss_offloads & kFlows;
   }
-  // A queue sends buffers of one pool only, each with one owner.
-  conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+  // If a queue sends buffers of one pool only, each with one owner.
+  if (alone) conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
   return conf;
 }
 
@@ -142,7 +142,7 @@ absl::Status Port::configure() {
     return failed_precondition("the device does not say what it can: {}", rte_strerror(-error));
   }
   const auto queues = static_cast<std::uint16_t>(config().queues);
-  const rte_eth_conf conf = device_configuration(info, queues);
+  const rte_eth_conf conf = device_configuration(info, queues, options_.alone);
   if (const int error = rte_eth_dev_configure(id_, queues, queues, &conf); error != 0) {
     return failed_precondition("the device does not take {} queues: {}", queues, rte_strerror(-error));
   }
@@ -153,6 +153,7 @@ absl::Status Port::set_up_queues() {
   std::uint16_t rx_descriptors = kDescriptors;
   std::uint16_t tx_descriptors = kDescriptors;
   rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx_descriptors, &tx_descriptors);
+  rx_descriptors_ = rx_descriptors;
   const auto socket = static_cast<unsigned>(rte_eth_dev_socket_id(id_));
   for (std::uint16_t queue = 0; queue < config().queues; ++queue) {
     const std::vector<int> before = open_xsk_sockets();
@@ -217,8 +218,19 @@ bool Port::is_replaced() const {
 PortCounters Port::counters() const {
   rte_eth_stats stats{};
   if (rte_eth_stats_get(id_, &stats) != 0) return {};
-  return {stats.ipackets, stats.opackets, stats.imissed + stats.rx_nombuf, pool_->size,
-          rte_mempool_in_use_count(pool_)};
+  PortCounters counters{.rx_packets = stats.ipackets,
+                        .tx_packets = stats.opackets,
+                        .rx_missed = stats.imissed + stats.rx_nombuf,
+                        .buffers = pool_->size,
+                        .buffers_in_use = rte_mempool_in_use_count(pool_),
+                        .waiting = {},
+                        .ring_size = rx_descriptors_};
+  for (std::uint16_t queue = 0; queue < config().queues; ++queue) {
+    const int waiting = rte_eth_rx_queue_count(id_, queue);
+    if (waiting < 0) break;
+    counters.waiting.push_back(static_cast<std::uint64_t>(waiting));
+  }
+  return counters;
 }
 
 }  // namespace anypop::dataplane

@@ -14,15 +14,17 @@ void add_to(std::atomic<std::uint64_t>& counter, std::uint64_t amount) {
 
 }  // namespace
 
-Punt::Punt(std::uint16_t kernel_port, std::uint16_t queue, const PuntConfig& config)
+Punt::Punt(std::uint16_t kernel_port, std::uint16_t queue, const DataplaneConfig& config)
     : kernel_port_(kernel_port),
       queue_(queue),
-      limits_{l4lb::TokenBucket(config.routing_per_second), l4lb::TokenBucket(config.neighbours_per_second),
-              l4lb::TokenBucket(config.icmp_per_second), l4lb::TokenBucket(config.other_per_second)} {}
+      probe_sources_(config.engine.probe_sources),
+      limits_{l4lb::TokenBucket(config.punt.routing_per_second), l4lb::TokenBucket(config.punt.probes_per_second),
+              l4lb::TokenBucket(config.punt.neighbours_per_second), l4lb::TokenBucket(config.punt.icmp_per_second),
+              l4lb::TokenBucket(config.punt.other_per_second)} {}
 
 void Punt::add(rte_mbuf* mbuf, std::uint32_t now_ms) {
   const std::span frame(rte_pktmbuf_mtod(mbuf, const std::byte*), mbuf->data_len);
-  const auto kind = static_cast<std::size_t>(l4lb::punt_class(frame));
+  const auto kind = static_cast<std::size_t>(l4lb::punt_class(frame, probe_sources_));
   if (!limits_[kind].take(now_ms)) {
     add_to(counters_.limited[kind], 1);
     rte_pktmbuf_free(mbuf);

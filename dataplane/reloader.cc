@@ -40,6 +40,19 @@ std::vector<IpPrefix> all_vips(const PopConfig& config) {
   return vips;
 }
 
+std::optional<Forwarding::NextHop> find_next_hop(const std::vector<std::unique_ptr<Port>>& ports,
+                                                 const NeighbourTable& table, const IpAddress& backend) {
+  const auto found = table.next_hop(backend);
+  if (!found) return std::nullopt;
+  Forwarding::NextHop next_hop{found->mac, 0};
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    const bool leads_there =
+        std::ranges::find(found->interfaces, ports[i]->interface_index()) != found->interfaces.end();
+    if (leads_there) next_hop.ports = static_cast<std::uint8_t>(next_hop.ports | 1U << i);
+  }
+  return next_hop;
+}
+
 struct Reloader::Job {
   ControlApi::ReloadRequest request;
   ControlApi::ReloadDone done;
@@ -109,10 +122,9 @@ absl::Status Reloader::put_in_force(Reload reload) {
   for (const auto& port : parts_.ports) {
     if (absl::Status status = port->steer(staying); !status.ok()) return status;
   }
-  const absl::Status published =
-      parts_.forwarding.finish_reload(std::move(reload), [&](const IpAddress& address) -> std::optional<MacAddress> {
-        return *neighbours ? (*neighbours)->table().mac(address) : std::nullopt;
-      });
+  const absl::Status published = parts_.forwarding.finish_reload(std::move(reload), [&](const IpAddress& address) {
+    return *neighbours ? find_next_hop(parts_.ports, (*neighbours)->table(), address) : std::nullopt;
+  });
   if (!published.ok() && !absl::IsDeadlineExceeded(published)) {
     for (const auto& port : parts_.ports) {
       if (absl::Status status = port->steer(all_vips(parts_.forwarding.config())); !status.ok()) return status;

@@ -10,6 +10,8 @@
 #include <rte_cycles.h>
 #include <unistd.h>
 
+#include "base/probe_source.h"
+
 namespace anypop::dataplane {
 namespace {
 
@@ -45,6 +47,8 @@ dataplane_api::PortState port_state(const Reporters& from, std::size_t index) {
   state.queues = port.config().queues;
   state.buffers = counters.buffers;
   state.buffers_in_use = counters.buffers_in_use;
+  state.rx_waiting = counters.waiting;
+  state.rx_ring = counters.ring_size;
   state.kernel = port.config().kernel;
   if (port.kernel() != nullptr) {
     for (const std::string_view name : l4lb::kPuntClassNames) state.punted.push_back({std::string(name), 0, 0, 0});
@@ -77,6 +81,9 @@ dataplane_api::ServiceState service_state(const Reporters& from, std::size_t ind
       std::string(protocol_name(service.protocol)),
       service.port,
       {}};
+  const auto& reserved = from.forwarding->config().dataplane.engine.probe_sources;
+  const IpPrefix* const prefix = find_probe_prefix(reserved, service.vip.family());
+  const auto sources = prefix != nullptr ? probe_sources(*prefix, service.backends) : std::vector<IpAddress>();
   for (std::size_t b = 0; b < service.backends.size(); ++b) {
     const BackendConfig& backend = service.backends[b];
     const l4lb::BackendState& known = from.forwarding->backend(index, b);
@@ -84,7 +91,8 @@ dataplane_api::ServiceState service_state(const Reporters& from, std::size_t ind
                               known.next_hop_mac.has_value(),
                               known.next_hop_mac ? known.next_hop_mac->to_string() : std::string(),
                               backend.mac ? std::string() : from.next_hop(backend.address),
-                              l4lb::slots(from.forwarding->snapshot(), index, b), known.weight_permille});
+                              l4lb::slots(from.forwarding->snapshot(), index, b), known.weight_permille,
+                              sources.empty() ? std::string() : sources[b].to_string()});
   }
   return state;
 }

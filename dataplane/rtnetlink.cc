@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rtnetlink.h"
 
+#include <array>
 #include <cerrno>
 
 #include <libmnl/libmnl.h>
@@ -74,6 +75,22 @@ absl::StatusOr<Route> Rtnetlink::find_route(const IpAddress& destination) {
   auto route = parse_route_answer(*datagram, sequence_);
   if (!route) return internal_error("the kernel's route to {} is malformed", destination.to_string());
   return *std::move(route);
+}
+
+absl::Status Rtnetlink::change_probe_route(ProbeRoute what, const IpPrefix& sources, unsigned interface_index,
+                                           bool add) {
+  constexpr std::array<std::string_view, 3> kNames = {"local addresses", "a table of routes", "a routing rule"};
+  const auto name = kNames[static_cast<std::size_t>(what)];
+  if (absl::Status status = send(probe_route_request(what, sources, interface_index, add, ++sequence_)); !status.ok()) {
+    return status;
+  }
+  const auto datagram = receive();
+  if (!datagram.ok()) return datagram.status();
+  // A confirmation has the form of an error that is none.
+  const NeighbourMessages answer = parse_neighbour_messages(*datagram);
+  if (answer.malformed) return internal_error("the kernel's answer about {} is malformed", name);
+  if (answer.error == 0 || answer.error == (add ? EEXIST : ENOENT)) return absl::OkStatus();
+  return errno_error(answer.error, "the kernel does not {} {}", add ? "take" : "forget", name);
 }
 
 void Rtnetlink::ask_for(const NeighbourTable::Key& neighbour) {

@@ -14,6 +14,7 @@
 #include "dataplane/neighbour_message.h"
 #include "dataplane/neighbour_table.h"
 #include "dataplane/route_message.h"
+#include "probe_route_message.h"
 
 struct mnl_socket;
 
@@ -31,6 +32,9 @@ class Rtnetlink {
   absl::Status dump_neighbours(Family family, std::vector<NeighbourUpdate>& all);
   // The kernel's route to each.
   absl::StatusOr<Route> find_route(const IpAddress& destination);
+  // Adds or deletes one of what the kernel must know about probes. What is there already, or is not there any more, is
+  // no error.
+  absl::Status change_probe_route(ProbeRoute what, const IpPrefix& sources, unsigned interface_index, bool add);
   // Asks to resolve or confirm a neighbour; there is no answer to wait for.
   void ask_for(const NeighbourTable::Key& neighbour);
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 #include <ctime>
 #include <span>
@@ -17,10 +18,19 @@ namespace {
 
 constexpr std::size_t kSourceMacOffset = 6;  // in the Ethernet header (IEEE 802.3)
 
-std::vector<int> wake_fds(const std::vector<WorkerQueue>& queues) {
+std::vector<int> wake_fds(const std::vector<WorkerQueue>& queues, const std::optional<ProbeQueue>& probes) {
   std::vector<int> fds;
   for (const WorkerQueue& queue : queues) fds.push_back(queue.wake_fd);
+  if (probes) fds.push_back(probes->wake_fd);
   return fds;
+}
+
+std::vector<std::size_t> first_queues(const std::vector<WorkerQueue>& queues) {
+  std::vector<std::size_t> first;
+  for (std::size_t i = 0; i < queues.size(); ++i) {
+    if (queues[i].port_index == first.size()) first.push_back(i);
+  }
+  return first;
 }
 
 // One writer: no read-modify-write needed.
@@ -30,30 +40,6 @@ void add(std::atomic<std::uint64_t>& counter, std::uint64_t amount) {
 
 using Mbufs = std::array<rte_mbuf*, l4lb::kBurstMax>;
 
-// packets[i] lies in mbufs[i].
-struct Burst {
-  Mbufs mbufs;
-  std::array<l4lb::Packet, l4lb::kBurstMax> packets;
-  std::size_t size = 0;
-};
-
-unsigned receive(const WorkerQueue& queue, QueueCounters& lost, Burst& burst) {
-  Mbufs received;
-  const std::uint16_t count = rte_eth_rx_burst(queue.port, queue.queue, received.data(), received.size());
-  for (rte_mbuf* mbuf : std::span(received).first(count)) {
-    if (mbuf->nb_segs != 1) {
-      add(lost.rx_multi_segment, 1);
-      rte_pktmbuf_free(mbuf);
-      continue;
-    }
-    burst.mbufs[burst.size] = mbuf;
-    burst.packets[burst.size++] = {.data = rte_pktmbuf_mtod(mbuf, std::byte*),
-                                   .length_bytes = mbuf->data_len,
-                                   .headroom_bytes = rte_pktmbuf_headroom(mbuf)};
-  }
-  return count;
-}
-
 // The engine may have moved the frame's beginning and its end.
 void follow(const l4lb::Packet& packet, rte_mbuf& mbuf) {
   mbuf.data_off = static_cast<std::uint16_t>(packet.headroom_bytes);
@@ -61,38 +47,7 @@ void follow(const l4lb::Packet& packet, rte_mbuf& mbuf) {
   mbuf.pkt_len = packet.length_bytes;
 }
 
-// Sends what leaves, hands the kernel what is its, and frees everything else, so that every buffer of the burst has
-// left our hands.
-void send(const WorkerQueue& queue, QueueCounters& lost, Burst& burst, Punt* punt, std::uint32_t now_ms) {
-  Mbufs leaving;
-  Mbufs dropped;
-  std::uint16_t leaving_count = 0;
-  unsigned dropped_count = 0;
-  for (std::size_t i = 0; i < burst.size; ++i) {
-    if (!l4lb::leaves(burst.packets[i].verdict)) {
-      if (punt != nullptr && burst.packets[i].verdict == l4lb::Verdict::kPassNotVip) {
-        punt->add(burst.mbufs[i], now_ms);
-      } else {
-        dropped[dropped_count++] = burst.mbufs[i];
-      }
-      continue;
-    }
-    // The snapshot knows one port's MAC; with several, what leaves must bear the MAC of the port it leaves by.
-    std::memcpy(burst.packets[i].data + kSourceMacOffset, queue.mac.bytes().data(), queue.mac.bytes().size());
-    follow(burst.packets[i], *burst.mbufs[i]);
-    leaving[leaving_count++] = burst.mbufs[i];
-  }
-  if (dropped_count > 0) rte_pktmbuf_free_bulk(dropped.data(), dropped_count);
-  if (punt != nullptr) punt->flush();
-  if (leaving_count == 0) return;
-  const std::uint16_t sent = rte_eth_tx_burst(queue.port, queue.queue, leaving.data(), leaving_count);
-  if (sent < leaving_count) {
-    add(lost.tx_dropped, leaving_count - sent);
-    rte_pktmbuf_free_bulk(leaving.data() + sent, leaving_count - sent);
-  }
-}
-
-std::vector<std::unique_ptr<Punt>> make_punts(const std::vector<WorkerQueue>& queues, const PuntConfig& config) {
+std::vector<std::unique_ptr<Punt>> make_punts(const std::vector<WorkerQueue>& queues, const DataplaneConfig& config) {
   std::vector<std::unique_ptr<Punt>> punts;
   for (const WorkerQueue& queue : queues) {
     punts.push_back(queue.kernel_port ? std::make_unique<Punt>(*queue.kernel_port, queue.queue, config) : nullptr);
@@ -110,18 +65,47 @@ std::uint64_t monotonic_ms() {
 
 std::uint32_t worker_now_ms() { return static_cast<std::uint32_t>(monotonic_ms()); }
 
-Worker::Worker(unsigned number, std::vector<WorkerQueue> queues, const PopConfig& config, l4lb::FlowTable flows,
-               Published<WorkerView>& views)
+// packets[i] lies in mbufs[i].
+struct Worker::Burst {
+  // Frames that lie in several buffers are counted and dropped. How many frames there were.
+  unsigned receive(std::uint16_t port, std::uint16_t queue, std::atomic<std::uint64_t>& multi_segment) {
+    Mbufs received;
+    const std::uint16_t count = rte_eth_rx_burst(port, queue, received.data(), received.size());
+    for (rte_mbuf* mbuf : std::span(received).first(count)) {
+      if (mbuf->nb_segs != 1) {
+        add(multi_segment, 1);
+        rte_pktmbuf_free(mbuf);
+        continue;
+      }
+      mbufs[size] = mbuf;
+      packets[size++] = {.data = rte_pktmbuf_mtod(mbuf, std::byte*),
+                         .length_bytes = mbuf->data_len,
+                         .headroom_bytes = rte_pktmbuf_headroom(mbuf)};
+    }
+    return count;
+  }
+  std::span<l4lb::Packet> all() { return std::span(packets).first(size); }
+
+  Mbufs mbufs;
+  std::array<l4lb::Packet, l4lb::kBurstMax> packets;
+  std::size_t size = 0;
+};
+
+Worker::Worker(unsigned number, std::vector<WorkerQueue> queues, std::optional<ProbeQueue> probes,
+               const PopConfig& config, l4lb::FlowTable flows, Published<WorkerView>& views)
     : number_(number),
       queues_(std::move(queues)),
       queue_counters_(queues_.size()),
-      punts_(make_punts(queues_, config.dataplane.punt)),
+      punts_(make_punts(queues_, config.dataplane)),
+      lanes_(queues_.size()),
+      queue_of_port_(first_queues(queues_)),
+      probes_(probes),
       state_(config.dataplane.engine, std::move(flows)),
       views_(views, number),
       tsc_per_ms_(std::max<std::uint64_t>(1, rte_get_tsc_hz() / 1000)),
       start_tsc_(rte_rdtsc()),
       start_ms_(monotonic_ms()),
-      idle_(config.dataplane.polling, wake_fds(queues_)) {
+      idle_(config.dataplane.polling, wake_fds(queues_, probes_)) {
   heartbeat_.last_tsc.store(rte_rdtsc(), std::memory_order_relaxed);
 }
 
@@ -153,6 +137,7 @@ void Worker::run() {
     const WorkerView& view = views_.load();
     unsigned packets = 0;
     for (std::size_t i = 0; i < queues_.size(); ++i) packets += poll(i, view);
+    if (probes_) packets += poll_probes(view);
     beat();
     views_.quiescent();
     if (packets > 0) {
@@ -175,14 +160,93 @@ unsigned Worker::poll(std::size_t index, const WorkerView& view) {
   Punt* punt = punts_[index].get();
   const unsigned from_kernel = punt != nullptr ? punt->forward_from_kernel(queue.port, queue.queue) : 0;
   Burst burst;
-  const unsigned received = receive(queue, queue_counters_[index], burst);
+  const unsigned received = burst.receive(queue.port, queue.queue, queue_counters_[index].rx_multi_segment);
   if (received == 0) return from_kernel;
   const bool timed = latency_.wants_burst();
   const std::uint64_t began = timed ? rte_rdtsc() : 0;
-  process(queue, std::span(burst.packets).first(burst.size), view);
-  send(queue, queue_counters_[index], burst, punt, now_ms());
+  process(queue, burst.all(), view);
+  send(index, burst, view);
   if (timed) latency_.count(rte_rdtsc() - began);
   return from_kernel + received;
+}
+
+// What may answer a probe instead of its backend goes back the way it came.
+unsigned Worker::poll_probes(const WorkerView& view) {
+  Burst burst;
+  const unsigned received = burst.receive(probes_->port, probes_->queue, queue_counters_[0].rx_multi_segment);
+  if (received == 0) return 0;
+  if (view.capture != nullptr) view.capture->before(number_, burst.all());
+  process_probes(*view.snapshot, burst.all(), now_ms(), state_, *view.counters[number_]);
+  if (view.capture != nullptr) {
+    view.capture->after(number_, static_cast<std::uint16_t>(queues_[0].port_index), burst.all(), rte_rdtsc(),
+                        1000 * tsc_per_ms_);
+  }
+  for (std::size_t i = 0; i < burst.size; ++i) {
+    const l4lb::Packet& packet = burst.packets[i];
+    if (packet.verdict == l4lb::Verdict::kForwardProbe) {
+      leave_by(way_out(0, packet, view), packet, burst.mbufs[i]);
+      continue;
+    }
+    follow(packet, *burst.mbufs[i]);
+    if (!l4lb::leaves(packet.verdict) || rte_eth_tx_burst(probes_->port, probes_->queue, &burst.mbufs[i], 1) == 0) {
+      rte_pktmbuf_free(burst.mbufs[i]);
+    }
+  }
+  flush();
+  return received;
+}
+
+// The queue of a port that leads to the backend; where the packet came in, if that port does, or if it is an answer.
+std::size_t Worker::way_out(std::size_t in, const l4lb::Packet& packet, const WorkerView& view) const {
+  if (queue_of_port_.size() < 2) return in;
+  if (packet.verdict != l4lb::Verdict::kForward && packet.verdict != l4lb::Verdict::kForwardProbe) return in;
+  const std::uint8_t ports = l4lb::next_hop_ports(*view.snapshot, packet.service, packet.backend);
+  const auto first = static_cast<std::size_t>(std::countr_zero(ports));
+  const bool stays = (ports >> queues_[in].port_index & 1U) != 0 || first >= queue_of_port_.size();
+  return stays ? in : queue_of_port_[first];
+}
+
+void Worker::leave_by(std::size_t queue, const l4lb::Packet& packet, rte_mbuf* mbuf) {
+  // The snapshot knows one port's MAC; with several, what leaves must bear the MAC of the port it leaves by.
+  std::memcpy(packet.data + kSourceMacOffset, queues_[queue].mac.bytes().data(), queues_[queue].mac.bytes().size());
+  follow(packet, *mbuf);
+  Lane& lane = lanes_[queue];
+  lane.mbufs[lane.size++] = mbuf;
+}
+
+void Worker::flush() {
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    Lane& lane = lanes_[i];
+    if (lane.size == 0) continue;
+    const std::uint16_t sent = rte_eth_tx_burst(queues_[i].port, queues_[i].queue, lane.mbufs.data(), lane.size);
+    if (sent < lane.size) {
+      add(queue_counters_[i].tx_dropped, lane.size - sent);
+      rte_pktmbuf_free_bulk(lane.mbufs.data() + sent, lane.size - sent);
+    }
+    lane.size = 0;
+  }
+}
+
+// Sends what leaves, hands the kernel what is its, and frees everything else, so that every buffer of the burst has
+// left our hands.
+void Worker::send(std::size_t in, Burst& burst, const WorkerView& view) {
+  Punt* const punt = punts_[in].get();
+  const std::uint32_t now = now_ms();
+  Mbufs dropped;
+  unsigned dropped_count = 0;
+  for (std::size_t i = 0; i < burst.size; ++i) {
+    const l4lb::Packet& packet = burst.packets[i];
+    if (l4lb::leaves(packet.verdict)) {
+      leave_by(way_out(in, packet, view), packet, burst.mbufs[i]);
+    } else if (punt != nullptr && packet.verdict == l4lb::Verdict::kPassNotVip) {
+      punt->add(burst.mbufs[i], now);
+    } else {
+      dropped[dropped_count++] = burst.mbufs[i];
+    }
+  }
+  if (dropped_count > 0) rte_pktmbuf_free_bulk(dropped.data(), dropped_count);
+  if (punt != nullptr) punt->flush();
+  flush();
 }
 
 void Worker::process(const WorkerQueue& queue, std::span<l4lb::Packet> packets, const WorkerView& view) {

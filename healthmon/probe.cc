@@ -8,6 +8,7 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 
+#include "base/probe_source.h"
 #include "base/text.h"
 #include "probe_attempt.h"
 
@@ -73,10 +74,20 @@ absl::StatusOr<std::shared_ptr<asio::ssl::context>> probe_tls(const TlsProbeConf
   return context;
 }
 
-ProbeTarget probe_target(const ServiceConfig& service, const BackendConfig& backend, const ProbeConfig& probe,
-                         std::shared_ptr<asio::ssl::context> tls) {
-  ProbeTarget target{
-      .probe = probe, .address = backend.address, .host = probe.http.host, .tls = std::move(tls), .environment = {}};
+ProbeTarget probe_target(const ServiceConfig& service, std::size_t backend_index, const ProbeConfig& probe,
+                         const std::vector<IpPrefix>& probe_sources, std::shared_ptr<asio::ssl::context> tls) {
+  const BackendConfig& backend = service.backends[backend_index];
+  ProbeTarget target{.probe = probe,
+                     .address = backend.address,
+                     .source = std::nullopt,
+                     .host = probe.http.host,
+                     .tls = std::move(tls),
+                     .environment = {}};
+  if (probe.via == ProbeVia::kDataplane) {
+    const IpPrefix* const prefix = find_probe_prefix(probe_sources, service.vip.family());
+    target.address = service.vip;
+    target.source = anypop::probe_sources(*prefix, service.backends)[backend_index];
+  }
   if (target.probe.port == 0) target.probe.port = service.port;
   if (target.host.empty()) {
     target.host =
@@ -87,8 +98,9 @@ ProbeTarget probe_target(const ServiceConfig& service, const BackendConfig& back
                           "ANYPOP_SERVICE=" + service.name,
                           "ANYPOP_VIP=" + service.vip.to_string(),
                           "ANYPOP_BACKEND=" + backend.name,
-                          "ANYPOP_ADDRESS=" + backend.address.to_string(),
+                          "ANYPOP_ADDRESS=" + target.address.to_string(),
                           fmt::format("ANYPOP_PORT={}", target.probe.port)};
+    if (target.source) target.environment.push_back("ANYPOP_SOURCE=" + target.source->to_string());
   }
   return target;
 }
@@ -125,6 +137,14 @@ void ProbeAttempt::finish_soon(ProbeResult result) {
 
 ProbeResult ProbeAttempt::failure(const boost::system::error_code& error) {
   return {false, error_text(error), evidence_of(error)};
+}
+
+ProbeResult ProbeAttempt::failure_to_open(const boost::system::error_code& error) const {
+  if (!target_.source || error != boost::system::errc::address_not_available) return failure(error);
+  return {false,
+          fmt::format("{} is no address of this server: the dataplane's probe interface is not there",
+                      target_.source->to_string()),
+          Evidence::kLocal};
 }
 
 void ProbeAttempt::on_deadline() {

@@ -34,6 +34,7 @@ class ProbeAttempt : public std::enable_shared_from_this<ProbeAttempt> {
   void finish_soon(ProbeResult result);
   void fail(const boost::system::error_code& error) { finish(failure(error)); }
   static ProbeResult failure(const boost::system::error_code& error);
+  ProbeResult failure_to_open(const boost::system::error_code& error) const;
   template <typename Derived>
   std::shared_ptr<Derived> self_as() {
     return std::static_pointer_cast<Derived>(shared_from_this());

@@ -32,12 +32,12 @@ class DatagramAttempt : public ProbeAttempt {
     stage_ = "waiting for the answer";
     const auto endpoint = endpoint_of<udp::endpoint>(target_);
     ErrorCode error;
-    socket_.open(endpoint.protocol(), error);
+    open_for(target_, socket_, error);
     // Connected, so that only this backend is heard, and its ICMP errors too.
     if (!error) socket_.connect(endpoint, error);
     if (!error) socket_.non_blocking(true, error);
     if (!error) socket_.send(asio::buffer(payload()), 0, error);
-    if (error) return finish_soon(failure(error));
+    if (error) return finish_soon(failure_to_open(error));
     receive();
   }
 

@@ -16,14 +16,16 @@ namespace anypop::healthmon {
 class ProbeRunner : public testing::Test {
  protected:
   ProbeResult run(ProbeConfig config, const std::string& address = "127.0.0.1",
-                  const std::string& host = "198.51.100.1") {
+                  const std::string& host = "198.51.100.1", const std::vector<IpPrefix>& probe_sources = {}) {
     boost::asio::io_context io;
     std::optional<ProbeResult> result;
     const auto tls = probe_tls(config.tls);
     EXPECT_TRUE(tls.ok()) << tls.status();
     config.http.host = host;
-    const ProbeTarget target =
-        probe_target({.name = "web"}, {.name = "b1", .address = *IpAddress::parse(address)}, config, *tls);
+    const ServiceConfig service{.name = "web",
+                                .vip = *IpAddress::parse("198.51.100.1"),
+                                .backends = {{.name = "b1", .address = *IpAddress::parse(address)}}};
+    const ProbeTarget target = probe_target(service, 0, config, probe_sources, *tls);
     const auto start = std::chrono::steady_clock::now();
     {
       const Probe probe(io, target, [&](const ProbeResult& found) {

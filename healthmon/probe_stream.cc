@@ -47,8 +47,8 @@ class StreamAttempt : public ProbeAttempt {
   void begin() override {
     const auto endpoint = endpoint_of<tcp::endpoint>(target_);
     ErrorCode error;
-    socket_.open(endpoint.protocol(), error);
-    if (error) return finish_soon(failure(error));
+    open_for(target_, socket_, error);
+    if (error) return finish_soon(failure_to_open(error));
     socket_.async_connect(endpoint, [self = self_as<StreamAttempt>()](ErrorCode failed) {
       if (!self->over()) self->on_connect(failed);
     });

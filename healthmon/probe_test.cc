@@ -9,6 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/probe_source.h"
 #include "base/text.h"
 #include "healthmon/prober.h"
 #include "probe_fixture.h"
@@ -136,10 +137,40 @@ TEST_F(ProbeTest, LeavesNoSocketBehind) {
 }
 
 TEST_F(ProbeTest, TheHostDefaultsToTheVip) {
-  const ServiceConfig service{.name = "web6", .vip = *IpAddress::parse("2001:db8:53::1"), .port = 80};
-  EXPECT_EQ(probe_target(service, {}, {}).host, "[2001:db8:53::1]");
-  EXPECT_EQ(probe_target(service, {}, {}).probe.port, 80);
-  EXPECT_EQ(probe_target(service, {}, {.http = {.host = "www.example.com"}}).host, "www.example.com");
+  const ServiceConfig service{
+      .name = "web6", .vip = *IpAddress::parse("2001:db8:53::1"), .port = 80, .backends = {BackendConfig{}}};
+  EXPECT_EQ(probe_target(service, 0, {}, {}).host, "[2001:db8:53::1]");
+  EXPECT_EQ(probe_target(service, 0, {}, {}).probe.port, 80);
+  EXPECT_EQ(probe_target(service, 0, {.http = {.host = "www.example.com"}}, {}).host, "www.example.com");
+}
+
+TEST_F(ProbeTest, ThroughTheDataPathItGoesToTheVipFromTheSourceThatNamesTheBackend) {
+  const ServiceConfig service{.name = "web",
+                              .vip = *IpAddress::parse("198.51.100.1"),
+                              .port = 80,
+                              .backends = {{.name = "b1", .address = *IpAddress::parse("10.0.0.1")},
+                                           {.name = "b2", .address = *IpAddress::parse("10.0.0.2")}}};
+  const std::vector<IpPrefix> sources = {*IpPrefix::parse("127.9.0.0/24")};
+  const ProbeTarget direct = probe_target(service, 1, {}, sources);
+  EXPECT_EQ(direct.address.to_string(), "10.0.0.2");
+  EXPECT_FALSE(direct.source);
+  const ProbeTarget through =
+      probe_target(service, 1, {.type = ProbeType::kExec, .via = ProbeVia::kDataplane}, sources);
+  EXPECT_EQ(through.address, service.vip);
+  EXPECT_EQ(through.source, probe_sources(sources[0], service.backends)[1]);
+  EXPECT_THAT(through.environment, testing::Contains("ANYPOP_ADDRESS=198.51.100.1"));
+  EXPECT_THAT(through.environment, testing::Contains("ANYPOP_SOURCE=" + through.source->to_string()));
+}
+
+TEST_F(ProbeTest, SaysThatTheProbeInterfaceIsMissing) {
+  for (const ProbeType type : {ProbeType::kTcp, ProbeType::kUdp, ProbeType::kDns}) {
+    ProbeConfig config{.type = type, .via = ProbeVia::kDataplane, .port = 80};
+    const ProbeResult result = run(config, "127.0.0.1", "host", {*IpPrefix::parse("203.0.113.0/24")});
+    EXPECT_FALSE(result.ok);
+    EXPECT_EQ(result.evidence, Evidence::kLocal);
+    EXPECT_THAT(result.cause, testing::AllOf(testing::StartsWith("203.0.113."),
+                                             testing::HasSubstr("the dataplane's probe interface is not there")));
+  }
 }
 
 TEST_F(ProbeTest, ASilentBackendDelaysNoOther) {

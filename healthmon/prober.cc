@@ -29,10 +29,11 @@ class Prober::Impl : public std::enable_shared_from_this<Impl> {
         const ProbeConfig& probe = service.probes[p];
         const auto tls = probe_tls(probe.tls);
         for (std::size_t b = 0; b < service.backends.size(); ++b) {
-          probes_.push_back({{s, b, p},
-                             probe_target(service, service.backends[b], probe, tls.ok() ? *tls : nullptr),
-                             tls.status(),
-                             nullptr});
+          probes_.push_back(
+              {{s, b, p},
+               probe_target(service, b, probe, config.dataplane.engine.probe_sources, tls.ok() ? *tls : nullptr),
+               tls.status(),
+               nullptr});
           schedule_.add(Milliseconds(probe.fast_ms()), probe.jitter_percent, now);
         }
       }

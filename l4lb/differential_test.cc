@@ -126,6 +126,10 @@ EngineConfig random_engine(Random& random) {
   config.flow_window_ms = random.of<unsigned>({1000, 5000, 20'000});
   config.tcp_idle_ms = random.of<unsigned>({3000, 60'000});
   config.udp_idle_ms = random.of<unsigned>({3000, 60'000});
+  if (random.one_in(4)) {
+    config.probe_sources = {*IpPrefix::parse(random.of<std::string>({"192.0.2.2/31", "192.0.2.8/29"})),
+                            *IpPrefix::parse(random.of<std::string>({"2001:db8:c::2/127", "2001:db8:c::10/124"}))};
+  }
   config.fragments = random.one_in(4) ? FragmentPolicy::kDrop : FragmentPolicy::kFollow;
   return config;
 }

@@ -80,6 +80,32 @@ void add_wide_services(Family family, const std::string& suffix, std::vector<Ser
   make_golden_quic(services.back());
 }
 
+// Addresses that are the monitor's: nobody else may send from them. In the row's name: where they stop.
+std::vector<GoldenRow> reserved_rows(Family family) {
+  const Addresses& a = addresses(family);
+  const bool v4 = family == Family::kV4;
+  const auto forwarded = [] { return eth({.destination = kWebMac, .source = kPortMac}); };
+  const char* const reserved = v4 ? "10.99.0.7" : "2001:db8:99::7";
+  const IpFields first = {.source = v4 ? "10.99.0.0" : "2001:db8:99::", .destination = a.vip};
+  const IpFields last = {.source = v4 ? "10.99.0.255" : "2001:db8:99:0:ffff:ffff:ffff:ffff", .destination = a.vip};
+  const IpFields before = {.source = v4 ? "10.98.255.255" : "2001:db8:98:ffff:ffff:ffff:ffff:ffff",
+                           .destination = a.vip};
+  const IpFields behind = {.source = v4 ? "10.99.1.0" : "2001:db8:99:1::", .destination = a.vip};
+  return {
+      {"reserved source", eth().ip({.source = reserved, .destination = a.vip}).tcp(), Verdict::kDropReservedSource},
+      {"reserved source, first", eth().ip(first).tcp(), Verdict::kDropReservedSource},
+      {"reserved source, last", eth().ip(last).udp(), Verdict::kDropReservedSource},
+      {"before the reserved sources", eth().ip(before).tcp(), Verdict::kForward, kWeb, forwarded().ip(before).tcp()},
+      {"behind the reserved sources", eth().ip(behind).tcp(), Verdict::kForward, kWeb, forwarded().ip(behind).tcp()},
+      {"reserved source, port without service",
+       eth().ip({.source = reserved, .destination = a.vip}).tcp({.destination = 8080}), Verdict::kDropReservedSource},
+      {"reserved source to a neighbour", eth().ip({.source = reserved, .destination = a.neighbour}).tcp(),
+       Verdict::kPassNotVip},
+      {"a neighbour's answer to a reserved address", eth().ip({.source = a.vip, .destination = reserved}).tcp(),
+       Verdict::kPassNotVip},
+  };
+}
+
 BackendState reachable(const std::string& mac) { return {.healthy = true, .next_hop_mac = *MacAddress::parse(mac)}; }
 
 constexpr std::uint16_t kSyn = 0x02;
@@ -264,7 +290,10 @@ std::vector<GoldenRow> v6_rows() {
 }  // namespace
 
 EngineConfig golden_engine() {
-  return {.echo_per_second = 1'000'000, .too_big_per_second = 1'000'000, .flow_records = 4096};
+  return {.echo_per_second = 1'000'000,
+          .too_big_per_second = 1'000'000,
+          .flow_records = 4096,
+          .probe_sources = {*IpPrefix::parse("10.99.0.0/24"), *IpPrefix::parse("2001:db8:99::/64")}};
 }
 
 std::vector<ServiceConfig> golden_services() {
@@ -313,8 +342,9 @@ SnapshotInput golden_input() {
 
 std::vector<GoldenRow> golden_rows(Family family) {
   std::vector<GoldenRow> rows = common_rows(family);
-  for (std::vector<GoldenRow> more : {family == Family::kV4 ? v4_rows() : v6_rows(), wide_rows(family),
-                                      golden_tunnel_rows(family), golden_icmp_rows(family), golden_quic_rows(family)}) {
+  for (std::vector<GoldenRow> more :
+       {family == Family::kV4 ? v4_rows() : v6_rows(), wide_rows(family), reserved_rows(family),
+        golden_tunnel_rows(family), golden_icmp_rows(family), golden_quic_rows(family)}) {
     rows.insert(rows.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
   }
   return rows;

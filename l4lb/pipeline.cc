@@ -13,6 +13,9 @@
 //   rewrite   → outer header, MAC addresses; or an ICMP error to the sender
 //   count
 //
+// Probes of the monitor take the stages parse, service, decide, rewrite and count too; their source address stands for
+// the stages between (probe_path.h).
+//
 // A packet leaves its lane as soon as it has a verdict; parse has none of them enter that is not a whole flow. The
 // lanes hold the family in their type, so no later stage asks for it again.
 //
@@ -149,6 +152,27 @@ void parse(const Snapshot& snapshot, std::span<Packet> packets, Worker& worker, 
   }
 }
 
+// An address that is the monitor's, but not from the monitor.
+template <class F>
+[[gnu::noinline]] void drop_reserved(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& lane) {
+  const ProbeSources<F>& reserved = snapshot.probes->of<F>();
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < lane.count; ++i) {
+    const Flow<F>& flow = lane.flow[i];
+    if (reserved.contains(flow.source) && snapshot.services_of<F>().has_vip(flow.destination)) [[unlikely]] {
+      packets[lane.packet[i]].verdict = Verdict::kDropReservedSource;
+      continue;
+    }
+    if (kept != i) {
+      lane.packet[kept] = lane.packet[i];
+      lane.flow[kept] = flow;
+      lane.home[kept] = lane.home[i];
+    }
+    ++kept;
+  }
+  lane.count = kept;
+}
+
 // Moves what stays to the front of the lane.
 template <class F>
 void find_services(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& lane) {
@@ -257,12 +281,51 @@ void encapsulate_tunneled(const Snapshot& snapshot, std::span<Packet> packets, c
 template <class F>
 void process_lane(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& lane, bool tracked, Worker& worker) {
   if (lane.count == 0) return;
+  if (snapshot.probes->of<F>().any()) drop_reserved(snapshot, packets, lane);
   find_services(snapshot, packets, lane);
   find_slots(snapshot, lane);
   if (!snapshot.quic.empty()) follow_connection_ids(snapshot, packets, lane);
   if (tracked) track(snapshot, packets, worker, lane);
   decide_and_rewrite(snapshot, packets, lane);
   encapsulate_tunneled(snapshot, packets, lane, worker);
+}
+
+// A probe goes to the backend that its source address names, whatever the backend's health or weight.
+template <class F>
+void find_probed(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& lane) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < lane.count; ++i) {
+    const Flow<F>& flow = lane.flow[i];
+    const std::uint16_t service = snapshot.services_of<F>().find(lane.home[i], service_key(flow));
+    Packet& packet = packets[lane.packet[i]];
+    packet.service = service;
+    if (service == kNone) {
+      packet.verdict =
+          snapshot.services_of<F>().has_vip(flow.destination) ? Verdict::kDropNoService : Verdict::kPassNotVip;
+      continue;
+    }
+    const std::uint16_t* const backend = snapshot.probes->of<F>().find(service, flow.source);
+    packet.verdict = Verdict::kDropProbeUnknown;
+    if (backend == nullptr) continue;
+    lane.service[kept] = service;
+    lane.packet[kept] = lane.packet[i];
+    lane.slot[kept] = backend;
+    if (kept != i) lane.flow[kept] = flow;
+    ++kept;
+  }
+  lane.count = kept;
+}
+
+template <class F>
+void process_probe_lane(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& lane, Worker& worker) {
+  find_probed(snapshot, packets, lane);
+  snapshot.hash.hash(std::span(lane.flow).first(lane.count), std::span(lane.hash).first(lane.count));
+  decide_and_rewrite(snapshot, packets, lane);
+  encapsulate_tunneled(snapshot, packets, lane, worker);
+  for (std::size_t i = 0; i < lane.count; ++i) {
+    Packet& packet = packets[lane.packet[i]];
+    if (packet.verdict == Verdict::kForward) packet.verdict = Verdict::kForwardProbe;
+  }
 }
 
 void process_at_most_a_burst(const Snapshot& snapshot, std::span<Packet> packets, Worker& worker, Counters& counters) {
@@ -287,6 +350,21 @@ void process_burst(const Snapshot& snapshot, std::span<Packet> packets, std::uin
     const std::size_t now = std::min(packets.size(), kBurstMax);
     process_at_most_a_burst(snapshot, packets.first(now), worker, counters);
     packets = packets.subspan(now);
+  }
+}
+
+void process_probes(const Snapshot& snapshot, std::span<Packet> packets, std::uint32_t now_ms, WorkerState& state,
+                    Counters& counters) {
+  Worker worker{.now_ms = now_ms, .state = state};
+  while (!packets.empty()) {
+    const std::span<Packet> burst = packets.first(std::min(packets.size(), kBurstMax));
+    Lane<V4> v4;
+    Lane<V6> v6;
+    parse(snapshot, burst, worker, v4, v6);
+    process_probe_lane(snapshot, burst, v4, worker);
+    process_probe_lane(snapshot, burst, v6, worker);
+    counters.count(burst);
+    packets = packets.subspan(burst.size());
   }
 }
 

@@ -20,9 +20,17 @@ bool is_routing(wire::IpProtocol protocol, wire::be16 source, wire::be16 destina
 }
 
 template <class F>
-PuntClass classify(std::span<const std::byte> frame, std::uint32_t ip_offset) {
+bool is_reserved(const typename F::Address& address, std::span<const IpPrefix> probe_sources) {
+  return std::ranges::any_of(probe_sources, [&](const IpPrefix& prefix) {
+    return prefix.family() == F::kFamily && first_bits(address, prefix.length_bits()) == to_wire<F>(prefix.address());
+  });
+}
+
+template <class F>
+PuntClass classify(std::span<const std::byte> frame, std::uint32_t ip_offset, std::span<const IpPrefix> probe_sources) {
   Flow<F> flow{};
   const IpFinding found = parse_ip<F>(frame, ip_offset, flow);
+  if (found.destination_known && is_reserved<F>(flow.destination, probe_sources)) return PuntClass::kProbes;
   if (flow.protocol == F::kIcmp) {
     if (found.fault != Verdict::kDropIcmp || found.transport_at >= frame.size()) return PuntClass::kIcmp;
     const auto type = std::to_integer<std::uint8_t>(frame[found.transport_at]);
@@ -35,11 +43,11 @@ PuntClass classify(std::span<const std::byte> frame, std::uint32_t ip_offset) {
 
 }  // namespace
 
-PuntClass punt_class(std::span<const std::byte> frame) {
+PuntClass punt_class(std::span<const std::byte> frame, std::span<const IpPrefix> probe_sources) {
   const Layer2 layer2 = parse_ethernet(frame);
   switch (layer2.next) {
-    case Layer2::Next::kIpv4: return classify<V4>(frame, layer2.ip_offset);
-    case Layer2::Next::kIpv6: return classify<V6>(frame, layer2.ip_offset);
+    case Layer2::Next::kIpv4: return classify<V4>(frame, layer2.ip_offset, probe_sources);
+    case Layer2::Next::kIpv6: return classify<V6>(frame, layer2.ip_offset, probe_sources);
     case Layer2::Next::kOther: return layer2.arp ? PuntClass::kNeighbours : PuntClass::kOther;
     case Layer2::Next::kTruncated: break;
   }

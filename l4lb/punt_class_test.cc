@@ -31,6 +31,18 @@ TEST(PuntClass, RoutingIsBgpAndBfdInBothFamilies) {
   }
 }
 
+TEST(PuntClass, ProbesAreWhatGoesToTheReservedAddresses) {
+  const std::vector<IpPrefix> sources = {*IpPrefix::parse("10.9.0.0/24"), *IpPrefix::parse("2001:db8:9::/64")};
+  for (const char* address : {"10.9.0.7", "2001:db8:9::7"}) {
+    EXPECT_EQ(punt_class(eth().ip({.destination = address}).tcp({.source = 80}).build(), sources), PuntClass::kProbes);
+    EXPECT_EQ(punt_class(eth().vlan(7).ip({.destination = address}).udp().build(), sources), PuntClass::kProbes);
+    EXPECT_EQ(punt_class(eth().ip({.destination = address}).tcp({.source = 80}).build()), PuntClass::kOther);
+    EXPECT_EQ(punt_class(eth().ip({.destination = address}).tcp({.source = 179}).build(), sources), PuntClass::kProbes)
+        << "nobody speaks BGP there";
+  }
+  EXPECT_EQ(punt_class(eth().ip({.destination = "10.9.1.7"}).tcp({.source = 80}).build(), sources), PuntClass::kOther);
+}
+
 TEST(PuntClass, NeighboursAreArpAndDiscovery) {
   EXPECT_EQ(punt_class(eth().ether_type(0x0806).payload(28).build()), PuntClass::kNeighbours);
   EXPECT_EQ(punt_class(eth().vlan(7).ether_type(0x0806).payload(28).build()), PuntClass::kNeighbours);

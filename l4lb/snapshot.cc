@@ -175,6 +175,7 @@ void add_backends(const ServiceConfig& service, const std::vector<BackendState>&
   const bool tunneled = service.forwarding != Forwarding::kL2;
   for (std::size_t i = 0; i < states.size(); ++i) {
     snapshot.backends.push_back(make_backend(i, tunneled, states[i], input.source_mac));
+    snapshot.next_hop_ports.push_back(states[i].next_hop_ports);
     snapshot.tunnels.push_back(tunneled ? make_tunnel(service, service.backends[i].address, input.mtu_bytes)
                                         : Tunnel{});
   }
@@ -192,6 +193,7 @@ struct SnapshotBuilder::Impl {
   ServiceTable<V4> services_v4;
   ServiceTable<V6> services_v6;
   EngineConfig engine;
+  std::shared_ptr<const ProbePath> probes;
   TableCache tables;
   ServiceMemories memories;
 
@@ -211,6 +213,7 @@ SnapshotBuilder::SnapshotBuilder(std::vector<ServiceConfig> services, std::array
                      .services_v4 = {},
                      .services_v6 = {},
                      .engine = engine,
+                     .probes = nullptr,
                      .tables = {},
                      .memories = {}}) {
   update_config(std::move(services), hash_key, engine);
@@ -227,7 +230,8 @@ void SnapshotBuilder::update_config(std::vector<ServiceConfig> services, std::ar
   impl_->hash = FlowHash(hash_key);
   impl_->services_v4 = make_service_table<V4>(services);
   impl_->services_v6 = make_service_table<V6>(services);
-  impl_->engine = engine;
+  impl_->probes = std::make_shared<const ProbePath>(engine.probe_sources, services);
+  impl_->engine = std::move(engine);
   impl_->services = std::move(services);
 }
 
@@ -245,10 +249,12 @@ std::shared_ptr<Snapshot> SnapshotBuilder::Impl::begin(const SnapshotInput& inpu
                                                 .quic = {},
                                                 .backends = {},
                                                 .tunnels = {},
+                                                .next_hop_ports = {},
                                                 .tracking = {},
                                                 .backend_of_id = {},
                                                 .id_of_backend = {},
                                                 .engine = engine,
+                                                .probes = probes,
                                                 .serving_v4 = std::vector<bool>(services_v4.vips()),
                                                 .serving_v6 = std::vector<bool>(services_v6.vips()),
                                                 .generation = input.generation,
@@ -319,6 +325,10 @@ std::string_view hash_engine() { return aes_engine_name(best_aes_engine()); }
 std::size_t slots(const Snapshot& snapshot, std::size_t service, std::size_t backend) {
   const MaglevTable* table = snapshot.tables[service].get();
   return table == nullptr || backend >= table->owned.size() ? 0 : table->owned[backend];
+}
+
+std::uint8_t next_hop_ports(const Snapshot& snapshot, std::uint16_t service, std::uint16_t backend) {
+  return snapshot.next_hop_ports[snapshot.services[service].first_backend + backend];
 }
 
 std::size_t open_windows(const Snapshot& snapshot, std::size_t service) {

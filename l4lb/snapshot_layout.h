@@ -12,6 +12,7 @@
 #include "flow_hash.h"
 #include "l4lb/snapshot.h"
 #include "l4lb/verdict.h"
+#include "probe_path.h"
 #include "quic_routes.h"
 #include "service_table.h"
 #include "slot_history.h"
@@ -73,10 +74,11 @@ class Snapshot {
   std::vector<ServiceEntry> services;  // in the order of the configuration
   // How much of the source's address a service hashes, in bits, and nothing else; or kWholeFlow.
   std::vector<std::uint8_t> source_bits;
-  bool hashes_sources = false;         // does any service? If not, nobody looks there
-  std::vector<QuicRoutes> quic;        // by service; empty if none has any
-  std::vector<BackendEntry> backends;  // service by service
-  std::vector<Tunnel> tunnels;         // one for each of `backends`; of shape kDirect where none is needed
+  bool hashes_sources = false;               // does any service? If not, nobody looks there
+  std::vector<QuicRoutes> quic;              // by service; empty if none has any
+  std::vector<BackendEntry> backends;        // service by service
+  std::vector<Tunnel> tunnels;               // one for each of `backends`; of shape kDirect where none is needed
+  std::vector<std::uint8_t> next_hop_ports;  // parallel to `backends`
   // What a record's backend id means: the living backend within the service, or kNoBackend. Ids are the service's own,
   // and stay with a name through changes of the configuration.
   std::uint16_t backend_of(const ServiceTracking& service, std::uint16_t id) const {
@@ -89,7 +91,8 @@ class Snapshot {
   std::vector<std::uint16_t> id_of_backend;  // parallel to `backends`
   bool tracks = false;                       // must packets be looked up even if there is no record yet?
   EngineConfig engine;
-  std::vector<bool> serving_v4;  // by VIP, as ServiceTable::vip_index() numbers them
+  std::shared_ptr<const ProbePath> probes;  // never nullptr
+  std::vector<bool> serving_v4;             // by VIP, as ServiceTable::vip_index() numbers them
   std::vector<bool> serving_v6;
   std::uint64_t generation = 0;
   std::vector<std::shared_ptr<const MaglevTable>> tables;     // by service; keeps ServiceEntry::slots alive

@@ -38,6 +38,7 @@ void fields(Is<BackendState> auto& m, auto&& visit) {
   visit("resolved", m.resolved), visit("mac", m.mac), visit("slots", m.slots);
   visit("next_hop", m.next_hop, kOptional);
   visit("weight_permille", m.weight_permille, kOptional);
+  visit("probe_source", m.probe_source, kOptional);
 }
 void fields(Is<ServiceState> auto& m, auto&& visit) {
   visit("name", m.name), visit("vip", m.vip), visit("protocol", m.protocol), visit("port", m.port);
@@ -52,6 +53,7 @@ void fields(Is<PortState> auto& m, auto&& visit) {
   visit("tx_dropped", m.tx_dropped);
   visit("link", m.link, kOptional), visit("link_changes", m.link_changes, kOptional);
   visit("queues", m.queues, kOptional), visit("buffers", m.buffers, kOptional);
+  visit("rx_waiting", m.rx_waiting, kOptional), visit("rx_ring", m.rx_ring, kOptional);
   visit("buffers_in_use", m.buffers_in_use, kOptional), visit("kernel", m.kernel, kOptional);
   visit("punted", m.punted, kOptional), visit("from_kernel", m.from_kernel, kOptional);
   visit("from_kernel_dropped", m.from_kernel_dropped, kOptional);

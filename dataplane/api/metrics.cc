@@ -109,6 +109,16 @@ void add_metrics(MetricsPage& page, const State& state) {
   per_port(page, state, &PortState::rx_missed);
   page.counter("anypop_port_transmit_dropped_packets_total", "Forwarded packets that the port took no more.");
   per_port(page, state, &PortState::tx_dropped);
+  page.gauge("anypop_port_buffers", "Packet buffers of the port.");
+  per_port(page, state, &PortState::buffers);
+  page.gauge("anypop_port_buffers_in_use", "Of those: in queues, in the caches of the cores, on their way.");
+  per_port(page, state, &PortState::buffers_in_use);
+  page.gauge("anypop_port_receive_waiting_packets", "In the device's receive ring, where the driver can say.");
+  for (const PortState& port : state.ports) {
+    for (std::size_t queue = 0; queue < port.rx_waiting.size(); ++queue) {
+      page.add({{"port", port.name}, {"queue", std::to_string(queue)}}, static_cast<double>(port.rx_waiting[queue]));
+    }
+  }
   page.gauge("anypop_backend_slots", "Of the service's Maglev table that are this backend's.");
   for (const ServiceState& service : state.services) {
     for (const BackendState& backend : service.backends) {

@@ -33,7 +33,13 @@ TEST(Metrics, TheDataplanesAreAsPrometheusWantsThem) {
   MetricsPage page;
   add_build_info(page, "anypop-dataplane");
   add_metrics(page, dataplane_api::Heartbeat{"i", 7, {{0, 12345, 1.5}, {1, 6, 250}}});
-  add_metrics(page, dataplane_api::State{.ports = {{.name = "uplink", .link_up = true, .rx_packets = 10}},
+  add_metrics(page, dataplane_api::State{.ports = {{.name = "uplink",
+                                                    .link_up = true,
+                                                    .rx_packets = 10,
+                                                    .buffers = 8192,
+                                                    .buffers_in_use = 4352,
+                                                    .rx_waiting = {3, 0},
+                                                    .rx_ring = 2048}},
                                          .services = {{.name = "web4", .backends = {{.name = "b1", .slots = 100}}}}});
   add_metrics(page, dataplane_api::Stats{.verdicts = {{"forward", 9'007'199'254'740'000}, {"drop_truncated", 0}},
                                          .services = {{"web4", {{"b1", 5, 600}}}}});
@@ -43,7 +49,9 @@ TEST(Metrics, TheDataplanesAreAsPrometheusWantsThem) {
        {"# TYPE anypop_packets_total counter\n", "anypop_packets_total{verdict=\"drop_truncated\"} 0\n",
         "anypop_packets_total{verdict=\"forward\"} 9007199254740000\n",
         "anypop_dataplane_worker_age_seconds{worker=\"1\"} 0.25\n", "anypop_dataplane_generation 7\n",
-        "anypop_backend_bytes_total{service=\"web4\",backend=\"b1\"} 600\n", "anypop_port_up{port=\"uplink\"} 1\n"}) {
+        "anypop_backend_bytes_total{service=\"web4\",backend=\"b1\"} 600\n", "anypop_port_up{port=\"uplink\"} 1\n",
+        "anypop_port_buffers_in_use{port=\"uplink\"} 4352\n",
+        "anypop_port_receive_waiting_packets{port=\"uplink\",queue=\"0\"} 3\n"}) {
     EXPECT_THAT(text, HasSubstr(line));
   }
 }

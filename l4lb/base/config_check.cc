@@ -6,6 +6,7 @@
 #include <string>
 #include <tuple>
 
+#include "base/probe_source.h"
 #include "base/text.h"
 #include "config_announcement.h"
 #include "config_quic.h"
@@ -38,6 +39,54 @@ void check_ports(const PopConfig& config, const ConfigMarks& marks, ConfigErrors
     if (!devices.emplace(port.device, i).second) {
       errors.add(marks.ports[i], indexed("dataplane.ports", i, port_kind_name(port.kind)),
                  fmt::format("found '{}' a second time, expected each device once", port.device));
+    }
+    constexpr std::size_t kPortsMax = 8;
+    if (i == kPortsMax) {
+      errors.add(marks.ports[i], "dataplane.ports",
+                 fmt::format("found {}, expected at most {}", config.dataplane.ports.size(), kPortsMax));
+    }
+    // A worker that has a queue of one port must have one of every other, to send what goes there.
+    if (port.queues != config.dataplane.ports.front().queues) {
+      errors.add(marks.ports[i], indexed("dataplane.ports", i, "queues"),
+                 fmt::format("found {}, expected {} as for port '{}': all ports have the same number", port.queues,
+                             config.dataplane.ports.front().queues, config.dataplane.ports.front().name));
+    }
+    const std::string& probes = config.dataplane.probe_interface;
+    if (!config.dataplane.engine.probe_sources.empty() && (port.device == probes || port.kernel == probes)) {
+      errors.add(marks.ports[i], indexed("dataplane.ports", i, port_kind_name(port.kind)),
+                 fmt::format("found '{}', which is dataplane.probe_interface, expected another interface", probes));
+    }
+  }
+}
+
+// They must be nobody else's.
+void check_probe_sources(const PopConfig& config, const ConfigMarks& marks, ConfigErrors& errors) {
+  const std::vector<IpPrefix>& sources = config.dataplane.engine.probe_sources;
+  const auto add = [&](std::string_view problem) {
+    errors.add(marks.probe_sources, "dataplane.probe_sources", problem);
+  };
+  for (const IpPrefix& prefix : sources) {
+    if (find_probe_prefix(sources, prefix.family()) != &prefix) {
+      add(fmt::format("found {} beside another {} prefix, expected one of each family at most", prefix.to_string(),
+                      family_name(prefix.family())));
+    }
+    for (const ServiceConfig& service : config.services) {
+      const IpPrefix vip = service.vip_prefix();
+      if (prefix.contains(vip) || vip.contains(prefix)) {
+        add(fmt::format("found {}, which overlaps the VIP of service '{}', expected addresses of nobody else",
+                        prefix.to_string(), service.name));
+      }
+      if (vip.family() == prefix.family() && service.backends.size() > probe_source_count(prefix)) {
+        add(fmt::format(
+            "found {}, which has room for {} backends, expected a shorter prefix for the {} of service '{}'",
+            prefix.to_string(), probe_source_count(prefix), service.backends.size(), service.name));
+      }
+      const auto at = std::ranges::find_if(
+          service.backends, [&](const BackendConfig& backend) { return prefix.contains(backend.address); });
+      if (at != service.backends.end()) {
+        add(fmt::format("found {}, which has the address of backend '{}', expected addresses of nobody else",
+                        prefix.to_string(), at->name));
+      }
     }
   }
 }
@@ -128,7 +177,7 @@ void check_services(PopConfig& config, const ConfigMarks& marks, ConfigErrors& e
                  fmt::format("found {}, expected at least the number of backends, {}", service.table_size,
                              service.backends.size()));
     }
-    check_probes(service, i, mark, errors);
+    check_probes(service, i, config.dataplane.engine.probe_sources, mark, errors);
     check_backends(service, i, marks, errors);
     check_quic(service, i, marks.services[i], errors);
     if (service.forwarding != Forwarding::kL2) check_tunnel(service, i, marks, errors);
@@ -139,6 +188,7 @@ void check_services(PopConfig& config, const ConfigMarks& marks, ConfigErrors& e
 
 void check_config(PopConfig& config, const ConfigMarks& marks, ConfigErrors& errors) {
   check_ports(config, marks, errors);
+  check_probe_sources(config, marks, errors);
   check_services(config, marks, errors);
   check_announcements(config, marks, errors);
   check_birds(config, marks, errors);

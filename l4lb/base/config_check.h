@@ -18,6 +18,7 @@ struct ConfigMarks {
     std::vector<YAML::Mark> backends;
   };
   std::vector<YAML::Mark> ports;
+  YAML::Mark probe_sources = YAML::Mark::null_mark();
   std::vector<Service> services;
   std::vector<YAML::Mark> announcements;
   std::vector<YAML::Mark> birds;  // empty: the file has no list of them

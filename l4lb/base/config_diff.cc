@@ -138,8 +138,11 @@ std::vector<std::string> find_refused(const PopConfig& before, const PopConfig& 
   refusals.fixed("dataplane.cores", was.cores, is.cores);
   refusals.fixed("dataplane.polling", was.polling, is.polling);
   refusals.fixed("dataplane.hugepages", was.hugepages, is.hugepages);
+  refusals.fixed("dataplane.telemetry", was.telemetry, is.telemetry);
   refusals.fixed("dataplane.memory_mb", was.memory_mb, is.memory_mb);
   refusals.fixed("dataplane.packet_buffers", was.packet_buffers, is.packet_buffers);
+  refusals.fixed("dataplane.probe_sources", was.engine.probe_sources, is.engine.probe_sources);
+  refusals.fixed("dataplane.probe_interface", was.probe_interface, is.probe_interface);
   refusals.fixed("dataplane.user", was.user, is.user);
   if (was.punt != is.punt) refusals.add("dataplane.punt: found other limits, expected them as before");
   if (was.hash_key != is.hash_key) refusals.add("dataplane.hash_key: found another one, expected it as before");

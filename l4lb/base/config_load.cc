@@ -138,6 +138,7 @@ bool is_pci_address(std::string_view text) {
   });
 }
 
+constexpr std::string_view kInterfaceNameExpected = "the name of an interface, of 1 to 15 letters, digits, . _ or -";
 bool is_interface_name(std::string_view text) {
   const bool plain = std::ranges::all_of(text, [](char c) {
     return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '-';
@@ -148,6 +149,7 @@ bool is_interface_name(std::string_view text) {
 void read_punt(YamlMap& map, PuntConfig& punt) {
   constexpr unsigned kMost = 10'000'000;
   map.number("routing_per_second", punt.routing_per_second, 1U, kMost);
+  map.number("probes_per_second", punt.probes_per_second, 1U, kMost);
   map.number("neighbours_per_second", punt.neighbours_per_second, 1U, kMost);
   map.number("icmp_per_second", punt.icmp_per_second, 0U, kMost);
   map.number("other_per_second", punt.other_per_second, 0U, kMost);
@@ -174,9 +176,7 @@ void read_port(YamlMap& map, PortConfig& port) {
     map.error("kernel",
               "found it with af_xdp, where the kernel keeps its interface, expected it only with pci or vdev");
   } else if (map.has("kernel") && !is_interface_name(port.kernel)) {
-    map.error("kernel",
-              fmt::format("found '{}', expected the name of an interface, of 1 to 15 letters, digits, . _ or -",
-                          escaped(port.kernel)));
+    map.error("kernel", fmt::format("found '{}', expected {}", escaped(port.kernel), kInterfaceNameExpected));
   }
 }
 
@@ -228,8 +228,18 @@ void read_dataplane(YamlMap& map, DataplaneConfig& dataplane, ConfigMarks& marks
   map.choice("polling", {"busy", "adaptive"}, polling);
   dataplane.polling = polling == 0 ? Polling::kBusy : Polling::kAdaptive;
   map.flag("hugepages", dataplane.hugepages);
+  map.flag("telemetry", dataplane.telemetry);
   map.number("memory_mb", dataplane.memory_mb, 32U, 1'048'576U);
   map.number("packet_buffers", dataplane.packet_buffers, 1024U, 16'777'216U);
+  if (map.has("probe_sources")) marks.probe_sources = map.mark();
+  map.values("probe_sources", [&](const std::string& found) {
+    return parse_into(dataplane.engine.probe_sources.emplace_back())(found);
+  });
+  map.text("probe_interface", dataplane.probe_interface);
+  if (!is_interface_name(dataplane.probe_interface)) {
+    map.error("probe_interface",
+              fmt::format("found '{}', expected {}", escaped(dataplane.probe_interface), kInterfaceNameExpected));
+  }
   map.map("punt", [&](YamlMap& entry) { read_punt(entry, dataplane.punt); });
   map.text("user", dataplane.user);
   read_engine(map, dataplane.engine);

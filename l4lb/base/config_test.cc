@@ -60,6 +60,26 @@ TEST(Config, ReadsEveryKeyAndFillsInWhatMayBeLeftOut) {
   EXPECT_EQ(config->find_service("none"), nullptr);
 }
 
+TEST(Config, ProbesThroughTheDataPathMustBeOfTheService) {
+  const auto with = [](const std::string& probe) {
+    return parse(absl::StrReplaceAll(
+        kGood, {{"  hash_key", "  probe_sources: [10.9.0.0/24, \"2001:db8:9::/64\"]\n  hash_key"},
+                {"probe: {type: http, path: /healthz, interval_ms: 100, timeout_ms: 90, rise: 1, fall: 3}", probe}}));
+  };
+  const auto config = with("probe: {type: http, via: dataplane}");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->services[0].probes[0].via, ProbeVia::kDataplane);
+  EXPECT_EQ(config->services[1].probes[0].via, ProbeVia::kDirect);
+  EXPECT_EQ(config->dataplane.engine.probe_sources.at(1).to_string(), "2001:db8:9::/64");
+  EXPECT_EQ(config->dataplane.probe_interface, "anypop-probe");
+  EXPECT_TRUE(with("probe: {type: exec, via: dataplane, command: [/bin/true]}").ok());
+  EXPECT_EQ(message(with("probe: {type: http, via: dataplane, port: 81}").status()),
+            "pop.yaml:8: services[0].probe.port: found 81 with via: dataplane, expected a port of the service: 80");
+  EXPECT_EQ(message(with("probe: {type: dns, via: dataplane}").status()),
+            "pop.yaml:8: services[0].probe.via: found dataplane with a probe by udp, expected tcp, the service's "
+            "protocol");
+}
+
 TEST(Config, ReadsTunnelsAndChoicesOfTheEngine) {
   const auto config = parse(absl::StrReplaceAll(
       kGood,
@@ -279,6 +299,26 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"ServerIdNoHex", "{name: b1, address: 10.0.0.1}", "{name: b1, address: 10.0.0.1, server_id: 0x01}",
                 "pop.yaml:12: services[0].backends[0].server_id: found '0x01', expected 1 to 15 bytes in hexadecimal "
                 "digits"},
+        BadCase{"ProbeSourcesOfAVip", "  hash_key", "  probe_sources: [198.51.100.0/28]\n  hash_key",
+                "pop.yaml:3: dataplane.probe_sources: found 198.51.100.0/28, which overlaps the VIP of service 'web4', "
+                "expected addresses of nobody else"},
+        BadCase{"ProbeSourcesOfABackend", "  hash_key", "  probe_sources: [10.0.0.0/28]\n  hash_key",
+                "pop.yaml:3: dataplane.probe_sources: found 10.0.0.0/28, which has the address of backend 'b1', "
+                "expected addresses of nobody else"},
+        BadCase{"ProbeSourcesTwice", "  hash_key", "  probe_sources: [10.9.0.0/28, 10.8.0.0/28]\n  hash_key",
+                "pop.yaml:3: dataplane.probe_sources: found 10.8.0.0/28 beside another IPv4 prefix, expected one of "
+                "each family at most"},
+        BadCase{"ProbeSourcesTooFew", "  hash_key", "  probe_sources: [10.9.0.0/31]\n  hash_key",
+                "pop.yaml:3: dataplane.probe_sources: found 10.9.0.0/31, which has room for 0 backends, expected a "
+                "shorter prefix for the 2 of service 'web4'"},
+        BadCase{"PortsOfUnequalQueues", "    - {name: uplink, af_xdp: eth0}",
+                "    - {name: uplink, af_xdp: eth0}\n    - {name: other, af_xdp: eth1, queues: 2}",
+                "pop.yaml:6: dataplane.ports[1].queues: found 2, expected 1 as for port 'uplink': all ports have the "
+                "same number"},
+        BadCase{"ProbeInterfaceIsAPort", "  hash_key",
+                "  probe_interface: eth0\n  probe_sources: [10.9.0.0/24]\n  hash_key",
+                "pop.yaml:7: dataplane.ports[0].af_xdp: found 'eth0', which is dataplane.probe_interface, expected "
+                "another interface"},
         BadCase{"NotPrime", "port: 80", "port: 80\n    table_size: 65536",
                 "pop.yaml:7: services[0].table_size: found 65536, expected a prime such as 65537"},
         BadCase{"BadName", "name: web4", "name: \"web 4\"",

@@ -10,6 +10,7 @@
 #include <absl/strings/escaping.h>
 #include <re2/re2.h>
 
+#include "base/probe_source.h"
 #include "base/text.h"
 
 namespace anypop {
@@ -194,6 +195,9 @@ void read_probe(YamlMap& map, ProbeConfig& probe) {
   map.choice("type", {"tcp", "http", "https", "dns", "udp", "exec", "grpc"}, type, true);
   probe.type = static_cast<ProbeType>(type);
   if (map.has("name")) map.name("name", probe.name);
+  std::size_t via = 0;
+  map.choice("via", {"direct", "dataplane"}, via);
+  probe.via = static_cast<ProbeVia>(via);
   map.number<std::uint16_t>("port", probe.port, 1, 65535);
   switch (probe.type) {
     case ProbeType::kTcp: break;
@@ -227,12 +231,37 @@ void read_combine(YamlMap& map, ServiceConfig& service) {
   });
 }
 
+// What the dataplane needs to know whose probe it is.
+void check_via_dataplane(const ServiceConfig& service, const ProbeConfig& probe, const std::string& place,
+                         const std::vector<IpPrefix>& sources, const YAML::Mark& mark, ConfigErrors& errors) {
+  const Family family = service.vip.family();
+  if (find_probe_prefix(sources, family) == nullptr) {
+    errors.add(mark, place + ".via",
+               fmt::format("found dataplane without an {} prefix in dataplane.probe_sources, expected one",
+                           family_name(family)));
+  }
+  if (probe.port < service.port || probe.port > service.end_port()) {
+    errors.add(
+        mark, place + ".port",
+        fmt::format("found {} with via: dataplane, expected a port of the service: {}", probe.port, service.ports()));
+  }
+  const bool datagrams = probe.type == ProbeType::kUdp || probe.type == ProbeType::kDns;
+  const Protocol protocol = datagrams ? Protocol::kUdp : Protocol::kTcp;
+  if (probe.type != ProbeType::kExec && protocol != service.protocol) {
+    errors.add(mark, place + ".via",
+               fmt::format("found dataplane with a probe by {}, expected {}, the service's protocol",
+                           protocol_name(protocol), protocol_name(service.protocol)));
+  }
+}
+
 }  // namespace
 
 std::string_view probe_type_name(ProbeType type) {
   constexpr std::array<std::string_view, 7> kNames = {"tcp", "http", "https", "dns", "udp", "exec", "grpc"};
   return kNames[static_cast<std::size_t>(type)];
 }
+
+std::string_view probe_via_name(ProbeVia via) { return via == ProbeVia::kDataplane ? "dataplane" : "direct"; }
 
 std::string dns_type_name(std::uint16_t type) { return name_of(kDnsTypes, "TYPE", type); }
 std::string dns_rcode_name(std::uint16_t rcode) { return name_of(kDnsRcodes, "RCODE", rcode); }
@@ -251,7 +280,8 @@ void read_probes(YamlMap& map, ServiceConfig& service) {
   read_combine(map, service);
 }
 
-void check_probes(ServiceConfig& service, std::size_t index, const YAML::Mark& mark, ConfigErrors& errors) {
+void check_probes(ServiceConfig& service, std::size_t index, const std::vector<IpPrefix>& sources,
+                  const YAML::Mark& mark, ConfigErrors& errors) {
   std::set<std::string> names;
   for (std::size_t i = 0; i < service.probes.size(); ++i) {
     ProbeConfig& probe = service.probes[i];
@@ -271,6 +301,7 @@ void check_probes(ServiceConfig& service, std::size_t index, const YAML::Mark& m
       errors.add(mark, place + ".port", "found nothing, expected a port, because port is any");
     }
     if (probe.port == 0) probe.port = service.port;
+    if (probe.via == ProbeVia::kDataplane) check_via_dataplane(service, probe, place, sources, mark, errors);
   }
 }
 

@@ -11,7 +11,8 @@ namespace anypop {
 
 // `probe`, or `probes` and `combine`.
 void read_probes(YamlMap& map, ServiceConfig& service);
-// Fills in ports and names.
-void check_probes(ServiceConfig& service, std::size_t index, const YAML::Mark& mark, ConfigErrors& errors);
+// Fills in ports and names. `sources` are the reserved ones of probes through the data path.
+void check_probes(ServiceConfig& service, std::size_t index, const std::vector<IpPrefix>& sources,
+                  const YAML::Mark& mark, ConfigErrors& errors);
 
 }  // namespace anypop

@@ -108,7 +108,7 @@ INSTANTIATE_TEST_SUITE_P(
                  "probe.expected_body: found it with method: HEAD, which has no body; expected GET"},
         BadProbe{"KeyOfAnother", "probe: {type: tcp, path: /}",
                  "probe.path: found an unknown key, expected one of down_interval_ms, fall, fast_interval_ms, "
-                 "interval_ms, jitter_percent, name, port, rise, timeout_ms, type"},
+                 "interval_ms, jitter_percent, name, port, rise, timeout_ms, type, via"},
         BadProbe{"DnsName", "probe: {type: dns, query: a..b}", "probe.query: found 'a..b', expected a domain name"},
         BadProbe{"DnsType", "probe: {type: dns, query_type: ANY}",
                  "probe.query_type: found 'ANY', expected one of A, NS, CNAME, SOA, PTR, MX, TXT, AAAA"},
@@ -123,6 +123,9 @@ INSTANTIATE_TEST_SUITE_P(
                  "probe.fast_interval_ms: found 101, expected at most interval_ms, 100"},
         BadProbe{"CombineOne", "combine: all\n    probe: {type: tcp}",
                  "combine: found it with one probe, expected it only with a list of probes"},
+        BadProbe{"Via", "probe: {type: dns, via: router}", "probe.via: found 'router', expected direct or dataplane"},
+        BadProbe{"ViaWithoutSources", "probe: {type: dns, via: dataplane}",
+                 "probe.via: found dataplane without an IPv4 prefix in dataplane.probe_sources, expected one"},
         BadProbe{"Both", "probe: {type: tcp}\n    probes: [{type: tcp}]",
                  "probe: found it and probes, expected one of them"}),
     [](const auto& row) { return row.param.name; });

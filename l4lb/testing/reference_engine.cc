@@ -283,6 +283,11 @@ std::uint64_t ReferenceEngine::slot_hash(const ServiceConfig& service, const Flo
 
 ReferenceEngine::Outcome ReferenceEngine::forward(const Flow& flow, const Place& place, Frame frame) {
   Outcome outcome{.verdict = Verdict::kDropNoService, .frame = std::move(frame)};
+  const IpAddress source = IpAddress::from_bytes(flow.source);
+  if (std::ranges::any_of(config_.probe_sources, [&](const IpPrefix& own) { return own.contains(source); })) {
+    outcome.verdict = is_vip(flow.destination) ? Verdict::kDropReservedSource : Verdict::kPassNotVip;
+    return outcome;
+  }
   unsigned closest = 0;  // twice the length of the prefix, and one for a port that is meant
   for (std::size_t i = 0; i < services_.size(); ++i) {
     const ServiceConfig& service = services_[i];

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """name_server.py NAME ADDRESS…: answers TCP connections and UDP datagrams on port 80 with NAME.
-name_server.py --ask tcp|udp ADDRESS TIMEOUT: prints who answers, or nothing.
+name_server.py --ask tcp|udp ADDRESS TIMEOUT [SOURCE]: prints who answers, or nothing.
 name_server.py --ask-often ADDRESS TIMES: as many connections, 1 ms apart; prints how many were answered, and TIMES.
 name_server.py --flood ADDRESS SECONDS: sends junk."""
 import selectors
@@ -15,11 +15,18 @@ def family(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def ask(protocol, address, timeout_s):
+IPV6_FREEBIND = 78  # linux/in6.h
+
+
+def ask(protocol, address, timeout_s, source=None):
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
     with socket.socket(family(address), kind) as connection:
         connection.settimeout(float(timeout_s))
         try:
+            if source:
+                if family(source) == socket.AF_INET6:
+                    connection.setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)
+                connection.bind((source, 0))
             connection.connect((address, PORT))
             connection.send(b"?")
             print(connection.recv(100).decode())

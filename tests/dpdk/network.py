@@ -70,10 +70,10 @@ class Network:
         for host in self.namespaces:
             subprocess.run(["ip", "netns", "del", self.space(host)], check=False)
 
-    def ask(self, protocol, address, timeout_s=2):
-        """The backend that answers the client, or None."""
-        result = run(*self.within("client"), sys.executable, SERVER, "--ask", protocol, address, str(timeout_s),
-                     check=False)
+    def ask(self, protocol, address, timeout_s=2, host="client", source=None):
+        """The backend that answers the client (or another host), or None."""
+        result = run(*self.within(host), sys.executable, SERVER, "--ask", protocol, address, str(timeout_s),
+                     *([source] if source else []), check=False)
         return result.stdout.strip() or None
 
     def ping(self, host, address):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One lab for all tests that need one. Run by ctest (label lab), or:
+"""One lab for all tests of a file that need one. Run by ctest (label lab), or:
 
     sudo /usr/bin/python3 -m pytest tests/lab --build build/release
 """
@@ -35,11 +35,12 @@ def build(request) -> Path:
     return request.config.getoption("--build").resolve()
 
 
-@pytest.fixture(scope="session")
-def lab(build, tmp_path_factory):
+@pytest.fixture(scope="module")
+def lab(request, build):
+    """Of the module's VARIANT."""
     lines = []
     with lab_state.machine_lock():
-        made = Lab.up(build, lines.append)
+        made = Lab.up(build, lines.append, getattr(request.module, "VARIANT", "standard"))
         try:
             yield made
         finally:

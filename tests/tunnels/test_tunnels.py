@@ -54,6 +54,26 @@ def test_clients_are_served(lab, serving, forwarding, outer):
     assert {host: everything(lab, host) for host in BACKENDS} == before, "remove undoes exactly what install did"
 
 
+@pytest.mark.parametrize("forwarding,outer", VARIANTS)
+def test_probes_see_what_clients_see(lab, serving, forwarding, outer):
+    """Probes through the data path: what breaks on the way of clients' packets breaks them, and nothing else does."""
+    serving(forwarding, outer, monitored=True)
+
+    def health():
+        return {(service["name"], b["name"]): b["healthy"] for service in lab.services() for b in service["backends"]}
+    facts.wait_for("every backend is healthy", lambda: lab.monitored() and all(health().values()))
+    counts = lab.verdicts()
+    assert set(counts) <= {"forward_probe", "pass_not_vip"} and counts["forward_probe"] > 0, counts
+    # b1's server runs and answers at its own address, where a direct probe would find it; only the way to the VIP there
+    # is broken.
+    lab.agent("b1", "remove")
+    facts.wait_for("b1 alone is out", lambda: {b for (_, b), good in health().items() if not good} == {"b1"})
+    for vip in VIPS.values():
+        assert {lab.curl(vip).strip() for _ in range(8)} == {"b2"}
+    lab.agent("b1", "install", "--config", "/etc/anypop/pop.yaml", "--backend", "b1")
+    facts.wait_for("b1 is back", lambda: all(health().values()))
+
+
 def neighbour(lab, host, target):
     """What `host` finds out about the owner of an address on its link: its MAC, or None."""
     lab.check(host, "ip", "route", "add", target, "dev", "eth0")

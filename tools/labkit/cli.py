@@ -14,11 +14,13 @@ from . import daemons, facts, status
 from . import state as lab_state
 from .errors import LabError
 from .lab import Lab, clean_up, is_up
+from .topology import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = """
 examples:
   sudo tools/lab up                              bring the lab up
+  sudo tools/lab up --variant ecmp               two balancers behind one router
   sudo tools/lab status                          who runs, which sessions are up, who answers
   sudo tools/lab exec client -- curl -s http://198.51.100.1/
   sudo tools/lab exec ams-lb1 -- bgpctl status
@@ -46,6 +48,8 @@ def parser() -> argparse.ArgumentParser:
 
     up = add("up", _up, "bring the lab up and wait until it serves")
     _add_build(up)
+    up.add_argument("--variant", choices=VARIANTS, default="standard", help="; ".join(
+        f"{name}: {text}" for name, (_, text) in VARIANTS.items()))
     add("down", _down, "take the lab down; also heals what a killed one left")
     _add_json(add("status", _status, "who runs, which sessions are up, who answers"))
     shell = add("shell", _shell, "a shell in a host")
@@ -89,7 +93,7 @@ def progress(line: str) -> None:
 
 def _up(arguments) -> int:
     with lab_state.machine_lock():
-        Lab.up(arguments.build, progress)
+        Lab.up(arguments.build, progress, arguments.variant)
     progress("lab: up; try 'tools/lab exec client -- curl -s http://198.51.100.1/'")
     return 0
 

@@ -12,9 +12,22 @@ HASH_KEY = "8f0c1d2e3b4a59687786a5b4c3d2e1f0"
 PROBE = {
     "type": "http", "path": "/healthz", "interval_ms": 100, "timeout_ms": 90, "rise": 2, "fall": 3,
 }
+# What the kernel gets for a NIC that the dataplane owns.
+KERNEL_INTERFACE = "up0"
+# Of probes through the data path, in the lab for tunnels. Routed to the balancer.
+PROBE_SOURCES = {"v4": "172.20.0.0/24", "v6": "2001:db8:fe::/64"}
 # Less would not change the failover; more would only make a run longer.
 DATAPLANE_MEMORY_MB = 128
 HOLD_DOWN_MS = 500
+
+
+def port(host: Host) -> dict[str, str]:
+    interface = host.attachments[0].interface
+    if not host.owns_port:
+        return {"name": "uplink", "af_xdp": interface}
+    # This driver with its own program takes every packet, as a NIC that is bound to vfio-pci would.
+    device = f"net_af_xdp0,iface={interface},start_queue=0,queue_count=1"
+    return {"name": "uplink", "vdev": device, "kernel": KERNEL_INTERFACE}
 
 
 def pop_yaml(topology: Topology, host: Host) -> str:
@@ -24,7 +37,7 @@ def pop_yaml(topology: Topology, host: Host) -> str:
         "pop": host.pop.name,
         "bird": {"local_as": ANYCAST_AS},
         "dataplane": {
-            "ports": [{"name": "uplink", "af_xdp": host.attachments[0].interface}],
+            "ports": [port(host)],
             "memory_mb": DATAPLANE_MEMORY_MB,
             "hash_key": HASH_KEY,
         },
@@ -32,7 +45,7 @@ def pop_yaml(topology: Topology, host: Host) -> str:
             {
                 "name": f"web{family[1]}", "vip": vip, "protocol": "tcp", "port": 80,
                 "backends": [{"name": backend.name, "address": backend.address(family)} for backend in backends],
-                "probe": PROBE,
+                "probe": PROBE | {"via": host.pop.probes},
             }
             for family, vip in VIPS.items()
         ],
@@ -45,6 +58,8 @@ def pop_yaml(topology: Topology, host: Host) -> str:
             }
         ],
     }
+    if host.pop.probes == "dataplane":
+        config["dataplane"]["probe_sources"] = list(host.probe_sources.values())
     return json.dumps(config, indent=2) + "\n"
 
 
@@ -83,8 +98,8 @@ def bird_transit(topology: Topology, host: Host) -> str:
     """A router: takes everything, gives its own networks and what it learned, and puts BGP's routes into the kernel."""
     text = _bird_head(host.attachments[0].address4)
     text += """protocol direct { ipv4; ipv6; }
-protocol kernel kernel4 { ipv4 { import none; export where source = RTS_BGP; }; }
-protocol kernel kernel6 { ipv6 { import none; export where source = RTS_BGP; }; }
+protocol kernel kernel4 { merge paths on; ipv4 { import none; export where source = RTS_BGP; }; }
+protocol kernel kernel6 { merge paths on; ipv6 { import none; export where source = RTS_BGP; }; }
 """
     for session in topology.sessions(host):
         exports = "all" if session.kind == "transit" else "none"

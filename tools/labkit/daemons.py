@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import namespaces
+from . import namespaces, network
+from .configs import KERNEL_INTERFACE
 from .errors import LabError
 from .topology import Host
 
@@ -20,6 +21,7 @@ class Daemon:
     name: str
     command: tuple[str, ...]
     before: str = ""  # shell, run to its end before every start
+    after: str = ""  # the same after it
 
 
 _FRR = ("-u", "frr", "-g", "frr", "--log", "stdout")
@@ -36,8 +38,18 @@ DATAPLANE = Daemon("dataplane", (f"{BIN}/anypop-dataplane", "--config", "/etc/an
 HEALTHMON = Daemon("healthmon", (f"{BIN}/anypop-healthmon", "--config", "/etc/anypop/pop.yaml"))
 
 
+def _owning_dataplane(host: Host) -> Daemon:
+    """Its interface for the kernel gets its addresses as soon as it is there: systemd-networkd's work on a server."""
+    lines = "\n".join(network.address_lines(host, KERNEL_INTERFACE))
+    after = (f"n=0; until ip link show {KERNEL_INTERFACE} >/dev/null 2>&1; do n=$((n+1)); [ $n -lt 500 ]; sleep 0.02; "
+             f"done; ip -batch - <<'END'\n{lines}\nEND\n")
+    return replace(DATAPLANE, after=after)
+
+
 def daemons_of(host: Host) -> list[Daemon]:
     """In the order in which they start."""
+    if host.owns_port:
+        return [_owning_dataplane(host), POP_BIRD, HEALTHMON]
     if host.role == "transit":
         return [BIRD] if host.transit.software == "bird" else [ZEBRA, BFDD, BGPD]
     return {"backend": [NGINX], "balancer": [POP_BIRD, DATAPLANE, HEALTHMON]}.get(host.role, [])
@@ -52,12 +64,16 @@ def enter(init: int, *command: str) -> list[str]:
     return ["nsenter", "-t", str(init), "-m", "-u", "-n", "-p", *command]
 
 
+def _run(init: int, host: Host, script: str) -> None:
+    done = subprocess.run(enter(init, "sh", "-euc", script), capture_output=True, text=True)
+    if done.returncode != 0:
+        raise LabError(f"{host.name}: {script}: {(done.stderr or done.stdout).strip()}")
+
+
 def start(init: int, host: Host, daemon: Daemon) -> None:
     """Returns once it is started; whether it works is a question for facts.py."""
     if daemon.before:
-        done = subprocess.run(enter(init, "sh", "-euc", daemon.before), capture_output=True, text=True)
-        if done.returncode != 0:
-            raise LabError(f"{host.name}: {daemon.before}: {(done.stderr or done.stdout).strip()}")
+        _run(init, host, daemon.before)
     script = (
         f'echo $$ >/run/lab/{daemon.name}.pid; exec "$@" >>/var/log/lab/{daemon.name}.log 2>&1 </dev/null'
     )
@@ -71,6 +87,8 @@ def start(init: int, host: Host, daemon: Daemon) -> None:
             tail = namespaces.tail_line(log_path(init, daemon.name))
             raise LabError(f"{host.name}: {daemon.name} ended as soon as it started: {tail}")
         time.sleep(0.005)
+    if daemon.after:
+        _run(init, host, daemon.after)
 
 
 def pid_of(init: int, daemon: str) -> int | None:

@@ -14,7 +14,7 @@ from . import configs, daemons, facts, namespaces, network
 from . import state as lab_state
 from .daemons import Daemon, daemons_of
 from .errors import LabError
-from .topology import VIPS, Host, Topology
+from .topology import VARIANTS, VIPS, Host, Topology
 
 PROGRAMS = ("anypop-dataplane", "anypop-healthmon", "bgpctl", "anypop-loadgen")
 STALE_STATES = ("established", "time-wait", "fin-wait-1", "fin-wait-2", "last-ack", "close-wait", "closing")
@@ -34,7 +34,7 @@ class Lab:
     # --- up and down
 
     @classmethod
-    def up(cls, build: Path, progress: Progress = print, topology: Topology | None = None) -> Lab:
+    def up(cls, build: Path, progress: Progress = print, variant: str = "standard") -> Lab:
         """All or nothing: after an exception, KeyboardInterrupt too, nothing is left."""
         lab_state.require_root()
         bin_dir = (build / "bin").resolve()
@@ -47,7 +47,7 @@ class Lab:
         if is_up():
             raise LabError("a lab is up on this machine already; take it down first with 'tools/lab down'")
         clean_up()
-        lab = cls(lab_state.State(build=str(build.resolve())), topology, progress)
+        lab = cls(lab_state.State(build=str(build.resolve()), variant=variant), Topology(VARIANTS[variant][0]), progress)
         try:
             lab._bring_up(bin_dir)
         except BaseException:
@@ -62,7 +62,7 @@ class Lab:
         state = lab_state.load()
         if state is None or not state.alive():
             raise LabError("no lab is up on this machine; bring one up with 'tools/lab up'")
-        return cls(state, None, progress)
+        return cls(state, Topology(VARIANTS[state.variant][0]), progress)
 
     def _bring_up(self, bin_dir: Path) -> None:
         balancers = self.topology.balancers()

@@ -12,7 +12,9 @@ from .topology import VIP4, VIP6, Host, Topology
 OFFLOADS_OFF = "tx off tso off gso off gro off"
 
 ROLE_SYSCTLS = {
-    "transit": ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"],
+    # Of several ways of the same length a flow takes one, by its addresses and ports.
+    "transit": ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", "net.ipv4.fib_multipath_hash_policy=1",
+                "net.ipv6.fib_multipath_hash_policy=1"],
     # DSR: the backend owns the VIP, but must not answer ARP for it on the LAN, nor use it as a sender there.
     "backend": ["net.ipv4.conf.all.arp_ignore=1", "net.ipv4.conf.all.arp_announce=2"],
     "client": ["net.ipv4.ip_local_port_range=10000 65000", "net.ipv4.tcp_tw_reuse=1"],
@@ -43,21 +45,36 @@ def build(topology: Topology, fabric: int, inits: dict[str, int], configure=None
     run(fabric, "; ".join(f"ethtool -K {port} {OFFLOADS_OFF}" for port in [*ports, *topology.lans]))
     for host in topology.hosts.values():
         (configure or configure_host)(host, inits[host.name])
+    for backend in topology.backends() if configure is None else []:
+        # What a PoP's routers would know.
+        ip_batch(inits[backend.name], [
+            f"route add {balancer.probe_sources[family]} via {balancer.address(family)}"
+            for balancer in topology.balancers(backend.pop) for family in ("v4", "v6") if backend.pop.probes == "dataplane"])
+
+
+def address_lines(host: Host, interface: str = "") -> list[str]:
+    """Addresses and gateways, for ip -batch; of a host's own interfaces, or of what stands for its only one."""
+    lines = []
+    for attachment in host.attachments:
+        device = interface or attachment.interface
+        lines.append(f"addr replace {attachment.address4}/24 dev {device}")
+        lines.append(f"addr replace {attachment.address6}/64 dev {device}" + (" nodad" if interface else ""))
+        lines.append(f"link set {device} up")
+    if host.gateway4:
+        lines += [f"route replace default via {host.gateway4}", f"route replace default via {host.gateway6}"]
+    return lines
 
 
 def configure_host(host: Host, init: int) -> None:
     sysctls = ROLE_SYSCTLS[host.role]
     if sysctls:
         run(init, "sysctl -qw " + " ".join(f"'{setting}'" for setting in sysctls))
-    lines = []
-    for attachment in host.attachments:
-        lines.append(f"addr add {attachment.address4}/24 dev {attachment.interface}")
-        lines.append(f"addr add {attachment.address6}/64 dev {attachment.interface}")
-        lines.append(f"link set {attachment.interface} up")
+    if host.owns_port:  # the dataplane's own interface gets the addresses, when there is one
+        lines = [f"link set {a.interface} addrgenmode none up" for a in host.attachments]
+    else:
+        lines = address_lines(host)
     if host.role == "backend":
         lines += [f"addr add {VIP4}/32 dev lo", f"addr add {VIP6}/128 dev lo"]
-    if host.gateway4:
-        lines += [f"route add default via {host.gateway4}", f"route add default via {host.gateway6}"]
     ip_batch(init, lines)
     run(init, "; ".join(f"ethtool -K {a.interface} {OFFLOADS_OFF}" for a in host.attachments))
 

@@ -26,6 +26,7 @@ class State:
     init_pid: int = 0  # of the outer namespace's tini
     init_start: int = 0  # its start time, so that a reused pid is not taken for it
     build: str = ""
+    variant: str = "standard"
     hugepages_added: int = 0
     hosts: dict[str, int] = field(default_factory=dict)  # pid of each host's init
 

@@ -5,7 +5,7 @@ A further PoP is one more line in POPS; a second balancer in a PoP is `balancers
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 ANYCAST_AS = 64512
 VIP4, VIP6 = "198.51.100.1", "2001:db8:53::1"
@@ -28,10 +28,24 @@ class Pop:
     transit: str
     balancers: int = 1
     backends: int = 2
+    port: str = "af_xdp"  # or "punt": the dataplane has eth0 to itself, and the kernel gets up0 instead
+    probes: str = "direct"  # or "dataplane": through the data path
 
 
 TRANSITS = (Transit("t1", 65001, "bird"), Transit("t2", 65002, "frr"))
 POPS = (Pop("ams", 1, "t1"), Pop("fra", 2, "t2"))
+# What `tools/lab up --variant` knows: the PoPs, and what is special about them.
+VARIANTS = {
+    "standard": (POPS, "two PoPs of one balancer each, which leaves the NIC to the kernel"),
+    "punt": (
+        tuple(replace(pop, port="punt", probes="dataplane") for pop in POPS),
+        "the dataplanes own their NICs: BGP, ARP and all else reach the kernel through them, probes go the clients' way",
+    ),
+    "ecmp": (
+        (replace(POPS[0], balancers=2, backends=3, probes="dataplane"), *POPS[1:]),
+        "two balancers in ams, over which its router spreads the flows",
+    ),
+}
 CLIENT_TRANSIT = "t1"  # the client's gateway; the PoPs behind it are the nearest ones
 CLIENT_LAN_NUMBER = 100
 CORE_LAN_NUMBER = 200  # further links between transits count on from here
@@ -74,6 +88,17 @@ class Host:
 
     def on(self, lan: str) -> Attachment:
         return next(a for a in self.attachments if a.lan == lan)
+
+    @property
+    def owns_port(self) -> bool:
+        """Of a balancer: has its dataplane the NIC to itself?"""
+        return self.role == "balancer" and self.pop.port == "punt"
+
+    @property
+    def probe_sources(self) -> dict[str, str]:
+        """Of a balancer: the addresses that its probes through the data path come from."""
+        number = int(self.attachments[0].address4.rsplit(".", 1)[1])
+        return {"v4": f"172.20.{16 * self.pop.number + number}.0/24", "v6": f"2001:db8:fe{self.pop.number:02x}:{number}::/64"}
 
     def address(self, family: str) -> str:
         """Of a host that is on one LAN only."""

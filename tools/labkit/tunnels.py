@@ -21,8 +21,8 @@ from pathlib import Path
 
 from . import daemons, facts, namespaces, network
 from . import state as lab_state
-from .configs import HASH_KEY, PROBE
-from .daemons import BIN, DATAPLANE, NGINX
+from .configs import HASH_KEY, PROBE, PROBE_SOURCES
+from .daemons import BIN, DATAPLANE, HEALTHMON, NGINX
 from .errors import LabError
 from .topology import PREFIX4, PREFIX6, VIPS, Host
 
@@ -104,27 +104,38 @@ class TunnelLab:
 
     # --- the balancer
 
-    def start(self, forwarding: str, outer: str) -> None:
-        """Both VIPs with this forwarding; `outer` is the family of the backends' addresses, or "same" as the VIP's."""
-        text = pop_yaml(forwarding, outer)
+    def start(self, forwarding: str, outer: str, monitored: bool = False) -> None:
+        """Both VIPs with this forwarding; `outer` is the family of the backends' addresses, or "same" as the VIP's.
+        `monitored`: with the monitor, whose probes go through the data path."""
+        text = pop_yaml(forwarding, outer, "dataplane" if monitored else "direct")
         for host in ("lb", *BACKENDS):
             (self.root(host) / "etc/anypop/pop.yaml").write_text(text)
         for host in BACKENDS:
             self.agent(host, "install", "--config", "/etc/anypop/pop.yaml", "--backend", host)
         daemons.start(self.inits["lb"], Host("lb", "balancer"), DATAPLANE)
         facts.wait_for("lb: every next hop resolved", self._resolved)
+        if monitored:
+            daemons.start(self.inits["lb"], Host("lb", "balancer"), HEALTHMON)
 
     def stop(self) -> None:
-        pid = daemons.pid_of(self.inits["lb"], "dataplane")
-        if pid is not None:
-            os.kill(pid, signal.SIGTERM)
-            daemons.wait_gone(self.inits["lb"], "dataplane")
+        for daemon in ("healthmon", "dataplane"):
+            pid = daemons.pid_of(self.inits["lb"], daemon)
+            if pid is not None:
+                os.kill(pid, signal.SIGTERM)
+                daemons.wait_gone(self.inits["lb"], daemon)
         for host in BACKENDS:
             self.agent(host, "remove")
 
+    def services(self) -> list[dict]:
+        return facts.daemon_get(self.inits["lb"], "dataplane", "/v1/state")["services"]
+
     def backend_states(self) -> list[dict]:
-        state = facts.daemon_get(self.inits["lb"], "dataplane", "/v1/state")
-        return [backend for service in state["services"] for backend in service["backends"]]
+        return [backend for service in self.services() for backend in service["backends"]]
+
+    def monitored(self) -> bool:
+        """Has the monitor told the dataplane what it found at every backend?"""
+        state = facts.daemon_get(self.inits["lb"], "healthmon", "/v1/state")
+        return all(backend["healthy"] for service in state["services"] for backend in service["backends"])
 
     def verdicts(self) -> dict[str, int]:
         """Those that have seen packets."""
@@ -169,7 +180,7 @@ class TunnelLab:
             lines.append(f"link set {interface} up")
         for family, vip in VIPS.items():
             if host == "router":
-                lines.append(f"route add {vip} via {address(family, 'pop', 2)}")
+                lines += [f"route add {to} via {address(family, 'pop', 2)}" for to in (vip, PROBE_SOURCES[family])]
             else:
                 lines.append(f"route add default via {address(family, gateway_lan(host), 1)}")
         network.ip_batch(self.inits[host], lines)
@@ -182,13 +193,14 @@ class TunnelLab:
             network.run(self.inits[host], "sysctl -qw net.ipv4.conf.eth1.rp_filter=1")
 
 
-def pop_yaml(forwarding: str, outer: str) -> str:
+def pop_yaml(forwarding: str, outer: str, via: str = "direct") -> str:
     services = []
     for family, vip in VIPS.items():
         of_backends = family if outer == "same" else outer
         lan = "pop" if forwarding == "l2" else "far"
         service = {
-            "name": f"web{family[1]}", "vip": vip, "protocol": "tcp", "port": 80, "forwarding": forwarding, "probe": PROBE,
+            "name": f"web{family[1]}", "vip": vip, "protocol": "tcp", "port": 80, "forwarding": forwarding,
+            "probe": PROBE | {"via": via},
             "backends": [{"name": name, "address": address(of_backends, lan, 11 + i)} for i, name in enumerate(BACKENDS)],
         }
         services.append(service | ({} if forwarding == "l2" else {"tunnel_source": TUNNEL_SOURCES}))
@@ -197,6 +209,8 @@ def pop_yaml(forwarding: str, outer: str) -> str:
         "dataplane": {"ports": [{"name": "uplink", "af_xdp": "eth0"}], "hugepages": False, "memory_mb": 64,
                       "hash_key": HASH_KEY},
     }
+    if via == "dataplane":
+        config["dataplane"]["probe_sources"] = list(PROBE_SOURCES.values())
     return json.dumps(config, indent=2) + "\n"
 
 
@@ -214,6 +228,7 @@ http {{
     listen 80;
     listen [::]:80 ipv6only=on;
     location = / {{ return 200 "{name}\\n"; }}
+    location = /healthz {{ return 200 "ok\\n"; }}
     location = /download {{ alias /var/tmp/download; }}
     location = /upload {{ client_max_body_size 64m; proxy_pass http://127.0.0.1:81/; }}
   }}

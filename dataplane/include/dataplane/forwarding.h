@@ -72,8 +72,12 @@ class Forwarding {
   void keep_with(std::function<void(const Legacy&)> keep);
 
   // What `find` says of each backend without a `mac:` of its own. Publishes if that is news.
-  using FindMac = std::function<std::optional<MacAddress>(const IpAddress&)>;
-  absl::Status set_next_hops(const FindMac& find);
+  struct NextHop {
+    MacAddress mac;
+    std::uint8_t ports = l4lb::kAllPorts;  // a bit for each that leads there, by its index in the configuration
+  };
+  using FindNextHop = std::function<std::optional<NextHop>(const IpAddress&)>;
+  absl::Status set_next_hops(const FindNextHop& find);
   // What the update does not name keeps its health. `unknown` gets "service/backend" of what this configuration does
   // not have; the rest takes effect all the same. DeadlineExceeded and ResourceExhausted: see Published::publish().
   absl::Status set_health(const dataplane_api::HealthUpdate& update, std::vector<std::string>& unknown);
@@ -89,7 +93,7 @@ class Forwarding {
   Reload begin_reload() const;
   // Puts it in force, with what is known now. A backend keeps its health by name; a new one counts as unhealthy until
   // the monitor has spoken of it, if there is a monitor. Errors as in set_health(). Precondition: nothing refused.
-  absl::Status finish_reload(Reload reload, const FindMac& find);
+  absl::Status finish_reload(Reload reload, const FindNextHop& find);
 
  private:
   absl::Status publish_if_changed(const l4lb::SnapshotInput& wanted);

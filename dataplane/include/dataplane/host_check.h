@@ -18,6 +18,8 @@ struct HostInterface {
   std::string name;
   unsigned mtu_bytes = 1500;
   unsigned queues = 1;  // receive and transmit pairs
+  unsigned rp_filter =
+      0;  // in effect: the stricter of its own and that of "all", by the kernel's rule the higher number
 };
 
 struct PciDevice {
@@ -31,6 +33,7 @@ struct PciDevice {
 struct HostFacts {
   std::vector<PciDevice> pci;
   std::vector<HostInterface> interfaces;   // of this network namespace
+  unsigned rp_filter = 0;                  // in effect for interfaces to come
   std::vector<unsigned> cpus;              // that this process may use, ascending
   std::uint64_t capabilities = 0;          // effective ones, bit CAP_x each (linux/capability.h)
   std::uint64_t hugepage_bytes = 0;        // of the default size

@@ -20,6 +20,8 @@ struct KernelInterfaceOptions {
   unsigned mtu_bytes = 1500;
   unsigned queues = 1;
   rte_mempool* pool = nullptr;  // the port's own: what the kernel sends is sent on as it is
+  unsigned descriptors = 1024;  // of a queue
+  bool wakes = false;           // are there wake_fds?
 };
 
 // DPDK's device string. Pure.
@@ -35,6 +37,8 @@ class KernelInterface {
 
   std::uint16_t id() const { return id_; }
   unsigned interface_index() const { return interface_index_; }
+  // Readable when the kernel has sent something on this queue; -1: the device has no such thing.
+  int wake_fd(unsigned queue) const;
   // What the kernel's own programs see: carrier, as the port has link or not.
   void set_link(bool up);
   // The next process takes the interface over, with its addresses and routes.

@@ -55,6 +55,12 @@ class NeighbourTable {
 
   // Of the next hop. Of several gateways that have a MAC a destination always takes the same one, each gateway in
   // proportion to its weight; when one loses its MAC, only its own destinations go elsewhere.
+  struct NextHop {
+    MacAddress mac;
+    std::vector<unsigned> interfaces;  // behind which it is; more than one if they are on one link
+    friend bool operator==(const NextHop&, const NextHop&) = default;
+  };
+  std::optional<NextHop> next_hop(const IpAddress& destination) const;
   std::optional<MacAddress> mac(const IpAddress& destination) const;
   // For an operator: "10.1.0.1 on eth0", or why there is none. `name` gives an interface's name.
   using InterfaceName = std::function<std::string(unsigned interface_index)>;

@@ -26,6 +26,7 @@ struct PortOptions {
   unsigned packet_buffers = 8192;
   unsigned memory_mb = 128;    // for messages
   std::vector<IpPrefix> vips;  // to steer, af_xdp
+  bool alone = true;           // nothing is sent by it that another port received
 };
 
 enum class Link : std::uint8_t { kUp, kDown, kGone };  // gone: the kernel's interface was removed
@@ -37,6 +38,9 @@ struct PortCounters {
   std::uint64_t rx_missed = 0;  // by the device: no buffer, ring full
   std::uint64_t buffers = 0;
   std::uint64_t buffers_in_use = 0;
+  // Of each queue: packets that wait in the device's receive ring. Empty: this driver cannot say.
+  std::vector<std::uint64_t> waiting;
+  std::uint64_t ring_size = 0;  // of each of those rings
 };
 
 class Port {
@@ -63,6 +67,7 @@ class Port {
   Link link() const;
   // af_xdp: the interface was removed, and there is another one of its name.
   bool is_replaced() const;
+  rte_mempool* pool() const { return pool_; }
   // The kernel's interface for a port that DPDK owns; nullptr: none is configured.
   KernelInterface* kernel() const { return kernel_.get(); }
   PortCounters counters() const;
@@ -90,6 +95,7 @@ class Port {
   unsigned mtu_bytes_ = RTE_ETHER_MTU;
   unsigned interface_index_ = 0;
   std::vector<int> wake_fds_;
+  unsigned rx_descriptors_ = 0;
   std::unique_ptr<KernelInterface> kernel_;
 };
 

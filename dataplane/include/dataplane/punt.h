@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <vector>
 
 #include <rte_mbuf.h>
 
@@ -29,7 +30,7 @@ struct PuntCounters {
 class Punt {
  public:
   // `kernel_port` and `queue` are DPDK's.
-  Punt(std::uint16_t kernel_port, std::uint16_t queue, const PuntConfig& config);
+  Punt(std::uint16_t kernel_port, std::uint16_t queue, const DataplaneConfig& config);
 
   // The worker's thread. Takes the buffer. At most l4lb::kBurstMax of them before the next flush().
   void add(rte_mbuf* mbuf, std::uint32_t now_ms);
@@ -47,6 +48,7 @@ class Punt {
 
   std::uint16_t kernel_port_;
   std::uint16_t queue_;
+  std::vector<IpPrefix> probe_sources_;
   std::array<l4lb::TokenBucket, l4lb::kPuntClassCount> limits_;
   std::array<Lane, l4lb::kPuntClassCount> lanes_{};
   PuntCounters counters_;

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -22,6 +23,10 @@ namespace anypop::dataplane {
 
 // The VIPs of all services.
 std::vector<IpPrefix> all_vips(const PopConfig& config);
+
+// A backend's next hop, and the ports that lead there.
+std::optional<Forwarding::NextHop> find_next_hop(const std::vector<std::unique_ptr<Port>>& ports,
+                                                 const NeighbourTable& table, const IpAddress& backend);
 
 class Reloader {
  public:

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A worker: one thread on one core that carries packets from its receive queues through the engine to the transmit
-// queue of the same port, run to completion, sharing nothing with other workers. What others may read of it are
-// counters and the heartbeat, each with one writer.
+// queue of the port that leads to the backend, run to completion, sharing nothing with other workers. What others may
+// read of it are counters and the heartbeat, each with one writer.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include <rte_common.h>
+#include <rte_mbuf.h>
 
 #include "base/address.h"
 #include "base/config.h"
@@ -34,6 +36,13 @@ struct WorkerQueue {
   std::optional<std::uint16_t> kernel_port;  // DPDK's, of the kernel's interface for this port
 };
 
+// A worker's end of the interface by which the monitor's probes come (probe_entrance.h).
+struct ProbeQueue {
+  std::uint16_t port = 0;
+  std::uint16_t queue = 0;
+  int wake_fd = -1;
+};
+
 // What a queue lost on this worker's side of the device.
 struct alignas(RTE_CACHE_LINE_SIZE) QueueCounters {
   std::atomic<std::uint64_t> tx_dropped{0};        // forwarded, but the port took no more
@@ -52,8 +61,8 @@ std::uint32_t worker_now_ms();
 
 class alignas(RTE_CACHE_LINE_SIZE) Worker {
  public:
-  Worker(unsigned number, std::vector<WorkerQueue> queues, const PopConfig& config, l4lb::FlowTable flows,
-         Published<WorkerView>& views);
+  Worker(unsigned number, std::vector<WorkerQueue> queues, std::optional<ProbeQueue> probes, const PopConfig& config,
+         l4lb::FlowTable flows, Published<WorkerView>& views);
 
   // The other workers, whose tables this one may look into, and flow tables that no worker has. Before run().
   void set_peers(const std::vector<std::unique_ptr<Worker>>& workers,
@@ -73,8 +82,19 @@ class alignas(RTE_CACHE_LINE_SIZE) Worker {
   double age_ms() const;  // since the last pass; since the construction before the first one
 
  private:
+  struct Burst;
+  // Packets on their way out by one queue.
+  struct Lane {
+    std::array<rte_mbuf*, l4lb::kBurstMax> mbufs;
+    std::uint16_t size = 0;
+  };
   unsigned poll(std::size_t queue, const WorkerView& view);
+  unsigned poll_probes(const WorkerView& view);
   void process(const WorkerQueue& queue, std::span<l4lb::Packet> packets, const WorkerView& view);
+  std::size_t way_out(std::size_t in, const l4lb::Packet& packet, const WorkerView& view) const;
+  void send(std::size_t in, Burst& burst, const WorkerView& view);
+  void leave_by(std::size_t queue, const l4lb::Packet& packet, rte_mbuf* mbuf);
+  void flush();
   std::uint32_t now_ms() const;
   void beat();
 
@@ -84,6 +104,9 @@ class alignas(RTE_CACHE_LINE_SIZE) Worker {
   std::vector<WorkerQueue> queues_;
   std::vector<QueueCounters> queue_counters_;
   std::vector<std::unique_ptr<Punt>> punts_;  // of each queue
+  std::vector<Lane> lanes_;                   // of each queue
+  std::vector<std::size_t> queue_of_port_;    // the first of each port's
+  std::optional<ProbeQueue> probes_;
   l4lb::WorkerState state_;
   Published<WorkerView>::Reader views_;
   std::uint64_t tsc_per_ms_;

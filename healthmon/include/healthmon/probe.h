@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// One probe of one backend, from the monitor to the backend's own address. Bounded in time by timeout_ms, connecting
-// and answering together, and in memory by kAnswerMaxBytes and a header, whatever the other side sends. A TCP
-// connection is reset at the end, so that frequent probes leave no sockets in TIME_WAIT; a program that is still
-// running is killed with its process group. One thread.
+// One probe of one backend, from the monitor to the backend's own address, or to the VIP from the reserved source
+// address that makes the dataplane send it there. Bounded in time by timeout_ms, connecting and answering together, and
+// in memory by kAnswerMaxBytes and a header, whatever the other side sends. A TCP connection is reset at the end, so
+// that frequent probes leave no sockets in TIME_WAIT; a program that is still running is killed with its process group.
+// One thread.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,7 +26,8 @@ namespace anypop::healthmon {
 // What to probe, with everything that is the same each time.
 struct ProbeTarget {
   ProbeConfig probe;
-  IpAddress address;
+  IpAddress address;                               // to which: the backend's, or the VIP
+  std::optional<IpAddress> source;                 // from which; nullopt: as the kernel likes
   std::string host;                                // Host header, :authority, and the default of SNI
   std::shared_ptr<boost::asio::ssl::context> tls;  // nullptr: without TLS
   std::vector<std::string> environment;            // of exec: "NAME=value"
@@ -32,8 +35,10 @@ struct ProbeTarget {
 
 // What all probes of one configuration share; nullptr without TLS. The error names a CA file that cannot be read.
 absl::StatusOr<std::shared_ptr<boost::asio::ssl::context>> probe_tls(const TlsProbeConfig& tls);
-// The target of a backend: the host defaults to the VIP.
-ProbeTarget probe_target(const ServiceConfig& service, const BackendConfig& backend, const ProbeConfig& probe,
+// The target of a backend of `service`, by its number: the host defaults to the VIP. `probe_sources` are
+// EngineConfig::probe_sources, for probes through the data path.
+ProbeTarget probe_target(const ServiceConfig& service, std::size_t backend, const ProbeConfig& probe,
+                         const std::vector<IpPrefix>& probe_sources,
                          std::shared_ptr<boost::asio::ssl::context> tls = nullptr);
 
 class ProbeAttempt;

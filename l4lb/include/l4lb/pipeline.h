@@ -23,7 +23,7 @@ inline constexpr std::uint32_t kHeadroomBytes = 52;
 
 // What made a packet's flow go to its backend.
 enum class ChosenBy : std::uint8_t {
-  kNobody,         // no backend was chosen
+  kNobody,         // no backend was chosen, or the monitor did, with a probe
   kSlot,           // the owner of its Maglev slot
   kRecord,         // a record of the flow
   kPreviousOwner,  // of its slot, which has changed owners of late
@@ -77,5 +77,12 @@ class Counters {
 // and `counters` are the calling worker's own.
 void process_burst(const Snapshot& snapshot, std::span<Packet> packets, std::uint32_t now_ms, WorkerState& state,
                    Counters& counters);
+
+// The same for packets that are known to be the monitor's probes, because nobody else can send by the way they came:
+// each goes to the backend that its source address names (EngineConfig::probe_sources, base/probe_source.h), as a
+// client's packet would go there, with the verdict kForwardProbe. They are no traffic of the backend's, and no flow is
+// remembered.
+void process_probes(const Snapshot& snapshot, std::span<Packet> packets, std::uint32_t now_ms, WorkerState& state,
+                    Counters& counters);
 
 }  // namespace anypop::l4lb

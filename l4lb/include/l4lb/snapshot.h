@@ -20,12 +20,14 @@
 namespace anypop::l4lb {
 
 inline constexpr unsigned kWholeWeight = 1000;
+inline constexpr std::uint8_t kAllPorts = 255;
 
 // What is known about a backend at run time, beside its configuration. A healthy backend of weight 0 is draining: it
 // gets no new flows, unless no backend of the service has any weight.
 struct BackendState {
   bool healthy = true;
   std::optional<MacAddress> next_hop_mac;   // nullopt: unresolved
+  std::uint8_t next_hop_ports = kAllPorts;  // a bit for each port of the caller's that leads there
   unsigned weight_permille = kWholeWeight;  // of the configured weight, at most kWholeWeight. 0: draining
   friend bool operator==(const BackendState&, const BackendState&) = default;
 };
@@ -83,6 +85,8 @@ std::uint64_t generation(const Snapshot& snapshot);
 std::string_view hash_engine();
 // Maglev slots that `backend` of `service` owns.
 std::size_t slots(const Snapshot& snapshot, std::size_t service, std::size_t backend);
+// BackendState::next_hop_ports, as the snapshot was built with it. A worker's question too.
+std::uint8_t next_hop_ports(const Snapshot& snapshot, std::uint16_t service, std::uint16_t backend);
 // Slots of `service` whose flows are remembered because of a change.
 std::size_t open_windows(const Snapshot& snapshot, std::size_t service);
 

@@ -11,9 +11,10 @@ namespace anypop::l4lb {
 
 enum class Verdict : std::uint8_t {
   // These leave.
-  kForward,      // rewritten for a backend; send it
-  kReplyTooBig,  // turned into an ICMP error for its sender; send it
-  kReplyEcho,    // an echo request, turned into its reply; send it
+  kForward,       // rewritten for a backend; send it
+  kForwardProbe,  // the same with a probe of the monitor's, for the backend that it names
+  kReplyTooBig,   // turned into an ICMP error for its sender; send it
+  kReplyEcho,     // an echo request, turned into its reply; send it
   // These do not.
   kPassNotVip,             // for no VIP of ours: the kernel's, where the port can hand it over
   kDropTruncated,          // ends before its headers do
@@ -28,6 +29,8 @@ enum class Verdict : std::uint8_t {
   kDropTooBig,             // for the tunnel, and no ICMP error may answer it
   kDropReplyLimit,         // an answer was due, but there have been too many of late
   kDropNoHeadroom,         // the caller left no room for what belongs before it
+  kDropReservedSource,     // for a VIP, from an address that is the monitor's, and not from the monitor
+  kDropProbeUnknown,       // from the monitor, but its source address names no backend of the service
 };
 
 struct VerdictInfo {
@@ -39,6 +42,7 @@ struct VerdictInfo {
 // In the order of the enumeration.
 inline constexpr std::array kVerdicts = {
     VerdictInfo{Verdict::kForward, "forward", "sent to a backend"},
+    VerdictInfo{Verdict::kForwardProbe, "forward_probe", "a probe of the monitor's, sent to the backend that it names"},
     VerdictInfo{Verdict::kReplyTooBig, "reply_too_big", "too big for the tunnel, its sender is told by ICMP"},
     VerdictInfo{Verdict::kReplyEcho, "reply_echo", "an echo request, answered"},
     VerdictInfo{Verdict::kPassNotVip, "pass_not_vip", "not for a VIP, left to the kernel"},
@@ -54,6 +58,8 @@ inline constexpr std::array kVerdicts = {
     VerdictInfo{Verdict::kDropTooBig, "drop_too_big", "too big for the tunnel, and no ICMP error may answer it"},
     VerdictInfo{Verdict::kDropReplyLimit, "drop_reply_limit", "an ICMP answer was due, but over the rate limit"},
     VerdictInfo{Verdict::kDropNoHeadroom, "drop_no_headroom", "no room before the frame for the outer header"},
+    VerdictInfo{Verdict::kDropReservedSource, "drop_reserved_source", "with a source address kept for probes"},
+    VerdictInfo{Verdict::kDropProbeUnknown, "drop_probe_unknown", "a probe whose source names no backend"},
 };
 inline constexpr std::size_t kVerdictCount = kVerdicts.size();
 

@@ -59,6 +59,7 @@ struct BackendState {
   std::string next_hop;     // "10.1.0.1 on eth0", or why there is none; empty if the configuration has a `mac:`
   std::uint64_t slots = 0;  // of the service's Maglev table
   std::uint64_t weight_permille = 1000;  // as last told by PUT /v1/health
+  std::string probe_source;              // that names it to the data path; empty: none is configured
 };
 
 struct ServiceState {
@@ -92,7 +93,10 @@ struct PortState {
   std::uint64_t queues = 0;
   std::uint64_t buffers = 0;         // packet buffers of the port
   std::uint64_t buffers_in_use = 0;  // in queues, in the caches of the cores, on their way
-  std::string kernel;                // the kernel's interface for the port; empty: none
+  std::vector<std::uint64_t>
+      rx_waiting;             // by queue: packets in the device's receive ring. Empty: the driver cannot say
+  std::uint64_t rx_ring = 0;  // how many fit there
+  std::string kernel;         // the kernel's interface for the port; empty: none
   std::vector<PuntState> punted;
   std::uint64_t from_kernel = 0;
   std::uint64_t from_kernel_dropped = 0;

@@ -167,6 +167,7 @@ struct EngineConfig {
   unsigned flow_window_ms = 120'000;   // how long after a change a flow may be silent and is still known
   unsigned tcp_idle_ms = 900'000;      // a remembered flow that is silent for longer is forgotten
   unsigned udp_idle_ms = 180'000;
+  std::vector<IpPrefix> probe_sources;  // reserved for probes through the data path: one of each family at most
   friend bool operator==(const EngineConfig&, const EngineConfig&) = default;
 };
 
@@ -174,6 +175,7 @@ struct EngineConfig {
 // place in line, in this order, so that a flood of one cannot starve another.
 struct PuntConfig {
   unsigned routing_per_second = 20'000;    // BGP and BFD
+  unsigned probes_per_second = 20'000;     // answers to the monitor's probes through the data path
   unsigned neighbours_per_second = 2'000;  // ARP, IPv6 neighbour and router discovery
   unsigned icmp_per_second = 1'000;
   unsigned other_per_second = 20'000;
@@ -185,11 +187,14 @@ struct DataplaneConfig {
   std::vector<unsigned> cores;  // one worker each; empty: one worker, wherever the scheduler puts it
   Polling polling = Polling::kAdaptive;
   bool hugepages = true;
+  bool telemetry = false;                   // DPDK's own socket, for dpdk-telemetry.py: /var/run/dpdk/anypop
   unsigned memory_mb = 128;                 // of hugepages, or of plain memory without them
   unsigned packet_buffers = 8192;           // per port
   std::array<std::uint8_t, 16> hash_key{};  // 32 hexadecimal digits, secret, the same on every server of the PoP
   EngineConfig engine;
   PuntConfig punt;
+  // The kernel's interface by which probes enter the data path, if there are engine.probe_sources.
+  std::string probe_interface = "anypop-probe";
   std::string user;  // to become once the ports are open; empty: stay who started it
   friend bool operator==(const DataplaneConfig&, const DataplaneConfig&) = default;
 };

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How one backend is asked whether it works: one probe of pop.yaml, checked. Direct: from the monitor to the backend's
-// own address.
+// How one backend is asked whether it works: one probe of pop.yaml, checked.
 #pragma once
 
 #include <cstdint>
@@ -64,9 +63,15 @@ struct GrpcProbeConfig {
   friend bool operator==(const GrpcProbeConfig&, const GrpcProbeConfig&) = default;
 };
 
+// direct: from the monitor to the backend's own address. dataplane: to the VIP, through the dataplane, which sends it
+// to the backend as it sends clients' packets; the source address names the backend (probe_source.h).
+enum class ProbeVia : std::uint8_t { kDirect, kDataplane };
+std::string_view probe_via_name(ProbeVia via);  // "direct", "dataplane"
+
 struct ProbeConfig {
   std::string name;  // unique in its service; the type's, unless the file says otherwise
   ProbeType type = ProbeType::kTcp;
+  ProbeVia via = ProbeVia::kDirect;
   std::uint16_t port = 0;         // 0 until load_config() fills in the service's port
   unsigned interval_ms = 1000;    // between the starts of two probes of one backend
   unsigned fast_interval_ms = 0;  // the same while a change of health is under way; 0: half of interval_ms
