@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bgpctl/holds.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include <boost/json/parse.hpp>
@@ -84,6 +85,25 @@ std::optional<HoldKind> parse_hold_kind(std::string_view name) {
   return std::nullopt;
 }
 
+json::object hold_json(const Hold& hold) {
+  const std::string_view kind = hold_kind_name(hold.kind);
+  json::object object{{"kind", json::string_view(kind.data(), kind.size())},
+                      {"reason", hold.reason},
+                      {"who", hold.who},
+                      {"placed_unix_ms", hold.placed_unix_ms}};
+  object["expires_unix_ms"] = hold.expires_unix_ms ? json::value(*hold.expires_unix_ms) : json::value(nullptr);
+  return object;
+}
+
+absl::Status check_reason(std::string_view reason) {
+  constexpr std::size_t kReasonMaxBytes = 500;
+  if (reason.empty()) return invalid_argument("found no reason, expected why, for whoever finds the hold");
+  const bool control = std::any_of(reason.begin(), reason.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; });
+  if (!control && reason.size() <= kReasonMaxBytes) return absl::OkStatus();
+  return invalid_argument("found a reason of {} bytes{}, expected one line of at most {}", reason.size(),
+                          control ? " with control characters" : "", kReasonMaxBytes);
+}
+
 Level highest_level(HoldKind kind) {
   switch (kind) {
     case HoldKind::kWithdraw: return Level::kWithdrawn;
@@ -120,11 +140,7 @@ absl::Status place_hold(const PopConfig& config, std::string_view announcement, 
   const auto path = hold_path(config, announcement);
   if (!path.ok()) return path.status();
   if (absl::Status folder = make_shared_folder(config.holds_dir()); !folder.ok()) return folder;
-  const json::string_view kind(hold_kind_name(hold.kind).data(), hold_kind_name(hold.kind).size());
-  json::object object{
-      {"kind", kind}, {"reason", hold.reason}, {"who", hold.who}, {"placed_unix_ms", hold.placed_unix_ms}};
-  if (hold.expires_unix_ms) object["expires_unix_ms"] = *hold.expires_unix_ms;
-  return write_file_atomically(*path, json::serialize(object) + "\n");
+  return write_file_atomically(*path, json::serialize(hold_json(hold)) + "\n");
 }
 
 absl::Status release_hold(const PopConfig& config, std::string_view announcement) {

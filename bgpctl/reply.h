@@ -24,6 +24,7 @@ inline constexpr int kReplyStatus = 1011;
 inline constexpr int kReplyAttributes = 1012;
 inline constexpr int kFirstError = 8000;
 inline constexpr int kReplyNoRoute = 8001;
+inline constexpr int kReplyBadConfiguration = 8002;
 inline constexpr int kReplyNoProtocol = 8003;
 inline constexpr int kReplyStoppedByReconfiguration = 8004;
 inline constexpr int kReplyAccessDenied = 8007;

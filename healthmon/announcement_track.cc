@@ -93,6 +93,7 @@ void AnnouncementTrack::on_set(Level level, const bgpctl::SetResult& result, con
                             {"announcement", announcement().name},
                             {"announce", level != Level::kWithdrawn},
                             {"level", text(level_name(level))},
+                            {"cause", decision_.cause},
                             {"sent_unix_ns", result.sent_unix_ns},
                             {"replied_unix_ns", result.replied_unix_ns},
                             {"commands", list(result.commands)},

@@ -18,7 +18,9 @@
 #include "dataplane_api/http_server.h"
 #include "dataplane_api/service_manager.h"
 #include "event_text.h"
+#include "healthmon/api.h"
 #include "healthmon/backend_drain.h"
+#include "healthmon/bird_config_watch.h"
 #include "healthmon/damping_store.h"
 #include "healthmon/dataplane_link.h"
 #include "healthmon/holds_watch.h"
@@ -79,7 +81,11 @@ class Monitor::Impl {
         page_timer_(io),
         web_({.state = [this] { return state(); },
               .metrics = [this](MetricsPage& page) { add_metrics(page); },
-              .unix_ms = [] { return now().unix_ms; }}) {}
+              .unix_ms = [] { return now().unix_ms; }}),
+        api_(io, {.config = [this]() -> const PopConfig& { return config_; },
+                  .unix_ms = [] { return now().unix_ms; },
+                  .record = [this](const json::object& event) { record(event); },
+                  .holds_changed = [this] { read_holds(); }}) {}
   ~Impl() {
     if (begun_) record({{"event", "stop"}});
   }
@@ -87,13 +93,14 @@ class Monitor::Impl {
   Impl& operator=(const Impl&) = delete;
 
   absl::Status serve() {
-    auto server = HttpServer::listen_async(io_, {.socket_path = config_.monitor_socket()},
-                                           [this](const HttpRequest& request, const HttpServer::Reply& reply) {
-                                             if (!web_.answer(request, reply)) reply(answer(request));
-                                           });
+    auto server = HttpServer::listen_async(io_, {.socket_path = config_.monitor_socket()}, handler(Role::kOperator));
     if (!server.ok()) return server.status();
     server_ = *std::move(server);
-    return web_.listen(io_, config_);
+    auto readers = HttpServer::listen_async(io_, {.socket_path = read_only_socket(config_), .group = kReadOnlyGroup},
+                                            handler(Role::kReader));
+    if (!readers.ok()) return readers.status();
+    readers_server_ = *std::move(readers);
+    return web_.listen(io_, config_, handler(Role::kReader));
   }
 
   absl::Status begin(std::uint64_t seed) {
@@ -110,6 +117,10 @@ class Monitor::Impl {
     connect_dataplane();
     seed_ = seed;
     start_probes();
+    for (const BirdConfig& bird : config_.birds) {
+      bird_configs_.push_back(
+          std::make_unique<BirdConfigWatch>(io_, bird.socket, [this](const json::object& event) { record(event); }));
+    }
     carry_out(core_->on_time(now()));
     // A loop that hangs does not get here; one that is late does not feed.
     service_manager_.emplace(io_, [this](std::chrono::milliseconds patience) {
@@ -216,6 +227,10 @@ class Monitor::Impl {
     state["watchdog_ms"] = watched ? json::value(service_manager_->watchdog().count()) : json::value(nullptr);
     if (!core_) return state;
     for (auto& [key, value] : core_->state_json(now())) state[key] = std::move(value);
+    json::array& errors = state["bird_config_errors"].emplace_array();
+    for (const auto& watch : bird_configs_) {
+      if (!watch->error().empty()) errors.emplace_back(watch->error());
+    }
     return state;
   }
 
@@ -224,6 +239,10 @@ class Monitor::Impl {
     page.add({}, static_cast<double>(started_.unix_ms) / 1000);
     if (!core_) return;
     core_->add_metrics(page, now());
+    page.gauge("anypop_bird_config_good", "Whether BIRD would take its configuration file as it is now.");
+    for (std::size_t i = 0; i < bird_configs_.size(); ++i) {
+      page.add({{"socket", config_.birds[i].socket}}, bird_configs_[i]->error().empty() ? 1 : 0);
+    }
     const StartDelays& delays = prober_->start_delays();
     page.histogram("anypop_probe_start_delay_seconds", "How much later than planned probes started.");
     page.add({}, kStartDelayBounds, delays.counts, delays.sum_s);
@@ -289,6 +308,7 @@ class Monitor::Impl {
   }
 
   void read_holds() {
+    if (!core_) return;
     Holds holds;
     const Now at = now();
     for (const AnnouncementConfig& announcement : config_.announcements) {
@@ -297,9 +317,12 @@ class Monitor::Impl {
     carry_out(core_->on_holds(holds, at));
   }
 
-  static HttpResponse answer(const HttpRequest& request) {
-    return http_error(
-        404, fmt::format("found {}, expected one of /, /metrics, /status/stream, /v1/state", escaped(request.target)));
+  HttpServer::AsyncHandler handler(Role role) {
+    return [this, role](const HttpRequest& request, const HttpServer::Reply& reply) {
+      if (web_.answer(request, reply) || api_.answer(request, role, reply)) return;
+      reply(http_error(404, fmt::format("found {}, expected one of /, /metrics, /status/stream, /v1/state, {}",
+                                        escaped(request.target.substr(0, 100)), fmt::join(Api::routes(), ", "))));
+    };
   }
 
   asio::io_context& io_;
@@ -312,6 +335,7 @@ class Monitor::Impl {
   asio::steady_timer timer_;
   asio::steady_timer page_timer_;
   Web web_;
+  Api api_;
   bool publish_posted_ = false;
   std::uint64_t seed_ = 0;  // of the probes' jitter
   SteadyTime armed_for_ = SteadyTime::min();
@@ -323,7 +347,9 @@ class Monitor::Impl {
   std::optional<DataplaneLink> dataplane_;
   std::optional<Prober> prober_;
   std::optional<ServiceManager> service_manager_;
+  std::vector<std::unique_ptr<BirdConfigWatch>> bird_configs_;
   std::unique_ptr<HttpServer> server_;
+  std::unique_ptr<HttpServer> readers_server_;
 };
 
 absl::StatusOr<std::unique_ptr<Monitor>> Monitor::start(asio::io_context& io, PopConfig config, std::uint64_t seed) {

@@ -27,14 +27,12 @@ std::optional<T> known(const absl::StatusOr<T>& answer) {
 
 }  // namespace
 
-absl::Status Web::listen(boost::asio::io_context& io, const PopConfig& config) {
+absl::Status Web::listen(boost::asio::io_context& io, const PopConfig& config, HttpServer::AsyncHandler others) {
   if (config.monitor.http_listen.empty()) return absl::OkStatus();
   auto server = HttpServer::listen_async(
       io, {.tcp_listen = config.monitor.http_listen},
-      [this](const HttpRequest& request, const HttpServer::Reply& reply) {
-        if (answer(request, reply)) return;
-        reply(http_error(404, fmt::format("found {}, expected one of /, /metrics, /status/stream, /v1/state",
-                                          escaped(request.target.substr(0, 100)))));
+      [this, others = std::move(others)](const HttpRequest& request, const HttpServer::Reply& reply) {
+        if (!answer(request, reply)) others(request, reply);
       });
   if (!server.ok()) return server.status();
   server_ = *std::move(server);

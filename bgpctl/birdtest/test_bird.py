@@ -9,7 +9,7 @@ import threading
 import time
 
 from fakes import Monitor
-from lab import BOTH, PREFIX4, PREFIX6, Lab, die_with_parent, wait_for
+from lab import BGPCTL, BOTH, PREFIX4, PREFIX6, Lab, die_with_parent, wait_for
 
 
 def withdraw(lab, **how):
@@ -69,8 +69,53 @@ def test_a_broken_bird_conf_does_not_stop_a_withdrawal(lab):
         assert "8002" in lab.pop.ask("configure")
         withdraw(lab)
         lab.wait_routes([])
+        assert "bird.conf  ! " in lab.bgpctl("status").stdout
+        assert "syntax error" in lab.status()["bird"]["config_errors"][0]
     finally:
         lab.pop.conf.write_text(good)
+    assert lab.status()["bird"]["config_errors"] == []
+
+
+def test_looking_at_the_configuration_file_changes_nothing(lab):
+    """Somebody's `configure timeout` goes on, also when the file is broken meanwhile, and can still be undone."""
+    good = lab.pop.conf.read_text()
+    try:
+        lab.pop.ask("configure timeout 300")
+        lab.pop.conf.write_text(good + "\nnonsense;\n")
+        assert "bird.conf  ! " in lab.bgpctl("status").stdout
+        assert "undo in" in lab.pop.ask("configure status")
+        assert "Undo requested" in lab.pop.ask("configure undo")
+    finally:
+        lab.pop.conf.write_text(good)
+        lab.pop.ask("configure")
+
+
+def test_the_log_tells_who_did_what_and_goes_on_through_a_rotation(lab):
+    follower = subprocess.Popen([BGPCTL, "--config", str(lab.config), "log", "web", "--follow", "--lines", "0"],
+                                stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+    try:
+        time.sleep(0.3)  # until it stands at the end of the file, which says nothing
+        withdraw(lab)
+        os.rename(lab.events_file, str(lab.events_file) + ".1")
+        lab.bgpctl("release", "web")
+        seen = ""
+        while " release " not in seen:
+            line = follower.stdout.readline()
+            assert line, seen
+            seen += line
+        assert " hold " in seen and "withdraw by root: test" in seen and "web: withdrawn, BIRD took" in seen
+    finally:
+        follower.kill()
+        follower.wait(timeout=10)
+        follower.stdout.close()
+    text = lab.bgpctl("log", "--since", "1h").stdout
+    assert text.index(" hold ") < text.index(" release "), "the rotated file is read, and first"
+    assert len(lab.bgpctl("log", "-n", "2").stdout.splitlines()) == 2
+    lines = [json.loads(line) for line in lab.bgpctl("log", "--since", "1h", "--json").stdout.splitlines()]
+    command = [line for line in lines if line["event"] == "command"][-1]
+    assert (command["cause"], command["who"]) == ("test", "root")
+    assert "expected one of" in lab.bgpctl("log", "nope", exit_code=2).stderr
+    assert "--since" in lab.bgpctl("log", "--since", "yesterday", exit_code=2).stderr
 
 
 def test_a_killed_bird_comes_back_withdrawn(lab):

@@ -60,11 +60,11 @@ int withdraw(const PopConfig& config, const Order& order, Report& report) {
   return hold_at(config, order, HoldKind::kWithdraw, report);
 }
 int withdraw(const PopConfig& config, const Order& order) {
-  Report report(config, order.json);
+  Report report(config, order);
   return withdraw(config, order, report);
 }
 int force_announce(const PopConfig& config, const Order& order) {
-  Report report(config, order.json);
+  Report report(config, order);
   return hold_at(config, order, HoldKind::kAnnounce, report);
 }
 
@@ -80,7 +80,7 @@ int announce(const PopConfig& config, const Order& order) {
     }
     return 0;
   }
-  Report report(config, order.json);
+  Report report(config, order);
   Bird bird(config);
   const auto end = Clock::now() + order.timeout;
   std::vector<AnnouncementConfig> released;
@@ -107,7 +107,7 @@ int release(const PopConfig& config, const Order& order) {
     }
     return 0;
   }
-  Report report(config, order.json);
+  Report report(config, order);
   const bool alone = absl::IsUnavailable(ask_monitor(config).status());
   for (const AnnouncementConfig& announcement : order.announcements) {
     bool was_held = false;

@@ -142,7 +142,7 @@ void finish(const PopConfig& config, const Order& order, Bird& bird, const Leavi
 
 int drain(const PopConfig& config, const Order& order) {
   if (order.dry_run) return dry_run(config, order);
-  Report report(config, order.json);
+  Report report(config, order);
   Bird bird(config);
   const auto end = Clock::now() + order.timeout;
   std::vector<Leaving> leaving;

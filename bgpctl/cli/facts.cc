@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "bgpctl/announcement.h"
+#include "bgpctl/config_check.h"
 #include "bgpctl/event_log.h"
 #include "bird.h"
 
@@ -69,11 +70,25 @@ void compare_with_bird(const AnnouncementFacts& facts, const AnnouncementStandin
   compare_exports(standing, found);
 }
 
+std::vector<std::string> bird_config_errors(const PopConfig& config) {
+  std::vector<std::string> errors;
+  for (const BirdConfig& bird : config.birds) {
+    boost::asio::io_context io;
+    ConfigCheck check(io, bird.socket);
+    std::optional<absl::Status> result;
+    check.ask([&](absl::Status status) { result = std::move(status); });
+    while (!result) io.run_one();
+    if (absl::IsInvalidArgument(*result)) errors.emplace_back(message(*result));
+  }
+  return errors;
+}
+
 }  // namespace
 
 PopFacts gather_facts(const PopConfig& config, const std::vector<AnnouncementConfig>& announcements) {
   PopFacts pop;
   pop.bird = Bird(config).look();
+  if (pop.bird.ok()) pop.bird_config_errors = bird_config_errors(config);
   pop.monitor = ask_monitor(config);
   for (const AnnouncementConfig& announcement : announcements) {
     AnnouncementFacts facts{announcement};

@@ -27,6 +27,7 @@ struct AnnouncementFacts {
 
 struct PopFacts {
   absl::StatusOr<BirdView> bird = absl::UnknownError("not asked");
+  std::vector<std::string> bird_config_errors;  // what each BIRD would not take of its own configuration file
   absl::StatusOr<MonitorState> monitor = absl::UnknownError("not asked");
   std::vector<AnnouncementFacts> announcements;
 };

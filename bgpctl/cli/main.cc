@@ -15,6 +15,7 @@
 #include "bgpctl/announcement.h"
 #include "bgpctl/event_log.h"
 #include "facts.h"
+#include "log.h"
 #include "operator_name.h"
 #include "status.h"
 
@@ -23,7 +24,6 @@ namespace {
 
 constexpr int kFailed = 1;
 constexpr int kUsage = 2;
-constexpr std::size_t kReasonMaxBytes = 500;
 
 struct CommandLine {
   std::string config{kDefaultConfigPath};
@@ -39,6 +39,10 @@ struct CommandLine {
   std::string length;   // --for
   std::string timeout;  // --timeout, --deadline
   std::string quiet_for;
+  std::string since;
+  std::size_t lines = 0;
+  bool lines_given = false;
+  bool follow = false;
   unsigned quiet_pps = 0;
   bool quiet_pps_given = false;
   bool wait = false;
@@ -85,11 +89,10 @@ absl::StatusOr<Order> read_order(const PopConfig& config, const CommandLine& lin
   if (needs_reason && line.reason.empty()) {
     return invalid_argument("found no --reason, expected why, for whoever finds the hold: --reason \"ticket 42\"");
   }
-  const bool control =
-      std::any_of(line.reason.begin(), line.reason.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; });
-  if (control || line.reason.size() > kReasonMaxBytes) {
-    return invalid_argument("found a --reason of {} bytes{}, expected one line of at most {}", line.reason.size(),
-                            control ? " with control characters" : "", kReasonMaxBytes);
+  if (!line.reason.empty()) {
+    if (absl::Status reason = check_reason(line.reason); !reason.ok()) {
+      return invalid_argument("--reason: {}", message(reason));
+    }
   }
   std::optional<std::int64_t> timeout_ms;
   if (absl::Status read = read_length(line.length, "--for", order.for_ms); !read.ok()) return read;
@@ -187,6 +190,24 @@ int run_render(const PopConfig& config, const CommandLine& line) {
   return 0;
 }
 
+int run_log(const PopConfig& config, const CommandLine& line) {
+  LogWish wish{.follow = line.follow, .json = line.json};
+  if (!line.names.empty()) {
+    auto named = find_named(config, line);
+    if (!named.ok()) return fail(kUsage, message(named.status()));
+    wish.announcements = *std::move(named);
+  }
+  if (!line.since.empty()) {
+    const absl::StatusOr<std::int64_t> since = parse_moment_ns(line.since, unix_now_ns());
+    if (!since.ok()) return fail(kUsage, fmt::format("--since: {}", message(since.status())));
+    wish.since_unix_ns = *since;
+  }
+  constexpr std::size_t kLines = 50;
+  if (line.lines_given) wish.lines = line.lines;
+  if (!line.lines_given && line.since.empty()) wish.lines = kLines;
+  return show_log(config, wish);
+}
+
 int run_init(const PopConfig& config, const CommandLine& line) {
   if (line.dry_run) {
     for (const AnnouncementConfig& announcement : config.announcements) {
@@ -229,6 +250,23 @@ struct Cli {
     sub->add_flag("--json", line.json, "one JSON object, for machines");
   }
 };
+
+void add_log(Cli& cli) {
+  CLI::App* sub = cli.add(
+      "log", "What has happened, by whom and why: the event log of the monitor and of bgpctl",
+      "  bgpctl log --since 2h\n"
+      "  bgpctl log web --follow\n"
+      "  bgpctl log --since 2026-11-20T17:00:00Z --json\n"
+      "NAME shows what concerns that announcement, its services and backends, and what concerns them all. Rotated\n"
+      "files are read too, and --follow goes on through a rotation.\n",
+      run_log);
+  cli.names(sub, false);
+  sub->add_option("--since", cli.line.since, "from then on: 90s, 2h, 1d (ago), or 2026-11-20T17:00:00Z");
+  sub->add_option("-n,--lines", cli.line.lines, "only the last ones; default: 50, and with --since all")
+      ->each([&cli](const std::string&) { cli.line.lines_given = true; });
+  sub->add_flag("-f,--follow", cli.line.follow, "go on as it grows");
+  sub->add_flag("--json", cli.line.json, "the lines as they are in the file, one JSON object each");
+}
 
 void add_commands(Cli& cli) {
   CLI::App* sub = cli.add("status", "What is intended, in the state file, in BIRD's table, and exported to whom",
@@ -291,6 +329,7 @@ void add_commands(Cli& cli) {
                 run_render);
   sub->add_option("--family", cli.line.family, "for a BIRD that has one family: ipv4 or ipv6")
       ->check(CLI::IsMember({"ipv4", "ipv6"}));
+  add_log(cli);
   sub = cli.add("init", "Create the state files that are missing, as withdrawn; before BIRD's first start after a boot",
                 "  bgpctl init && systemctl start bird\n", run_init);
   sub->add_flag("--dry-run", cli.line.dry_run, "print what would be written");
@@ -302,6 +341,19 @@ int run(int argc, char** argv) {
   cli.app.add_option("--config", cli.line.config, "pop.yaml")->capture_default_str();
   cli.app.require_subcommand(0, 1);  // that one is missing is said below, after what is wrong with the others
   cli.app.fallthrough();
+  cli.app.footer(
+      "Examples:\n"
+      "  bgpctl status                                              what is intended, and what BIRD really exports\n"
+      "  bgpctl withdraw web --reason \"ticket 42\" --for 30m        out, and held out, whatever health says\n"
+      "  bgpctl announce web                                        the way back\n"
+      "  bgpctl drain web --wait --deadline 10m --reason \"kernel\"  de-preferred, quiet, withdrawn\n"
+      "  bgpctl undrain web --wait-healthy                          back: de-preferred first, then in full\n"
+      "  bgpctl hold; bgpctl release web                            which orders stand; end one\n"
+      "  bgpctl log --follow                                        what happens, and why\n"
+      "  bgpctl render > /etc/bird/anypop.conf; bgpctl init         set BIRD up\n"
+      "Each command has its own --help with more. Exit codes: 0 as ordered, 1 not so, 2 wrong usage. Every order "
+      "works\n"
+      "with the monitor, the dataplane or BIRD dead, as far as it then can, and says what it could not do.");
   add_commands(cli);
   try {
     cli.app.parse(argc, argv);

@@ -35,7 +35,7 @@ std::optional<std::string> stays(const PopConfig& config, const AnnouncementConf
 }  // namespace
 
 int withdraw_monitor_lost(const PopConfig& config, const Order& order) {
-  Report report(config, order.json);
+  Report report(config, order);
   // It came back in the meantime: then it decides. One that hangs does not answer.
   if (const auto monitor = ask_monitor(config); monitor.ok()) {
     for (const AnnouncementConfig& announcement : order.announcements) {

@@ -6,7 +6,7 @@
 
 namespace anypop::bgpctl {
 
-// The login name of the real user; under sudo, of the user who called sudo.
+// The login name of the real user; for root, of the user who called sudo or logged in, where the machine knows that.
 std::string operator_name();
 
 }  // namespace anypop::bgpctl

@@ -13,7 +13,11 @@ namespace anypop::bgpctl {
 
 namespace json = boost::json;
 
-Report::Report(const PopConfig& config, bool as_json) : log_(config.event_log(), "bgpctl"), json_(as_json) {}
+Report::Report(const PopConfig& config, const Order& order)
+    : log_(config.event_log(), "bgpctl"),
+      json_(order.json),
+      who_(order.who),
+      cause_(order.reason.empty() ? fmt::format("ordered by {}", order.who) : order.reason) {}
 
 void Report::good(const std::string& announcement, std::string_view text, json::object more) {
   if (!json_) fmt::print("{}: {}\n", announcement, text);
@@ -81,6 +85,8 @@ void Report::log_command(const std::string& announcement, Level level, const Set
        {"announcement", announcement},
        {"announce", level != Level::kWithdrawn},
        {"level", std::string(level_name(level))},
+       {"who", who_},
+       {"cause", cause_},
        {"started_unix_ns", result.started_unix_ns},
        {"sent_unix_ns", result.sent_unix_ns},
        {"replied_unix_ns", result.replied_unix_ns},
@@ -91,7 +97,13 @@ void Report::log_command(const std::string& announcement, Level level, const Set
 
 void Report::log_drain(const std::string& announcement, const std::string& ended, double waited_s,
                        const json::value& pps) {
-  log({{"event", "drain"}, {"announcement", announcement}, {"ended", ended}, {"waited_s", waited_s}, {"pps", pps}});
+  log({{"event", "drain"},
+       {"announcement", announcement},
+       {"who", who_},
+       {"cause", cause_},
+       {"ended", ended},
+       {"waited_s", waited_s},
+       {"pps", pps}});
 }
 
 double Report::elapsed_ms() const {

@@ -10,6 +10,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
+#include "actions.h"
 #include "base/config.h"
 #include "bgpctl/announcer.h"
 #include "bgpctl/event_log.h"
@@ -19,7 +20,7 @@ namespace anypop::bgpctl {
 
 class Report {
  public:
-  Report(const PopConfig& config, bool json);
+  Report(const PopConfig& config, const Order& order);
 
   // The result for one announcement: to stdout if good, to stderr if not.
   void good(const std::string& announcement, std::string_view text, boost::json::object more = {});
@@ -46,6 +47,8 @@ class Report {
 
   EventLog log_;
   bool json_;
+  std::string who_;
+  std::string cause_;
   bool failed_ = false;
   bool log_failed_ = false;
   boost::json::array results_;

@@ -124,17 +124,11 @@ std::string hold_text(const Hold& hold, std::int64_t now_unix_ms) {
                            : "until released");
 }
 
-json::object hold_json(const Hold& hold) {
-  json::object object{{"kind", std::string(hold_kind_name(hold.kind))},
-                      {"reason", hold.reason},
-                      {"who", hold.who},
-                      {"placed_unix_ms", hold.placed_unix_ms}};
-  object["expires_unix_ms"] = hold.expires_unix_ms ? json::value(*hold.expires_unix_ms) : json::value(nullptr);
-  return object;
-}
-
 std::string status_text(const PopConfig& config, const PopFacts& facts, std::int64_t now_unix_ms) {
   std::string text = fmt::format("PoP {}\n{}", config.pop, bird_text(facts.bird));
+  for (const std::string& error : facts.bird_config_errors) {
+    text += fmt::format("  bird.conf  ! {}: BIRD goes on as it is, but a configure or a start fails\n", error);
+  }
   if (facts.monitor.ok()) {
     text += "  monitor    answers\n";
   } else if (absl::IsUnavailable(facts.monitor.status())) {
@@ -173,6 +167,7 @@ json::object status_json(const PopConfig& config, const PopFacts& facts) {
   } else {
     bird["error"] = std::string(message(facts.bird.status()));
   }
+  bird["config_errors"] = names_json(facts.bird_config_errors);
   json::object monitor{{"answers", facts.monitor.ok()}};
   if (!facts.monitor.ok()) monitor["error"] = std::string(message(facts.monitor.status()));
   json::array announcements;

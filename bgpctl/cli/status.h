@@ -16,6 +16,5 @@ boost::json::object status_json(const PopConfig& config, const PopFacts& facts);
 
 // "held withdrawn by alice: ticket 42 (for another 29 min 3 s)"
 std::string hold_text(const Hold& hold, std::int64_t now_unix_ms);
-boost::json::object hold_json(const Hold& hold);
 
 }  // namespace anypop::bgpctl

@@ -76,7 +76,7 @@ void return_one(const PopConfig& config, const Order& order, Bird& bird, const R
 }
 
 int release_only(const PopConfig& config, const Order& order, bool alone) {
-  Report report(config, order.json);
+  Report report(config, order);
   for (const AnnouncementConfig& announcement : order.announcements) {
     bool was_held = false;
     if (!end_hold(config, order, keeps_down, announcement.name, report, was_held)) continue;
@@ -103,7 +103,7 @@ int undrain(const PopConfig& config, const Order& order) {
   }
   const absl::Status monitor = ask_monitor(config).status();
   if (!order.wait) return release_only(config, order, absl::IsUnavailable(monitor));
-  Report report(config, order.json);
+  Report report(config, order);
   Bird bird(config);
   const auto end = Clock::now() + order.timeout;
   for (const AnnouncementConfig& announcement : order.announcements) {

@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane_api/http_server.h"
 
+#include <array>
 #include <cerrno>
 #include <list>
 #include <optional>
+#include <sstream>
 #include <utility>
 
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 #include <grp.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,11 +44,25 @@ struct Shared {
   std::size_t connections() const { return silent.size() + proven.size(); }
 };
 
+constexpr std::size_t kStreamUnreadMaxBytes = 256U << 10U;
+
+std::optional<HttpPeer> peer_of(int socket) {
+  ucred credentials{};
+  socklen_t size = sizeof(credentials);
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 || credentials.pid == 0) {
+    return std::nullopt;  // TCP
+  }
+  return HttpPeer{credentials.pid, credentials.uid, credentials.gid};
+}
+
 // One client: read, answer, again. It owns itself through the pending operation, and the server's settings with it.
 class Session : public std::enable_shared_from_this<Session> {
  public:
   Session(AnyProtocol::socket socket, std::shared_ptr<Shared> shared)
-      : stream_(std::move(socket)), shared_(std::move(shared)), list_(&shared_->silent) {
+      : stream_(std::move(socket)),
+        peer_(peer_of(stream_.socket().native_handle())),
+        shared_(std::move(shared)),
+        list_(&shared_->silent) {
     place_ = list_->insert(list_->end(), this);
   }
   ~Session() { list_->erase(place_); }
@@ -74,24 +92,92 @@ class Session : public std::enable_shared_from_this<Session> {
     }
     if (error) return;
     const auto& message = parser_->get();
-    const HttpRequest request{std::string(message.method_string()), std::string(message.target()), message.body()};
+    const HttpRequest request{std::string(message.method_string()), std::string(message.target()), message.body(),
+                              peer_, std::string(message["Last-Event-ID"])};
     const bool keep_alive = message.keep_alive();
     list_->erase(place_);
     list_ = &shared_->proven;
     place_ = list_->insert(list_->end(), this);
     shared_->handler(request, [self = shared_from_this(), keep_alive](HttpResponse response) {
+      if (response.stream) return self->begin_stream(std::move(response));
       self->answer(std::move(response), keep_alive);
     });
+  }
+
+  // The end of the connection is the end of the body (RFC 9112, section 6.3), so that the bytes go out as they are.
+  void begin_stream(HttpResponse response) {
+    http::response<http::empty_body> head;
+    head.version(11);
+    set_fields(head, response);
+    head.keep_alive(false);
+    std::ostringstream text;
+    text << head;
+    stream_.expires_never();
+    auto body = std::make_shared<StreamBody>(shared_from_this());
+    body->send(text.str());
+    watch_for_end();
+    response.stream(std::move(body));
+  }
+
+  bool send(std::string_view text) {
+    if (!stream_.socket().is_open() || unread_.size() + text.size() > kStreamUnreadMaxBytes) {
+      evict();
+      return false;
+    }
+    unread_ += text;
+    if (writing_.empty()) write_stream();
+    return true;
+  }
+
+  void write_stream() {
+    writing_ = std::exchange(unread_, {});
+    // The raw socket: its reads and writes have no deadline here, and a client that does not read is dropped by size.
+    asio::async_write(stream_.socket(), asio::buffer(writing_),
+                      [self = shared_from_this()](beast::error_code error, std::size_t) {
+                        self->writing_.clear();
+                        if (error) return self->evict();
+                        if (!self->unread_.empty()) return self->write_stream();
+                        if (self->stream_ended_) self->evict();
+                      });
+  }
+
+  // What a client says during a stream is nothing to us; that it goes away is.
+  void watch_for_end() {
+    stream_.socket().async_read_some(asio::buffer(ignored_),
+                                     [self = shared_from_this()](beast::error_code error, std::size_t) {
+                                       if (error) return self->evict();
+                                       self->watch_for_end();
+                                     });
+  }
+
+  void end_stream() {
+    stream_ended_ = true;
+    if (writing_.empty() && unread_.empty()) evict();
+  }
+
+  struct StreamBody : HttpStream {
+    explicit StreamBody(std::shared_ptr<Session> of) : session(std::move(of)) {}
+    ~StreamBody() override { session->end_stream(); }
+    StreamBody(const StreamBody&) = delete;
+    StreamBody& operator=(const StreamBody&) = delete;
+    bool send(std::string_view text) override { return session->send(text); }
+    bool is_open() const override { return session->stream_.socket().is_open(); }
+    std::shared_ptr<Session> session;
+  };
+
+  template <typename Body>
+  static void set_fields(http::response<Body>& message, const HttpResponse& response) {
+    message.result(response.status);
+    message.set(http::field::server, "anypop");
+    message.set(http::field::content_type, response.content_type);
+    message.set(http::field::cache_control, "no-store");
+    message.set("X-Content-Type-Options", "nosniff");
   }
 
   void answer(HttpResponse response, bool keep_alive) {
     response_ = {};
     response_.version(11);
-    response_.result(response.status);
-    response_.set(http::field::server, "anypop");
-    response_.set(http::field::content_type, response.content_type);
-    response_.set(http::field::cache_control, "no-store");
-    response_.set("X-Content-Type-Options", "nosniff");
+    set_fields(response_, response);
     response_.keep_alive(keep_alive);
     response_.body() = std::move(response.body);
     response_.prepare_payload();
@@ -102,12 +188,18 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   Stream stream_;
+  std::optional<HttpPeer> peer_;
   std::shared_ptr<Shared> shared_;
   std::list<Session*>* list_;
   std::list<Session*>::iterator place_;
   beast::flat_buffer buffer_{64U << 10U};
   std::optional<http::request_parser<http::string_body>> parser_;
   http::response<http::string_body> response_;
+  // An answer that goes on.
+  std::string writing_;
+  std::string unread_;
+  bool stream_ended_ = false;
+  std::array<char, 512> ignored_;
 };
 
 absl::Status path_error(std::string_view what, const std::filesystem::path& path, std::string_view why) {

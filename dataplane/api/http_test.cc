@@ -94,6 +94,120 @@ TEST_F(Http, RefusesALargeBody) {
   EXPECT_EQ(answer->status, 413U);
 }
 
+TEST_F(Http, KnowsWhoIsAtTheOtherEnd) {
+  stop();
+  std::optional<HttpPeer> peer;
+  io_.emplace();
+  auto server = HttpServer::listen(*io_, {.socket_path = socket_}, [&](const HttpRequest& request) {
+    peer = request.peer;
+    return HttpResponse{200, request.last_event_id};
+  });
+  ASSERT_TRUE(server.ok()) << server.status();
+  server_ = std::move(*server);
+  thread_ = std::thread([this] { io_->run(); });
+  EXPECT_THAT(raw("GET / HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 42\r\nConnection: close\r\n\r\n"),
+              testing::EndsWith("\r\n\r\n42"));
+  stop();
+  ASSERT_TRUE(peer.has_value());
+  EXPECT_EQ(peer->uid, ::getuid());
+  EXPECT_EQ(peer->gid, ::getgid());
+  EXPECT_EQ(peer->pid, ::getpid());
+}
+
+// A server on this thread whose every answer is a stream.
+class HttpStreams : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = testing::TempDir() + "http_XXXXXX";
+    folder_ = ::mkdtemp(name.data());
+    auto server = HttpServer::listen_async(io_, {.socket_path = folder_ / "s", .request_timeout = 100ms},
+                                           [this](const HttpRequest&, const HttpServer::Reply& reply) {
+                                             HttpResponse response{200, "", "text/event-stream"};
+                                             response.stream = [this](auto stream) { stream_ = std::move(stream); };
+                                             reply(std::move(response));
+                                           });
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = std::move(*server);
+    client_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    (folder_ / "s").string().copy(address.sun_path, sizeof(address.sun_path) - 1);
+    ASSERT_EQ(::connect(client_, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    const std::string request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    ASSERT_EQ(::send(client_, request.data(), request.size(), MSG_NOSIGNAL), static_cast<ssize_t>(request.size()));
+    ASSERT_TRUE(wait_for([this] { return stream_ != nullptr; }));
+  }
+  void TearDown() override {
+    stream_.reset();
+    server_.reset();
+    io_.poll();
+    if (client_ >= 0) ::close(client_);
+    std::filesystem::remove_all(folder_);
+  }
+  bool wait_for(const std::function<bool()>& fact) {
+    for (const auto end = std::chrono::steady_clock::now() + kLong; !fact();) {
+      if (std::chrono::steady_clock::now() > end) return false;
+      io_.run_one_for(5ms);
+      take();
+    }
+    return true;
+  }
+  void take() {
+    char chunk[4096];
+    ssize_t size = 0;
+    while (reading_ && (size = ::recv(client_, chunk, sizeof(chunk), 0)) > 0) {
+      got_.append(chunk, static_cast<std::size_t>(size));
+    }
+    ended_ = ended_ || (reading_ && size == 0);
+  }
+
+  std::filesystem::path folder_;
+  boost::asio::io_context io_;
+  std::unique_ptr<HttpServer> server_;
+  std::shared_ptr<HttpStream> stream_;
+  int client_ = -1;
+  bool reading_ = true;
+  std::string got_;
+  bool ended_ = false;
+};
+
+TEST_F(HttpStreams, GoOnUntilTheServerEndsThem) {
+  EXPECT_TRUE(stream_->send("one\n"));
+  EXPECT_TRUE(stream_->send("two\n"));
+  ASSERT_TRUE(wait_for([this] { return got_.ends_with("one\ntwo\n"); }));
+  EXPECT_THAT(got_, testing::StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(got_, testing::HasSubstr("Content-Type: text/event-stream\r\n"));
+  // Longer than a request may take: nobody is late here.
+  const auto start = std::chrono::steady_clock::now();
+  wait_for([&] { return std::chrono::steady_clock::now() - start > 250ms; });
+  EXPECT_FALSE(ended_);
+  EXPECT_TRUE(stream_->send("three\n"));
+  stream_.reset();
+  ASSERT_TRUE(wait_for([this] { return ended_; }));
+  EXPECT_THAT(got_, testing::EndsWith("three\n")) << "what was sent before the end arrives";
+}
+
+TEST_F(HttpStreams, AClientThatLeavesIsSeen) {
+  ::close(client_);
+  client_ = -1;
+  reading_ = false;
+  EXPECT_TRUE(wait_for([this] { return !stream_->is_open(); })) << "without anything being sent";
+  EXPECT_FALSE(stream_->send("x"));
+}
+
+TEST_F(HttpStreams, AClientThatDoesNotReadIsDropped) {
+  reading_ = false;
+  std::size_t sent = 0;
+  const std::string text(10'000, 'x');
+  EXPECT_TRUE(wait_for([&] {
+    const bool taken = stream_->send(text);
+    if (taken) sent += text.size();
+    return !taken;
+  }));
+  EXPECT_LT(sent, 2U << 20U) << "the kernel's buffer and ours";
+  EXPECT_FALSE(stream_->send("more"));
+}
+
 TEST_F(Http, AnswersGarbageWithAnError) {
   EXPECT_THAT(raw("\x01\x02garbage\r\n\r\n"), testing::StartsWith("HTTP/1.1 400"));
   EXPECT_TRUE(http_call(socket_, {"GET", "/", ""}, kLong).ok());

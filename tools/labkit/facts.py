@@ -66,6 +66,20 @@ def bird_bfd_up(init: int) -> set[str]:
     return {row[0] for row in rows if len(row) > 2 and row[2] == "Up"}
 
 
+def bird_updates(init: int, session: str) -> int:
+    """How many routes and withdrawals a BIRD has ever received on a session."""
+    found = re.findall(r"Import (?:updates|withdraws): +(\d+)", bird(init, f'show protocols all "{session}"'))
+    if len(found) != 2:
+        raise LabError(f"BIRD does not count the updates of {session}")
+    return sum(map(int, found))
+
+
+def bird_route_from(init: int, session: str, prefix: str) -> str:
+    """A route with its attributes as a BIRD has it from one session; empty: it has none."""
+    answer = bird(init, f"show route {prefix} protocol {session} all")
+    return answer if prefix in answer else ""
+
+
 def vtysh(init: int, command: str) -> str:
     done = subprocess.run(enter(init, "vtysh", "-c", command), capture_output=True, text=True, timeout=10)
     return done.stdout
@@ -82,6 +96,14 @@ def frr_sessions(init: int) -> dict[str, str]:
 
 def frr_bfd_up(init: int) -> set[str]:
     return {peer["peer"] for peer in json.loads(vtysh(init, "show bfd peers json")) if peer["status"] == "up"}
+
+
+def gateways(init: int, family: str) -> set[str]:
+    """The next hops to which a host's kernel sends the anycast prefix."""
+    command = enter(init, "ip", "-j", "-4" if family == "v4" else "-6", "route", "show", PREFIXES[family])
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    return {hop["gateway"] for entry in json.loads(done.stdout or "[]") for hop in entry.get("nexthops", [entry])
+            if "gateway" in hop}
 
 
 def route(init: int, family: str) -> list[str]:

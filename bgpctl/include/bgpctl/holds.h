@@ -11,6 +11,7 @@
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
+#include <boost/json/object.hpp>
 
 #include "base/config.h"
 #include "bgpctl/level.h"
@@ -32,6 +33,13 @@ struct Hold {
   std::optional<std::int64_t> expires_unix_ms;  // nullopt: until released
   friend bool operator==(const Hold&, const Hold&) = default;
 };
+
+// {"kind", "reason", "who", "placed_unix_ms", "expires_unix_ms"}: the last one null without an end.
+boost::json::object hold_json(const Hold& hold);
+
+// A reason is one line of at most 500 bytes without control characters, and not empty: it is shown on terminals, to
+// whoever finds the hold at night.
+absl::Status check_reason(std::string_view reason);
 
 // The holds in force at `now_unix_ms`, by announcement. A hold file that cannot be read or parsed is an error that
 // names the file: an order that we cannot read must not be taken for no order.

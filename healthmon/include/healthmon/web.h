@@ -38,8 +38,8 @@ class Web {
   };
   explicit Web(Sources sources) : sources_(std::move(sources)) {}
 
-  // Serves monitor.http_listen, if there is one. The error names it.
-  absl::Status listen(boost::asio::io_context& io, const PopConfig& config);
+  // Serves monitor.http_listen, if there is one; requests for other pages go to `others`. The error names it.
+  absl::Status listen(boost::asio::io_context& io, const PopConfig& config, HttpServer::AsyncHandler others);
   // True if the request was for one of the pages, and is or will be answered.
   bool answer(const HttpRequest& request, const HttpServer::Reply& reply);
 
