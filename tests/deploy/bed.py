@@ -21,11 +21,12 @@ from machines import Machine, remove_cgroups
 
 POPS = (Pop("ams", 1, "t1", balancers=2, backends=2), Pop("fra", 2, "t2", backends=1), Pop("lon", 3, "t2", backends=1))
 HUGEPAGES_PER_BALANCER = 64
+BGP_PASSWORD = "change-me"  # the example's vault
 KEY = "/run/lab/id"  # in the client
 
 
 class Bed(Lab):
-    """Comes up all or not at all. `down()` takes it, and so does `tools/lab down`."""
+    """Comes up all or not at all. `down()` takes it, and so does `ANYPOP_LAB_NAME=bed tools/lab down`."""
 
     @classmethod
     def up(cls, build: Path, tree: Path, say: Callable[[str], None]) -> Bed:
@@ -37,6 +38,16 @@ class Bed(Lab):
         except BaseException:
             tear_down()
             raise
+        return bed
+
+    @classmethod
+    def running(cls, tree: Path, say: Callable[[str], None]) -> Bed | None:
+        """The bed that an earlier run left up, if one did."""
+        state = lab_state.load()
+        if state is None or not state.alive():
+            return None
+        bed = cls(state, Topology(pops=POPS), say)
+        bed.machines = {host.name: Machine(bed, host, tree) for host in bed.topology.hosts.values() if is_machine(host)}
         return bed
 
     def _come_up(self, bin_dir: Path, tree: Path) -> None:
@@ -58,9 +69,24 @@ class Bed(Lab):
     def _start_routers(self) -> None:
         for host in self.topology.transit_hosts():
             self._write_configs(host)
+            self._add_passwords(host)
             for daemon in daemons_of(host):
                 daemons.start(self.init(host.name), host, daemon)
                 self.wait_daemon(host.name, daemon.name)
+
+    def _add_passwords(self, host: Host) -> None:
+        """Towards the PoPs routers want TCP MD5, as the example's inventory has it."""
+        for session in self.topology.sessions(host):
+            if session.kind != "pop":
+                continue
+            if host.transit.software == "bird":
+                path, after = "etc/bird/bird.conf", f"  neighbor {session.remote} as {session.remote_as};\n"
+                line = f'  password "{BGP_PASSWORD}";\n'
+            else:
+                path, after = "etc/frr/bgpd.conf", f" neighbor {session.remote} remote-as {session.remote_as}\n"
+                line = f" neighbor {session.remote} password {BGP_PASSWORD}\n"
+            conf = self.root(host.name) / path
+            conf.write_text(conf.read_text().replace(after, after + line))
 
     def _start_machines(self, tree: Path) -> None:
         key = self.root("client") / KEY.lstrip("/")

@@ -5,7 +5,6 @@
 """
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,59 +13,64 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tools"), str(Path(__file__).resolve().parent)]
 sys.dont_write_bytecode = True
+os.environ["ANYPOP_LAB_NAME"] = "bed"  # a lab may be up beside it
 
 import bed as testbed  # noqa: E402
+import checkout  # noqa: E402
+import machines  # noqa: E402
 import tree  # noqa: E402
 from labkit import state as lab_state  # noqa: E402
 from rollout import Operator  # noqa: E402
 
-VERSIONS = ("0.1.0+1", "0.1.0+2")
 
 
 def pytest_addoption(parser):
     parser.addoption("--build", type=Path, default=ROOT / "build/release", help="build folder, programs in its bin/")
+    parser.addoption("--keep", action="store_true", help="use the bed that is up, and leave it up: for work on the tests")
+
+
+SKIPPED = 125  # exit code; ctest and tests/run count it as skipped, not as passed
 
 
 def pytest_collection_modifyitems(items):
-    why = None
     if os.geteuid() != 0:
-        why = "the test bed boots machines and needs root"
-    elif shutil.which("systemd-nspawn") is None:
-        why = "there is no systemd-nspawn on this machine"
-    if why:
-        print(f"\nSKIPPED, ALL OF IT: {why}", file=sys.stderr)
-        for item in items:
-            item.add_marker(pytest.mark.skip(reason=why))
+        _skip_all("the test bed boots machines and needs root")
+    if shutil.which("systemd-nspawn") is None or shutil.which("debootstrap") is None:
+        _skip_all("systemd-nspawn and debootstrap are not here; run 'sudo tools/install-deps'")
+
+
+def _skip_all(why: str):
+    pytest.exit(f"SKIPPED, ALL OF IT: {why}", returncode=SKIPPED)
 
 
 @pytest.fixture(scope="session")
-def packages(tmp_path_factory) -> list[Path]:
-    """The previous one, and the next one: the same programs, which need not be compiled again, in a later package."""
-    folder = tmp_path_factory.mktemp("packages")
-    subprocess.run([ROOT / "tools/packaging/build-deb", "--check", "--out", folder, "--version", VERSIONS[0]], check=True)
-    found = [folder / f"anypop_{version}_amd64.deb" for version in VERSIONS]
-    inside = folder / "inside"
-    subprocess.run(["dpkg-deb", "--raw-extract", found[0], inside], check=True)
-    control = inside / "DEBIAN/control"
-    control.write_text(control.read_text().replace(f"Version: {VERSIONS[0]}", f"Version: {VERSIONS[1]}"))
-    subprocess.run(["dpkg-deb", "--root-owner-group", "--build", inside, found[1]], check=True, stdout=subprocess.DEVNULL)
-    shutil.rmtree(inside)
-    return found
+def packages(tmp_path_factory) -> list[dict[str, Path]]:
+    return checkout.packages(tmp_path_factory.mktemp("packages"))
 
 
 @pytest.fixture(scope="session")
 def operator(request, packages, tmp_path_factory):
     folder = tmp_path_factory.mktemp("operator")
+    keep = request.config.getoption("--keep")
     with lab_state.machine_lock():
-        base = tree.of_package(packages[0], print)
-        bed = testbed.Bed.up(request.config.getoption("--build").resolve(), base, print)
+        base = tree.of_packages(packages[0].values(), print)
+        if why := machines.cannot_boot(base):
+            _skip_all(f"systemd-nspawn cannot run here: {why}")
+        bed = testbed.Bed.running(base, print) if keep else None
+        fresh = bed is None
+        bed = bed or testbed.Bed.up(request.config.getoption("--build").resolve(), base, print)
         try:
-            made = Operator(bed, folder, packages[0])
-            made.start_web_servers()
+            made = Operator(bed, folder)
+            made.provide(packages[0])
+            if fresh:
+                made.start_web_servers()
+            else:
+                made.write_inventory()
             yield made
             print("\n".join(f"{seconds:7.1f} s  {name}" for name, seconds in made.durations))
         finally:
-            testbed.tear_down()
+            if not keep:
+                testbed.tear_down()
 
 
 @pytest.fixture(autouse=True)

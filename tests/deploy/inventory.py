@@ -1,25 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The inventory of the test bed: the example's variables, with the bed's hosts and the times of a test."""
+"""The inventory of the test bed: the example's, with the bed's hosts and the times of a test."""
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from labkit.topology import ANYCAST_AS, Topology
+from labkit.topology import Topology
 
 from bed import KEY, SSH_OPTIONS
 
-ROOT = Path(__file__).resolve().parents[2]
-EXAMPLE = ROOT / "ansible/inventory/example"
+MONITORING = "lon-b1"  # has Prometheus besides
 # Faster than the example's, so that the test is: the way is the same.
 PROBE = {"type": "http", "path": "/healthz", "interval_ms": 250, "timeout_ms": 200, "rise": 2, "fall": 3}
 
 
 def write(folder: Path, topology: Topology) -> None:
-    """hosts.yml and group_vars; JSON is YAML."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Into a copy of the example; JSON is YAML."""
     balancers, backends = topology.balancers(), topology.backends()
     groups = {
+        "monitoring": {"hosts": {MONITORING: {}}},
         "balancers": {"hosts": {h.name: {"anypop_bird_router_id": h.address("v4"), "anypop_bird_neighbors": _sessions(topology, h)}
                                 for h in balancers}},
         "backends": {"hosts": {h.name: {"anypop_backend_address4": h.address("v4"), "anypop_backend_address6": h.address("v6")}
@@ -29,11 +28,7 @@ def write(folder: Path, topology: Topology) -> None:
         members = [h for h in [*balancers, *backends] if h.pop.name == pop]
         groups[pop] = {"hosts": {h.name: {"ansible_host": h.address("v4")} for h in members}, "vars": {"anypop_pop": pop}}
     (folder / "hosts.yml").write_text(json.dumps({"all": {"children": groups}}, indent=2))
-    own = folder / "group_vars/all"
-    own.mkdir(parents=True, exist_ok=True)
-    for name in ("main.yml", "vault.yml"):
-        (own / name).write_text((EXAMPLE / "group_vars/all" / name).read_text())
-    (own / "zz_bed.yml").write_text(json.dumps(_variables(), indent=2))
+    (folder / "group_vars/all/zz_bed.yml").write_text(json.dumps(_variables(), indent=2))
 
 
 def services(**changes) -> list[dict]:
@@ -55,7 +50,6 @@ def _variables() -> dict:
         "anypop_dataplane": {"ports": [{"name": "uplink", "af_xdp": "eth0"}]},
         "anypop_host_hugepages": 0,  # a container cannot reserve them; the bed has
         "anypop_host_sysctl": {"net.core.somaxconn": 4096},
-        "anypop_bird_as": ANYCAST_AS,
         "anypop_bird_bfd_interval_ms": 100,
         "anypop_bird_hold_time_s": 9,
         "anypop_drain_deadline": "20s",
@@ -65,4 +59,5 @@ def _variables() -> dict:
 
 
 def _sessions(topology: Topology, host) -> list[dict]:
-    return [{"name": s.name, "address": s.remote, "local": s.local, "as": s.remote_as} for s in topology.sessions(host)]
+    return [{"name": s.name, "address": s.remote, "local": s.local, "as": s.remote_as,
+             "password": "{{ vault_bird_passwords[anypop_pop] }}"} for s in topology.sessions(host)]

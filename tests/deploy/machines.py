@@ -121,6 +121,15 @@ class Machine:
         subprocess.run(["nsenter", "-t", str(self._lab.state.init_pid), "-m", "-p", "sh", "-euc", script], check=True)
 
 
+def cannot_boot(tree: Path) -> str:
+    """Why systemd-nspawn cannot run on this machine; empty if it can."""
+    command = ["unshare", "--mount", "--propagation", "slave", "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--read-only",
+               "--resolv-conf=off", "--timezone=off", "--link-journal=no", "--console=pipe", "--capability=all",
+               "--system-call-filter=bpf", f"--directory={tree}", "/bin/true"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return "" if done.returncode == 0 else (done.stderr or done.stdout).strip() or f"exit code {done.returncode}"
+
+
 def remove_cgroups(deadline_s: float = 10) -> None:
     """Of machines whose processes are gone."""
     end = time.monotonic() + deadline_s

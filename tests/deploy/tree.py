@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Iterable
 
 from labkit.errors import LabError
 
@@ -22,20 +22,20 @@ BASE = (
     "ca-certificates", "curl", "dbus", "ethtool", "iproute2", "iputils-ping", "kmod", "openssh-server", "procps", "python3",
     "python3-apt", "systemd", "systemd-sysv", "tcpdump",
 )
-INSTALLED = ("nginx-light",)  # the operator's own service, which the rollout knows nothing of
-CACHED = ("bird2",)  # the rollout installs it; see above
+INSTALLED = ("nginx-light", "stayrtr", "zsh")  # the operator's own, which the rollout knows nothing of
+CACHED = ("bird2", "prometheus")  # the rollout installs them; see above
 UNITS_OFF = ("apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "dpkg-db-backup.timer", "fstrim.timer",
-             "nginx.service")
-FORMAT = 7  # of this file: a tree of another number is not used
+             "nginx.service", "stayrtr.service")
+FORMAT = 10  # of this file: a tree of another number is not used
 
 Say = Callable[[str], None]
 
 
-def of_package(deb: Path, say: Say) -> Path:
-    """The tree for this package: a folder, complete, which nobody writes to."""
+def of_packages(debs: Iterable[Path], say: Say) -> Path:
+    """The tree for these packages: a folder, complete, which nobody writes to."""
     sources = _sources()
     base = _cached("base", (FORMAT, BASE, INSTALLED, CACHED, sources), lambda tree: _make_base(tree, sources), say)
-    libraries = _dependencies(deb)
+    libraries = tuple(sorted({name for deb in debs for name in _dependencies(deb)}))
 
     def add_libraries(tree: Path) -> None:
         _run("cp", "-a", "--reflink=auto", str(base), str(tree))
@@ -61,10 +61,10 @@ def _cached(kind: str, what: tuple, make: Callable[[Path], None], say: Say) -> P
     return path
 
 
-def _dependencies(deb: Path) -> tuple[str, ...]:
+def _dependencies(deb: Path) -> set[str]:
     text = _output("dpkg-deb", "-f", str(deb), "Depends")
     names = {re.split(r"[ (|:]", word.strip(), maxsplit=1)[0] for word in text.split(",")}
-    return tuple(sorted(names - set(CACHED) - {"systemd", "adduser", "libsystemd0"}))
+    return names - set(CACHED) - {"systemd", "adduser", "libsystemd0"}
 
 
 def _sources() -> tuple[str, ...]:

@@ -15,8 +15,9 @@ import time
 from pathlib import Path
 
 from .errors import LabError
+from .state import NAME
 
-MARKER = "ANYPOP_LAB"  # in the environment of every process of the lab: the host's name, or "fabric"
+MARKER = f"ANYPOP_{NAME.upper()}"  # in the environment of every process of the lab: the host's name, or "fabric"
 BIN_DIR = "/run/lab/bin"  # the build's programs, as seen in every host
 
 # -n: mount's own notes in /run/mount would be made in the machine's /run.
@@ -32,7 +33,7 @@ echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6
 
 # The overlays make /etc and /var private without naming every path that a daemon might write to.
 HOST_SETUP = """
-hostname "$ANYPOP_LAB"
+hostname "$LAB_HOST"
 mkdir -p /run/lab/hosts
 mount -t tmpfs -o mode=0755 lab /run/lab/hosts
 cd /run/lab/hosts
@@ -77,7 +78,7 @@ def start_outer(bin_dir: Path, log: Path) -> int:
 
 def start_host(outer: int, name: str, log: Path) -> None:
     """Begins a host; find_host_init() waits until it is there. Hosts start side by side."""
-    environment = {**os.environ, MARKER: name}
+    environment = {**os.environ, MARKER: name, "LAB_HOST": name}
     enter = ["nsenter", "-t", str(outer), "-m", "-n", "-p", "setsid", "--fork"]
     _start([*enter, *init_command("--uts")], HOST_SETUP, environment, log)
 

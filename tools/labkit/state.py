@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the lab remembers between two commands, and what it took from the machine and must give back.
 
+Two labs of different ANYPOP_LAB_NAME know nothing of each other and can be up at the same time (tests/deploy has one of its own).
+
 STATE_DIR exists only while a lab does, or after one was killed; the next `up` or `down` then gives back what it held.
 """
 from __future__ import annotations
@@ -16,7 +18,8 @@ from pathlib import Path
 
 from .errors import LabError
 
-STATE_DIR = Path("/run/anypop-lab")
+NAME = os.environ.get("ANYPOP_LAB_NAME", "lab")
+STATE_DIR = Path(f"/run/anypop-{NAME}")
 STATE_FILE = STATE_DIR / "state.json"
 HUGEPAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
 
@@ -67,7 +70,7 @@ def machine_lock():
     """One lab command that changes something at a time. An abstract socket: nothing stays behind, however we die."""
     lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        lock.bind("\0anypop-lab")
+        lock.bind(f"\0anypop-{NAME}")
     except OSError as error:
         lock.close()
         raise LabError("another tools/lab command is at work on this machine; wait for it or stop it") from error

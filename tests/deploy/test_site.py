@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Three PoPs on machines with nothing on them, by the guide, word for word: from nothing to serving."""
+import json
+
+from labkit import facts
+
+LBS = ("ams-lb1", "ams-lb2", "fra-lb1", "lon-lb1")
+VALID, INVALID = "192.0.2.0/24", "203.0.113.0/24"  # by RPKI
+SECURITY = {"anypop-healthmon": 3.0, "anypop-dataplane": 6.0, "anypop-backend": 6.0}  # systemd-analyze's exposure, at most
+
+
+def test_from_nothing_to_serving(operator):
+    operator.follow("Write your inventory", edit=operator.write_inventory)
+    operator.follow("Look first")
+    assert operator.bed.ssh("ams-lb1", "test -e /etc/anypop || test -e /etc/bird").returncode != 0, "a look changed something"
+    operator.follow("Roll out", settle=lambda: [operator.wait_announced(balancer) for balancer in LBS])
+    operator.wait_serving("ams")
+    for balancer in LBS:
+        assert operator.say(balancer, "systemctl is-active bird anypop-init anypop-dataplane anypop-healthmon").split() == ["active"] * 4
+        assert operator.say(balancer, "systemctl --failed --no-legend") == ""
+
+
+def test_a_second_run_changes_nothing(operator):
+    assert set(operator.follow("Run it again").changed.values()) == {0}
+    assert set(operator.play("site.yml", "--check").changed.values()) == {0}
+
+
+def test_sessions_are_guarded(operator):
+    """BFD is up; TCP MD5 is what the routers insist on, so that an established session has it."""
+    for balancer in LBS:
+        sessions = operator.bed.topology.sessions(operator.bed.topology.hosts[balancer])
+        for session in sessions:
+            operator.wait(balancer, f"birdc show protocols {session.name} | grep Established")
+            operator.wait(balancer, f"birdc show bfd sessions | grep '^{session.remote} .* Up '")
+            operator.must(balancer, f"grep -A4 'protocol bgp {session.name} ' /etc/bird/bird.conf | grep 'password \"change-me\"'")
+
+
+def test_only_our_prefixes_leave_bird(operator):
+    """A route that somebody adds to the table of BIRD, in a static protocol of a name like ours or not, is not exported."""
+    stray = "protocol static stray { ipv4; route 203.0.113.0/24 blackhole; }"
+    own = "protocol static anypop_stray { ipv4; route 203.0.114.0/24 blackhole; }"
+    operator.must("ams-lb1", f"printf '%s\\n' '{stray}' '{own}' >>/etc/bird/bird.conf && birdc configure")
+    routes = operator.must("ams-lb1", "birdc show route export t1_v4")
+    assert "198.51.100.0/24" in routes and "203.0.11" not in routes, routes
+    assert operator.succeed("site.yml", "--limit", "ams-lb1").changed["ams-lb1"] > 0
+    assert "stray" not in operator.must("ams-lb1", "birdc show protocols")
+
+
+def test_what_comes_in_is_checked_by_rpki_and_limited(operator):
+    """A router that sends a valid route, an invalid one, and more than allowed: no more gets in than was asked for."""
+    host = operator.bed.topology.hosts["fra-lb1"]
+    sessions = " ".join(session.name for session in operator.bed.topology.sessions(host))
+    roas = [{"asn": f"AS{asn}", "prefix": prefix, "maxLength": 24, "ta": "bed"} for asn, prefix in ((65002, VALID), (1, INVALID))]
+    operator.write("lon-b1", "/root/roas.json", json.dumps({"metadata": {}, "roas": roas}))
+    operator.must("lon-b1", "systemd-run -q --unit=rtr stayrtr -bind :8282 -cache /root/roas.json -checktime=false -metrics.addr=''")
+    router = operator.bed.init("t2")
+    networks = "".join(f"network {prefix}\n" for prefix in (VALID, INVALID))
+    facts.vtysh(router, f"configure terminal\nroute-map nothing permit 5\nrouter bgp 65002\naddress-family ipv4 unicast\n{networks}")
+    wanted = {"anypop_bird_import": "all", "anypop_bird_import_limit": 1000,
+              "anypop_bird_rpki_servers": [{"name": "rtr1", "address": "10.3.0.11", "port": 8282}]}
+    try:
+        operator.succeed("site.yml", "--limit", "fra-lb1", **wanted)
+        operator.wait("fra-lb1", "birdc show protocols rtr1 | grep Established")
+        operator.wait("fra-lb1", f"birdc show route | grep {VALID} && ! birdc show route | grep {INVALID}")
+        operator.succeed("site.yml", "--limit", "fra-lb1", **wanted | {"anypop_bird_import_limit": 1})
+        for session in sessions.split():
+            operator.wait("fra-lb1", f"birdc show protocols {session} | grep 'down.*limit'")
+    finally:
+        facts.vtysh(router, "configure terminal\nno route-map nothing permit 5")
+    operator.succeed("site.yml", "--limit", "fra-lb1")
+    operator.must("fra-lb1", f"for session in {sessions}; do birdc enable $session; done")
+    operator.wait_announced("fra-lb1")
+
+
+def test_prometheus_asks_every_balancer(operator):
+    operator.wait("lon-b1", "curl -s localhost:9090/api/v1/targets | python3 -c \"import json, sys; "
+                  "t = json.load(sys.stdin)['data']['activeTargets']; sys.exit([x['health'] for x in t] != ['up'] * 4)\"")
+    rules = json.loads(operator.must("lon-b1", "curl -s localhost:9090/api/v1/rules"))
+    assert {rule["name"] for group in rules["data"]["groups"] for rule in group["rules"]} >= {"AnypopMonitorDown", "AnypopLastAnnouncer"}
+    pops = json.loads(operator.must("lon-b1", "curl -s 'localhost:9090/api/v1/query?query=anypop_dataplane_up'"))["data"]["result"]
+    assert {(one["metric"]["pop"], one["metric"]["server"]) for one in pops} == {(lb[:3], lb) for lb in LBS}
+
+
+def test_how_locked_up_the_services_are(operator):
+    for unit, allowed in SECURITY.items():
+        host = "ams-b1" if unit == "anypop-backend" else "ams-lb1"
+        last = operator.must(host, f"systemd-analyze security --no-pager {unit}.service").strip().splitlines()[-1]
+        score = float(last.split(":")[1].split()[0])
+        print(f"{unit}: {score}")
+        assert score <= allowed, last
+
+
+def test_the_monitor_is_kept_alive(operator):
+    """Killed, it is back; so is the dataplane; and what is announced stays announced."""
+    for unit in ("anypop-healthmon", "anypop-dataplane"):
+        before = operator.must("lon-lb1", f"systemctl show -P MainPID {unit}").strip()
+        operator.must("lon-lb1", f"kill -KILL {before}")
+        operator.wait("lon-lb1", f"systemctl is-active {unit} && ! systemctl show -P MainPID {unit} | grep -x {before}")
+        operator.wait_announced("lon-lb1")
+
