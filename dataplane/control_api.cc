@@ -41,11 +41,11 @@ void get_stats(const ControlApi& api, const HttpRequest& /*request*/, const Repl
 
 void get_metrics(const ControlApi& api, const HttpRequest& /*request*/, const Reply& reply) {
   MetricsPage page;
-  add_build_info(page, "anypop-dataplane");
+  add_build_info(page, {{"anypop-dataplane", ANYPOP_VERSION}});
   add_metrics(page, api.heartbeat());
   add_metrics(page, api.state());
   add_metrics(page, api.stats());
-  reply(page.response());
+  reply(std::move(page).response());
 }
 
 void put_health(const ControlApi& api, const HttpRequest& request, const Reply& reply) {

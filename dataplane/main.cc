@@ -5,13 +5,12 @@
 #include <vector>
 
 #include <CLI/CLI.hpp>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
 
 #include "base/config.h"
 #include "base/text.h"
 #include "dataplane/app.h"
 #include "dataplane/successor.h"
+#include "dataplane_api/log.h"
 
 namespace {
 
@@ -21,12 +20,6 @@ constexpr int kExitUsage = 2;
 int fail(const absl::Status& status) {
   fmt::print(stderr, "anypop-dataplane: {}\n", anypop::message(status));
   return kExitFailed;
-}
-
-void set_up_log(bool verbose) {
-  spdlog::set_default_logger(spdlog::stderr_logger_mt("anypop-dataplane"));
-  spdlog::set_pattern("time=%Y-%m-%dT%H:%M:%S.%fZ level=%l %v", spdlog::pattern_time_type::utc);
-  spdlog::set_level(verbose ? spdlog::level::debug : spdlog::level::info);
 }
 
 std::vector<std::string> command_of(const char* program, const std::string& config_path, bool verbose) {
@@ -64,7 +57,7 @@ int main(int argc, char** argv) {
     return options.exit(error) == 0 ? 0 : kExitUsage;
   }
 
-  set_up_log(verbose);
+  anypop::start_log(verbose);
   auto config = anypop::load_config(config_path);
   if (!config.ok()) return fail(config.status());
   auto app = anypop::dataplane::App::start(

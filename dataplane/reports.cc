@@ -157,6 +157,7 @@ dataplane_api::Stats report_stats(const Reporters& from) {
     out.latency = latency_ns(worker->latency(), 1e9 / static_cast<double>(rte_get_tsc_hz()));
   }
   for (const auto& worker : counters.current()) add(worker->flows(), stats.flows);
+  for (const auto& worker : *from.workers) stats.flows.capacity += worker->flows().capacity();
   return stats;
 }
 

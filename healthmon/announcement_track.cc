@@ -50,7 +50,7 @@ void AnnouncementTrack::on_hold(const absl::StatusOr<std::optional<bgpctl::Hold>
   if (!hold.ok()) {
     if (hold_error_ != message(hold.status())) {
       hold_error_ = message(hold.status());
-      actions.push_back(Note{true, fmt::format("msg=\"the order in force stays\" announcement={} error=\"{}\"",
+      actions.push_back(Note{true, fmt::format("event=hold-unreadable announcement={} error=\"{}\"",
                                                announcement().name, escaped(hold_error_))});
     }
     return;

@@ -68,7 +68,7 @@ class DampingStore::Impl : public std::enable_shared_from_this<Impl> {
       if (damping.ok()) {
         dampings[i] = *damping;
       } else {
-        spdlog::warn("msg=\"earlier flaps are forgotten\" file={} error=\"{}\"", path(i).string(),
+        spdlog::warn("event=flaps_forgotten file={} error=\"{}\"", path(i).string(),
                      escaped(message(damping.status())));
       }
     }
@@ -102,7 +102,7 @@ class DampingStore::Impl : public std::enable_shared_from_this<Impl> {
       at = written.ok() ? waiting_.erase(at) : std::next(at);
     }
     if (!problem.empty() && problem != problem_) {
-      spdlog::warn("msg=\"flaps cannot be written down, trying every second\" error=\"{}\"", escaped(problem));
+      spdlog::warn("event=flaps_not_written error=\"{}\"", escaped(problem));
     }
     problem_ = problem;
     if (!waiting_.empty() && !stopped_) arm(kRetry);

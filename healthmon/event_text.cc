@@ -17,7 +17,21 @@ bool is_plain(std::string_view value) {
   });
 }
 
+bool is(const boost::json::object& event, const char* key, bool wanted) {
+  const boost::json::value* value = event.if_contains(key);
+  return value != nullptr && value->is_bool() && value->get_bool() == wanted;
+}
+
 }  // namespace
+
+bool is_bad_news(const boost::json::object& event) {
+  const boost::json::value* name = event.if_contains("event");
+  if (name == nullptr || !name->is_string()) return false;
+  if (name->get_string() == "forgive") return false;
+  if (name->get_string() == "drift" || name->get_string() == "second-opinion") return true;
+  return is(event, "announce", false) || is(event, "healthy", false) || is(event, "alive", false) ||
+         is(event, "ok", false) || is(event, "panic", true) || is(event, "latched", true) || is(event, "kept", true);
+}
 
 std::string event_text(const boost::json::object& event) {
   std::string line;

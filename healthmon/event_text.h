@@ -9,5 +9,7 @@
 namespace anypop::healthmon {
 
 std::string event_text(const boost::json::object& event);
+// Does the event say that something got worse? Then its line is a warning.
+bool is_bad_news(const boost::json::object& event);
 
 }  // namespace anypop::healthmon

@@ -7,11 +7,11 @@
 #include <CLI/CLI.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
 #include "base/text.h"
+#include "dataplane_api/log.h"
 #include "healthmon/monitor.h"
 
 namespace {
@@ -19,12 +19,6 @@ namespace {
 int fail(const absl::Status& status) {
   fmt::print(stderr, "anypop-healthmon: {}\n", anypop::message(status));
   return 1;
-}
-
-void log_to_stderr() {
-  auto logger = spdlog::stderr_logger_st("healthmon");
-  logger->set_pattern("time=%Y-%m-%dT%H:%M:%S.%f%z level=%l %v");
-  spdlog::set_default_logger(std::move(logger));
 }
 
 // Each probe under way is a descriptor, and Debian's soft limit is 1024.
@@ -41,18 +35,18 @@ void reload_on(boost::asio::signal_set& signals, anypop::healthmon::Monitor& mon
     auto config = anypop::load_config(config_path);
     const absl::Status status = config.ok() ? monitor.reload(*std::move(config)) : config.status();
     if (status.ok()) {
-      spdlog::info("msg=\"the configuration is reloaded\" file={}", config_path);
+      spdlog::info("event=reload file={}", config_path);
     } else {
-      spdlog::error("msg=\"the configuration stays as it was\" error=\"{}\"", anypop::escaped(anypop::message(status)));
+      spdlog::error("event=reload_refused error=\"{}\"", anypop::escaped(anypop::message(status)));
     }
     reload_on(signals, monitor, config_path);
   });
 }
 
-int run(const std::string& config_path) {
+int run(const std::string& config_path, bool verbose) {
   auto config = anypop::load_config(config_path);
   if (!config.ok()) return fail(config.status());
-  log_to_stderr();
+  anypop::start_log(verbose);
   allow_many_descriptors();
   boost::asio::io_context io(1);
   boost::asio::signal_set signals(io, SIGTERM, SIGINT);
@@ -73,6 +67,8 @@ int main(int argc, char** argv) {
   CLI::App app{"Decides by probes whether this PoP deserves its traffic, and tells BIRD."};
   std::string config_path(anypop::kDefaultConfigPath);
   app.add_option("--config", config_path, "The PoP's configuration")->capture_default_str();
+  bool verbose = false;
+  app.add_flag("--verbose", verbose, "Log the result of each probe too");
   app.set_version_flag("--version", ANYPOP_VERSION);
   app.footer(
       "Stays in the foreground; logs to standard error. It must run as a user of group bird. When it ends, the\n"
@@ -86,5 +82,5 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  return run(config_path);
+  return run(config_path, verbose);
 }

@@ -68,6 +68,12 @@ absl::Status prepare_folders(const PopConfig& config) {
   return make_folder(config.holds_dir());
 }
 
+std::vector<std::string> announcement_names(const PopConfig& config) {
+  std::vector<std::string> names;
+  for (const AnnouncementConfig& announcement : config.announcements) names.push_back(announcement.name);
+  return names;
+}
+
 }  // namespace
 
 class Monitor::Impl {
@@ -79,9 +85,12 @@ class Monitor::Impl {
         announcer_(io, config_),
         timer_(io),
         page_timer_(io),
-        web_({.state = [this] { return state(); },
+        web_({.state = [this](const StateDetail& detail) { return state(detail); },
+              .backends = [this] { return core_ ? core_->backend_count() : 0; },
               .metrics = [this](MetricsPage& page) { add_metrics(page); },
-              .unix_ms = [] { return now().unix_ms; }}),
+              .unix_ms = [] { return now().unix_ms; },
+              .announcements = announcement_names(config_),
+              .event_log = config_.event_log()}),
         api_(io, {.config = [this]() -> const PopConfig& { return config_; },
                   .unix_ms = [] { return now().unix_ms; },
                   .record = [this](const json::object& event) { record(event); },
@@ -182,6 +191,7 @@ class Monitor::Impl {
   }
   void start_probes() {
     prober_.emplace(io_, config_, seed_, [this](ProbeId id, const ProbeResult& result) {
+      log_probe(id, result);
       carry_out(core_->on_probe(id, result, now()));
       return core_->probe_interval(id);
     });
@@ -220,13 +230,21 @@ class Monitor::Impl {
     });
   }
 
-  json::object state() const {
+  void log_probe(ProbeId id, const ProbeResult& result) const {
+    if (!spdlog::should_log(spdlog::level::debug)) return;
+    const ServiceConfig& service = config_.services[id.service];
+    spdlog::debug("event=probe service={} backend={} probe={} ok={} latency_us={} cause=\"{}\"", service.name,
+                  service.backends[id.backend].name, service.probes[id.probe].name, result.ok, result.latency.count(),
+                  escaped(result.cause));
+  }
+
+  json::object state(const StateDetail& detail) const {
     json::object state{{"pop", config_.pop}, {"version", ANYPOP_VERSION}, {"started_unix_ms", started_.unix_ms}};
     // If it dies, systemd restarts it, and in the end withdraws by `bgpctl withdraw --all --monitor-lost`.
     const bool watched = service_manager_ && service_manager_->watchdog().count() > 0;
     state["watchdog_ms"] = watched ? json::value(service_manager_->watchdog().count()) : json::value(nullptr);
     if (!core_) return state;
-    for (auto& [key, value] : core_->state_json(now())) state[key] = std::move(value);
+    for (auto& [key, value] : core_->state_json(now(), detail)) state[key] = std::move(value);
     json::array& errors = state["bird_config_errors"].emplace_array();
     for (const auto& watch : bird_configs_) {
       if (!watch->error().empty()) errors.emplace_back(watch->error());
@@ -289,8 +307,7 @@ class Monitor::Impl {
   void perform(const Note& note) { spdlog::log(note.warning ? spdlog::level::warn : spdlog::level::info, note.text); }
 
   void record(const json::object& event) {
-    spdlog::info(event_text(event));
-    web_.on_event(event);
+    spdlog::log(is_bad_news(event) ? spdlog::level::warn : spdlog::level::info, event_text(event));
     // Once, after everything that belongs together.
     if (!std::exchange(publish_posted_, true)) {
       asio::post(io_, [this, alive = std::weak_ptr<bool>(alive_)] {
@@ -300,9 +317,10 @@ class Monitor::Impl {
       });
     }
     const absl::Status written = events_.append(event);
+    web_.on_event(event, written.ok());
     const std::string error(message(written));
     if (!written.ok() && error != event_log_error_) {
-      spdlog::error("msg=\"the event log cannot be written\" error=\"{}\"", escaped(error));
+      spdlog::error("event=event-log-unwritable error=\"{}\"", escaped(error));
     }
     event_log_error_ = error;
   }

@@ -68,8 +68,6 @@ void MonitorCore::ask_again(Now now) {
                              {"cause",
                               "no backend of any service has answered of late: this host may be deaf, so each "
                               "is asked again before it is believed"}}});
-  actions_.push_back(
-      Note{true, fmt::format("msg=\"every backend fell silent at once, asking again\" backends={}", asked)});
 }
 
 void MonitorCore::plan(Now now) {
@@ -78,11 +76,12 @@ void MonitorCore::plan(Now now) {
     plan_wanted_[s] = false;
     ServicePlan made = plan_backends(config_.services[s], standings_[s], now.steady);
     if (made.panic != plans_[s].panic) {
-      actions_.push_back(Record{{{"event", "panic"}, {"service", config_.services[s].name}, {"panic", made.panic}}});
-      actions_.push_back(Note{made.panic, fmt::format("msg=\"{}\" service={} panic_percent={}",
-                                                      made.panic ? "too few backends are healthy: all are used"
-                                                                 : "enough backends are healthy again",
-                                                      config_.services[s].name, config_.services[s].panic_percent)});
+      actions_.push_back(Record{{{"event", "panic"},
+                                 {"service", config_.services[s].name},
+                                 {"panic", made.panic},
+                                 {"panic_percent", config_.services[s].panic_percent},
+                                 {"cause", made.panic ? "too few backends are healthy: all are used"
+                                                      : "enough backends are healthy again"}}});
     }
     if (made.backends != plans_[s].backends) {
       push_wanted_ = true;
@@ -99,7 +98,7 @@ Actions MonitorCore::on_drains(const absl::StatusOr<std::vector<DrainOrder>>& dr
   begin(now);
   drains_error_ = error;
   if (!drains.ok()) {
-    actions_.push_back(Note{true, fmt::format("msg=\"the orders in force stay\" error=\"{}\"", escaped(error))});
+    actions_.push_back(Note{true, fmt::format("event=drains-unreadable error=\"{}\"", escaped(error))});
     return finish(now);
   }
   drains_ = *drains;

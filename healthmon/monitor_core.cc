@@ -146,8 +146,8 @@ Actions MonitorCore::on_health_pushed(const absl::Status& status, Now now) {
     push_wanted_ = true;
     push_not_before_ = now.steady + kAskAgain;
     if (push_error_ != message(status)) {
-      actions_.push_back(Note{true, fmt::format("msg=\"the dataplane did not take the backends' health\" error=\"{}\"",
-                                                escaped(message(status)))});
+      actions_.push_back(
+          Note{true, fmt::format("event=health-refused of=dataplane error=\"{}\"", escaped(message(status)))});
     }
   }
   push_error_ = message(status);
@@ -159,8 +159,8 @@ Actions MonitorCore::on_bird(const absl::StatusOr<bgpctl::BirdView>& view, const
   look_pending_ = false;
   if (const std::string problem = bird_problem(view); !bird_asked_ || problem != bird_problem(bird_)) {
     actions_.push_back(problem.empty()
-                           ? Note{false, fmt::format("msg=\"BIRD answers\" version={}", view->version)}
-                           : Note{true, fmt::format("msg=\"BIRD does not answer, trying every second\" error=\"{}\"",
+                           ? Note{false, fmt::format("event=bird reachable=true version={}", view->version)}
+                           : Note{true, fmt::format("event=bird reachable=false error=\"{}\"",
                                                     escaped(problem))});
   }
   bird_asked_ = true;
@@ -239,7 +239,7 @@ void MonitorCore::check_first_round(Actions& actions) {
   if (facts_.first_round_done) return;
   facts_.first_round_missing = first_round_missing();
   facts_.first_round_done = facts_.first_round_missing.empty();
-  if (facts_.first_round_done) actions.push_back(Note{false, "msg=\"the first full round is complete\""});
+  if (facts_.first_round_done) actions.push_back(Note{false, "event=first-round complete=true"});
 }
 
 void MonitorCore::ask(Now now, Actions& actions) {

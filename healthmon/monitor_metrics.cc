@@ -13,6 +13,15 @@ namespace json = boost::json;
 
 double number(bool value) { return value ? 1 : 0; }
 
+double level_number(bgpctl::Level level) {
+  switch (level) {
+    case bgpctl::Level::kAnnounced: return 2;
+    case bgpctl::Level::kDrained: return 1;
+    case bgpctl::Level::kWithdrawn: return 0;
+  }
+  return 0;
+}
+
 // 1 for true, 0 for false; a family leaves out what is not known.
 void add_if_known(MetricsPage& page, const std::string& name, const json::value& value) {
   if (value.is_bool()) page.add({{"announcement", name}}, number(value.get_bool()));
@@ -85,6 +94,10 @@ void MonitorCore::add_announcement_metrics(MetricsPage& page, Now now) const {
   for (std::size_t i = 0; i < tracks_.size(); ++i) {
     page.add({{"announcement", config_.announcements[i].name}}, number(tracks_[i]->decision().announced()));
   }
+  page.gauge("anypop_announcement_level", "Wanted: 2 announced, 1 drained (less attractive), 0 withdrawn.");
+  for (std::size_t i = 0; i < tracks_.size(); ++i) {
+    page.add({{"announcement", config_.announcements[i].name}}, level_number(tracks_[i]->decision().level));
+  }
   page.gauge("anypop_announcement_in_table", "1: the announcement is in BIRD's table.");
   each([&](const auto& name, const json::object& state) { add_if_known(page, name, state.at("in_table")); });
   page.gauge("anypop_announcement_exported_sessions", "BGP sessions that the whole announcement is exported to.");
@@ -107,6 +120,54 @@ void MonitorCore::add_announcement_metrics(MetricsPage& page, Now now) const {
     const json::string& kind = state.at("hold").at("kind").as_string();
     page.add({{"announcement", name}, {"kind", {kind.data(), kind.size()}}}, 1);
   });
+  add_guard_metrics(page, states);
+}
+
+// What a fault costs an announcement, and what stands between it and the next one.
+void MonitorCore::add_guard_metrics(MetricsPage& page, const std::vector<json::object>& states) const {
+  const auto each = [&](const char* key) {
+    for (std::size_t i = 0; i < states.size(); ++i) {
+      const json::value* value = states[i].if_contains(key);
+      if (value == nullptr) continue;
+      if (value->is_number()) page.add({{"announcement", config_.announcements[i].name}}, value->to_number<double>());
+      add_if_known(page, config_.announcements[i].name, *value);
+    }
+  };
+  page.gauge("anypop_announcement_latched",
+             "1: it has flapped so often that it stays out until somebody announces it.");
+  each("latched");
+  page.gauge("anypop_announcement_flap_penalty",
+             "As of route-flap damping (RFC 2439): 1000 a withdrawal, halved by time.");
+  each("flap_penalty");
+  page.counter("anypop_announcement_flaps_total", "Withdrawals and drains by health.");
+  each("flaps");
+  page.gauge("anypop_announcement_kept_last", "1: a fault would take it out, but nobody else announces it.");
+  each("kept_last");
+  page.gauge("anypop_announcement_others_announce", "1: BIRD knows routes of other PoPs for it.");
+  each("others_announce");
+  page.gauge("anypop_announcement_kept_without_monitor",
+             "1: if the monitor is lost for good, it stays announced; 0: it is withdrawn.");
+  for (const AnnouncementConfig& announcement : config_.announcements) {
+    page.add({{"announcement", announcement.name}}, number(announcement.if_monitor_lost == MonitorLost::kKeep));
+  }
+}
+
+// What the healthy share is measured against, for each service that an announcement needs.
+void MonitorCore::add_watermark_metrics(MetricsPage& page) const {
+  const auto each = [&](unsigned AnnouncementConfig::*percent) {
+    for (const AnnouncementConfig& announcement : config_.announcements) {
+      if (announcement.*percent == 0) continue;
+      for (const std::string& service : announcement.services) {
+        page.add({{"announcement", announcement.name}, {"service", service}}, announcement.*percent / 100.0);
+      }
+    }
+  };
+  page.gauge("anypop_service_withdraw_below_ratio",
+             "Healthy share of the service's weight below which the announcement is withdrawn.");
+  each(&AnnouncementConfig::min_healthy_percent);
+  page.gauge("anypop_service_drain_below_ratio",
+             "Healthy share of the service's weight below which the announcement is drained, where it is.");
+  each(&AnnouncementConfig::drain_below_percent);
 }
 
 void MonitorCore::add_metrics(MetricsPage& page, Now now) const {
@@ -138,6 +199,7 @@ void MonitorCore::add_metrics(MetricsPage& page, Now now) const {
     }
     page.add({{"service", config_.services[s].name}}, all == 0 ? 0 : healthy / all);
   }
+  add_watermark_metrics(page);
   add_announcement_metrics(page, now);
   add_backend_metrics(page);
   add_probe_metrics(page);

@@ -71,40 +71,87 @@ json::object MonitorCore::bird_json() const {
   return bird;
 }
 
-json::array MonitorCore::services_json() const {
+std::size_t MonitorCore::backend_count() const {
+  std::size_t count = 0;
+  for (const auto& backends : backends_) count += backends.size();
+  return count;
+}
+
+unsigned MonitorCore::healthy_percent(std::size_t service) const {
+  std::uint64_t healthy = 0;
+  std::uint64_t all = 0;
+  for (std::size_t b = 0; b < backends_[service].size(); ++b) {
+    const unsigned weight = config_.services[service].backends[b].weight;
+    all += weight;
+    if (standings_[service][b].health == Health::kHealthy) healthy += weight;
+  }
+  return all == 0 ? 0 : static_cast<unsigned>(100 * healthy / all);
+}
+
+json::object MonitorCore::backend_json(BackendId id) const {
+  const BackendConfig& config = config_.services[id.service].backends[id.backend];
+  const Backend& backend = backends_[id.service][id.backend];
+  const Health health = standings_[id.service][id.backend].health;
+  const BackendUse& use = plans_[id.service].backends[id.backend];
+  return {{"name", config.name},
+          {"address", config.address.to_string()},
+          {"healthy", health == Health::kHealthy},
+          {"health", text(health_name(health))},
+          {"resolved", facts_.backends[id.service][id.backend].resolved},
+          {"cause", backend.probes.cause()},
+          {"last_change_unix_ms", backend.last_change_unix_ms},
+          {"weight", config.weight},
+          {"used", use.used},
+          {"weight_permille", use.weight_permille},
+          {"use_reason", text(use_reason_name(use.reason))},
+          {"drain", drain_json(backend.drain)},
+          {"probes", probes_json(config_.services[id.service].probes, backend.probes)}};
+}
+
+json::object MonitorCore::service_json(std::size_t index) const {
+  const ServiceConfig& config = config_.services[index];
+  std::size_t healthy = 0;
+  for (const BackendStanding& standing : standings_[index]) {
+    if (standing.health == Health::kHealthy) ++healthy;
+  }
+  // Of several announcements the one that asks for most.
+  unsigned drain_below = 0;
+  unsigned withdraw_below = 0;
+  for (const AnnouncementConfig& announcement : config_.announcements) {
+    if (std::ranges::find(announcement.services, config.name) == announcement.services.end()) continue;
+    drain_below = std::max(drain_below, announcement.drain_below_percent);
+    withdraw_below = std::max(withdraw_below, announcement.min_healthy_percent);
+  }
+  return {{"name", config.name},
+          {"vip", config.vip.to_string()},
+          {"protocol", text(protocol_name(config.protocol))},
+          {"port", config.port},
+          {"panic", plans_[index].panic},
+          {"backends_total", config.backends.size()},
+          {"backends_healthy", healthy},
+          {"healthy_percent", healthy_percent(index)},
+          {"drain_below_percent", drain_below},
+          {"withdraw_below_percent", withdraw_below}};
+}
+
+json::array MonitorCore::services_json(const StateDetail& detail) const {
   json::array services;
+  std::size_t sick = 0;
   for (std::size_t s = 0; s < backends_.size(); ++s) {
-    const ServiceConfig& config = config_.services[s];
-    json::object service{{"name", config.name},
-                         {"vip", config.vip.to_string()},
-                         {"protocol", text(protocol_name(config.protocol))},
-                         {"port", config.port}};
-    service["panic"] = plans_[s].panic;
+    if (!detail.service.empty() && config_.services[s].name != detail.service) continue;
+    json::object service = service_json(s);
     json::array& backends = service["backends"].emplace_array();
     for (std::size_t b = 0; b < backends_[s].size(); ++b) {
-      const BackendFacts& facts = facts_.backends[s][b];
-      const Health health = standings_[s][b].health;
-      const BackendUse& use = plans_[s].backends[b];
-      backends.push_back(json::object{{"name", config.backends[b].name},
-                                      {"address", config.backends[b].address.to_string()},
-                                      {"healthy", health == Health::kHealthy},
-                                      {"health", text(health_name(health))},
-                                      {"resolved", facts.resolved},
-                                      {"cause", backends_[s][b].probes.cause()},
-                                      {"last_change_unix_ms", backends_[s][b].last_change_unix_ms},
-                                      {"weight", config.backends[b].weight},
-                                      {"used", use.used},
-                                      {"weight_permille", use.weight_permille},
-                                      {"use_reason", text(use_reason_name(use.reason))},
-                                      {"drain", drain_json(backends_[s][b].drain)},
-                                      {"probes", probes_json(config.probes, backends_[s][b].probes)}});
+      const bool shown =
+          !detail.summary || (standings_[s][b].health != Health::kHealthy && ++sick <= StateDetail::kSickBackendsMax);
+      if (shown) backends.push_back(backend_json({s, b}));
     }
     services.push_back(std::move(service));
   }
   return services;
 }
 
-json::object MonitorCore::state_json(Now now) const {
+json::object MonitorCore::state_json(Now now, const StateDetail& detail) const {
   json::object state;
   const DataplaneFacts& dataplane = facts_.dataplane;
   const bool alive = dataplane.condition == DataplaneFacts::Condition::kAlive;
@@ -115,7 +162,7 @@ json::object MonitorCore::state_json(Now now) const {
   state["bird"] = bird_json();
   state["first_round_complete"] = facts_.first_round_done;
   state["second_opinion"] = second_opinion_;
-  state["services"] = services_json();
+  state["services"] = services_json(detail);
   json::array& announcements = state["announcements"].emplace_array();
   for (const auto& track : tracks_) announcements.push_back(track->json(now));
   return state;

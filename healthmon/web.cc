@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "healthmon/web.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <boost/json/serialize.hpp>
@@ -11,7 +12,14 @@
 namespace anypop::healthmon {
 namespace {
 
-constexpr std::size_t kEventsKept = 50;
+// The value of ?service=, as far as it can be a name; empty: every service.
+std::string wanted_service(std::string_view target) {
+  constexpr std::string_view kKey = "?service=";
+  const std::size_t at = target.find(kKey);
+  if (at == std::string_view::npos) return "";
+  const std::string_view value = target.substr(at + kKey.size());
+  return std::string(value.substr(0, std::min<std::size_t>(value.find('&'), 64)));
+}
 
 // One server-sent event (HTML Living Standard, section 9.2): each line of it is a "data:" line.
 std::string server_sent(std::string_view text) {
@@ -45,22 +53,27 @@ bool Web::answer(const HttpRequest& request, const HttpServer::Reply& reply) {
   if (request.method != "GET") {
     reply(http_error(405, fmt::format("found {}, expected GET", escaped(request.method))));
   } else if (path == "/") {
-    reply({200, page(true), "text/html; charset=utf-8"});
+    reply({200, page(true, wanted_service(request.target)), "text/html; charset=utf-8"});
   } else if (path == "/metrics") {
-    reply({200, metrics(), "text/plain; version=0.0.4; charset=utf-8"});
+    reply(metrics());
   } else if (path == "/v1/state") {
-    reply({200, boost::json::serialize(sources_.state()) + "\n"});
+    reply({200, boost::json::serialize(state()) + "\n"});
   } else {
-    waiting_.push_back(reply);
+    waiting_.emplace(wanted_service(request.target), reply);
   }
   return true;
 }
 
-void Web::on_event(const boost::json::object& event) {
+void Web::on_event(const boost::json::object& event, bool written) {
   ++event_counts_[std::string(event.at("event").as_string())];
-  events_.push_back(event);
-  events_.back()["unix_ms"] = sources_.unix_ms();
-  if (events_.size() > kEventsKept) events_.pop_front();
+  const boost::json::value* announcement = event.if_contains("announcement");
+  if (event.at("event").as_string() == "drift" && announcement != nullptr && announcement->is_string()) {
+    ++drifts_[std::string(announcement->get_string())];
+  }
+  if (written) return;
+  boost::json::object timed = event;
+  timed["unix_ns"] = sources_.unix_ms() * 1'000'000;
+  tail_.push(timed);
 }
 
 void Web::on_heartbeat(const absl::StatusOr<dataplane_api::Heartbeat>& heartbeat) { heartbeat_ = known(heartbeat); }
@@ -77,29 +90,60 @@ void Web::on_stats(const absl::StatusOr<dataplane_api::Stats>& stats, SteadyTime
 }
 
 void Web::publish() {
-  if (waiting_.empty()) return;
-  const std::string event = server_sent(page(false));
-  for (const HttpServer::Reply& reply : std::exchange(waiting_, {})) {
-    reply({200, event, "text/event-stream"});
+  const auto waiting = std::exchange(waiting_, {});
+  for (auto at = waiting.begin(); at != waiting.end();) {
+    const std::string wanted = at->first;
+    const std::string event = server_sent(page(false, wanted));
+    for (; at != waiting.end() && at->first == wanted; ++at) at->second({200, event, "text/event-stream"});
   }
 }
 
-std::string Web::page(bool whole) const {
-  const StatusView view{
-      .state = sources_.state(), .events = &events_, .traffic = &traffic_, .now_unix_ms = sources_.unix_ms()};
+std::string Web::page(bool whole, const std::string& wanted) {
+  tail_.refresh();
+  StatusView view{.events = &tail_.events(),
+                  .traffic = &traffic_,
+                  .dataplane = state_ ? &*state_ : nullptr,
+                  .stats = stats_ ? &*stats_ : nullptr,
+                  .now_unix_ms = sources_.unix_ms()};
+  view.whole = wanted == "all";
+  view.narrowed = !wanted.empty() && !view.whole;
+  view.many_services = sources_.backends() > kBackendsListed;
+  view.state =
+      sources_.state({.service = view.narrowed ? wanted : "", .summary = view.many_services && !view.narrowed});
   return whole ? status_page(view) : status_sections(view);
 }
 
-std::string Web::metrics() const {
+boost::json::object Web::state() const {
+  boost::json::object state = sources_.state({});
+  state["traffic"] = nullptr;
+  if (traffic_.live() && !traffic_.forwarded().per_s.empty()) {
+    state["traffic"] = {{"forwarded_per_s", traffic_.forwarded().per_s.back()},
+                        {"dropped_per_s", traffic_.dropped().per_s.back()}};
+  }
+  return state;
+}
+
+HttpResponse Web::metrics() {
   MetricsPage out;
-  add_build_info(out, "anypop-healthmon");
+  out.reserve(metrics_bytes_);
+  if (state_) {
+    add_build_info(out, {{"anypop-healthmon", ANYPOP_VERSION}, {"anypop-dataplane", state_->version}});
+  } else {
+    add_build_info(out, {{"anypop-healthmon", ANYPOP_VERSION}});
+  }
   sources_.metrics(out);
   out.counter("anypop_events_total", "Lines written to the event log, by event.");
   for (const auto& [event, count] : event_counts_) out.add({{"event", event}}, static_cast<double>(count));
+  out.counter("anypop_announcement_drift_total", "Differences to what was intended that nobody here had made.");
+  for (const std::string& name : sources_.announcements) {
+    const auto found = drifts_.find(name);
+    out.add({{"announcement", name}}, found == drifts_.end() ? 0 : static_cast<double>(found->second));
+  }
   if (heartbeat_) dataplane_api::add_metrics(out, *heartbeat_);
   if (state_) dataplane_api::add_metrics(out, *state_);
   if (stats_) dataplane_api::add_metrics(out, *stats_);
-  return out.text();
+  metrics_bytes_ = out.text().size() + out.text().size() / 16;
+  return std::move(out).response();
 }
 
 }  // namespace anypop::healthmon

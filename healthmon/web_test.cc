@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <regex>
 #include <thread>
 
 #include <boost/asio/ip/tcp.hpp>
@@ -13,6 +14,7 @@
 
 #include "base/atomic_file.h"
 #include "base/text.h"
+#include "bgpctl/event_log.h"
 #include "daemon_fixture.h"
 #include "dataplane_api/http_client.h"
 
@@ -39,26 +41,33 @@ std::string output_of(const std::string& command) {
   return output;
 }
 
-// Every query of the Grafana dashboard, with its variables filled in.
-std::vector<std::string> dashboard_queries() {
-  std::vector<std::string> queries;
-  const auto text = read_file(ANYPOP_DASHBOARD);
-  EXPECT_TRUE(text.ok()) << text.status();
-  const boost::json::value dashboard = boost::json::parse(text.value_or("{\"panels\": []}"));
+// Every query of a Grafana dashboard, with its variables filled in.
+void add_queries(const std::filesystem::path& file, std::vector<std::string>& queries) {
+  const auto text = read_file(file);
+  ASSERT_TRUE(text.ok()) << text.status();
+  const boost::json::value dashboard = boost::json::parse(*text);
   for (const boost::json::value& panel : dashboard.at("panels").as_array()) {
     const boost::json::value* targets = panel.as_object().if_contains("targets");
     if (targets == nullptr) continue;
     for (const boost::json::value& target : targets->as_array()) {
       std::string query(target.at("expr").as_string());
-      for (const char* variable : {"$pop", "$service"}) {
+      for (const auto& [variable, value] : {std::pair{"$pop", ".*"}, std::pair{"$service", ".*"},
+                                            std::pair{"$announcement", ".*"}, std::pair{"$__rate_interval", "10s"}}) {
         for (std::size_t at = 0; (at = query.find(variable, at)) != std::string::npos;) {
-          query.replace(at, std::string_view(variable).size(), ".*");
+          query.replace(at, std::string_view(variable).size(), value);
         }
       }
       queries.push_back(std::move(query));
     }
   }
-  EXPECT_GT(queries.size(), 15U);
+}
+
+std::vector<std::string> dashboard_queries() {
+  std::vector<std::string> queries;
+  for (const char* name : {"fleet.json", "pop.json", "service.json", "failover.json"}) {
+    add_queries(std::filesystem::path(ANYPOP_DASHBOARDS) / name, queries);
+  }
+  EXPECT_GT(queries.size(), 40U);
   return queries;
 }
 
@@ -69,14 +78,19 @@ class WebDaemon : public Daemon {
     port_ = free_port();
     const auto text = read_file(config_.file);
     ASSERT_TRUE(text.ok());
-    ASSERT_TRUE(
-        write_file_atomically(config_.file, *text + fmt::format("monitor: {{http_listen: \"127.0.0.1:{}\"}}\n", port_))
-            .ok());
+    std::string with_secret = *text;
+    const std::string path = "path: /,";
+    with_secret.replace(with_secret.find(path), path.size(),
+                        fmt::format("{} headers: [\"X-Token: {}\"],", path, kToken));
+    ASSERT_TRUE(write_file_atomically(config_.file,
+                                      with_secret + fmt::format("monitor: {{http_listen: \"127.0.0.1:{}\"}}\n", port_))
+                    .ok());
     start_everything();
   }
   std::string get(const std::string& path) const {
     return output_of(fmt::format("curl -s --max-time 10 http://127.0.0.1:{}{}", port_, path));
   }
+  static constexpr const char* kToken = "s3cr3t-of-the-backends";
   std::uint16_t port_ = 0;
 };
 
@@ -90,7 +104,9 @@ TEST_F(WebDaemon, TheMetricsAreAsPrometheusWantsThem) {
   for (const char* line :
        {"anypop_announcement_intended{announcement=\"web\"} 1", "anypop_announcement_in_table{announcement=\"web\"} 1",
         "anypop_backend_healthy{service=\"web4\",backend=\"b1\"} 1", "anypop_bird_up 1", "anypop_dataplane_up 1",
-        "anypop_build_info{program=\"anypop-healthmon\",version=",
+        "anypop_build_info{program=\"anypop-healthmon\",version=", "anypop_announcement_level{announcement=\"web\"} 2",
+        "anypop_announcement_drift_total{announcement=\"web\"} 0",
+        "anypop_service_withdraw_below_ratio{announcement=\"web\",service=\"web4\"} 0.5",
         "anypop_probe_duration_seconds_bucket{service=\"web4\"", "anypop_probe_start_delay_seconds_count",
         "anypop_events_total{event=\"verdict\"} 1", "anypop_service_healthy_ratio{service=\"web4\"} 1"}) {
     EXPECT_THAT(metrics, HasSubstr(line));
@@ -146,6 +162,56 @@ TEST_F(WebDaemon, ThePageIsWholeWithoutScriptAndSmall) {
   EXPECT_THAT(output_of(fmt::format("curl -s -X POST http://127.0.0.1:{}/", port_)), HasSubstr("expected GET"));
   EXPECT_THAT(get("/v1/holds"), HasSubstr("error"));
   EXPECT_THAT(get("/v1/state"), HasSubstr("\"pop\":\"ams\""));
+}
+
+TEST_F(WebDaemon, OneServiceAloneAndTheStreamOfIt) {
+  const std::string page = get("/?service=web4");
+  EXPECT_THAT(page, HasSubstr("2 of 2 healthy"));
+  EXPECT_THAT(page, HasSubstr("All services"));
+  EXPECT_EQ(page.find("id=\"events\""), std::string::npos);
+  EXPECT_THAT(get("/?service=nobody"), HasSubstr("There is no service of that name."));
+  const std::string event = get("/status/stream?service=web4");
+  EXPECT_THAT(event, testing::StartsWith("retry: "));
+  EXPECT_THAT(event, HasSubstr("data: <section id=\"services\""));
+  EXPECT_EQ(event.find("id=\"events\""), std::string::npos);
+  EXPECT_THAT(get("/status/stream"), HasSubstr("id=\"events\""));
+}
+
+// What operators write into the log stands on the page too, and what was there before the monitor's start.
+TEST_F(WebDaemon, ThePageShowsWhatOthersWroteIntoTheEventLog) {
+  const bgpctl::EventLog log(config_.event_log(), "bgpctl");
+  ASSERT_TRUE(log.append({{"event", "hold"},
+                          {"announcement", "web"},
+                          {"kind", "drain"},
+                          {"who", "alice"},
+                          {"reason", "disk <swap>"}})
+                  .ok());
+  EXPECT_TRUE(wait_for("the hold", [&] {
+    return get("/").find("alice placed a drain hold on web: disk &lt;swap&gt;") != std::string::npos;
+  }));
+  EXPECT_THAT(get("/"), HasSubstr("web is announced in BIRD, which took "));
+}
+
+TEST_F(WebDaemon, NoSecretIsToldAndEveryLineOfTheLogHasLevelAndEvent) {
+  stop_backends();
+  ASSERT_TRUE(wait_for_level(false));
+  start_backends();
+  ASSERT_TRUE(wait_for_level(true));
+  std::string told;
+  for (const char* path : {"/", "/v1/state", "/metrics", "/status/stream"}) told += get(path);
+  const std::string log = read_file(folder_ / "monitor.log").value_or("");
+  told += log + read_file(config_.event_log()).value_or("");
+  EXPECT_GT(told.size(), 10'000U);
+  EXPECT_EQ(told.find(kToken), std::string::npos);
+  EXPECT_EQ(told.find("8f0c1d2e3b4a59687786a5b4c3d2e1f0"), std::string::npos) << "the hash_key";
+  const std::regex line(
+      R"re(time=\S+Z level=(info|warning|error) event=[a-z-]+( [a-z0-9_]+=("([^"\\]|\\.)*"|[^\s"=]+))*)re");
+  ASSERT_FALSE(log.empty());
+  for (const std::string_view one : split(std::string_view(log).substr(0, log.size() - 1), '\n')) {
+    EXPECT_TRUE(std::regex_match(std::string(one), line)) << one;
+  }
+  EXPECT_TRUE(std::regex_search(log, std::regex("level=warning event=verdict announcement=web announce=false")));
+  EXPECT_TRUE(std::regex_search(log, std::regex("level=warning event=backend service=web4 backend=b1 healthy=false")));
 }
 
 TEST_F(WebDaemon, ABrowserSeesABackendDieTheWithdrawalAndTheReturn) {

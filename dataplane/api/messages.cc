@@ -75,6 +75,7 @@ void fields(Is<FlowStats> auto& m, auto&& visit) {
   visit("hits", m.hits), visit("inserted", m.inserted), visit("evicted_half_open", m.evicted_half_open);
   visit("evicted_established", m.evicted_established), visit("expired", m.expired);
   visit("half_open", m.half_open), visit("established", m.established);
+  visit("capacity", m.capacity, kOptional);
 }
 void fields(Is<Stats> auto& m, auto&& visit) {
   visit("instance", m.instance), visit("verdicts", m.verdicts), visit("services", m.services);

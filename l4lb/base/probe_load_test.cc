@@ -101,7 +101,7 @@ INSTANTIATE_TEST_SUITE_P(
             "Status", "probe: {type: http, expected_status: 200-100}",
             "probe.expected_status: found '200-100', expected a status from 100 to 599, or a range such as 200-299"},
         BadProbe{"Header", "probe: {type: http, headers: [\"a b: c\"]}",
-                 "probe.headers[0]: found 'a b: c', expected a header such as 'Accept: text/plain'"},
+                 "probe.headers[0]: found 6 characters, expected a header such as 'Accept: text/plain'"},
         BadProbe{"Expression", "probe: {type: http, expected_body: \"a(\"}",
                  "probe.expected_body: found 'a(' (missing ): a(), expected an RE2 expression"},
         BadProbe{"BodyOfHead", "probe: {type: http, method: HEAD, expected_body: a}",

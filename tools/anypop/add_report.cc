@@ -116,6 +116,7 @@ absl::StatusOr<report::Report> make_report(const ReportRequest& request) {
   found.incidents = report::find_incidents(found.events);
   std::erase_if(found.incidents,
                 [&](const report::Incident& incident) { return incident.end_unix_ns() < found.begin_unix_ns; });
+  report::assign_faults(found.marks, found.incidents);
   report::count_requests(found.requests, found.incidents);
   return found;
 }

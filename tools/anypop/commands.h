@@ -38,6 +38,8 @@ int explain(const ExplainOptions& options);
 
 struct TopOptions {
   std::string config;
+  std::vector<std::string> targets;  // PoPs instead of this one; see fleet.h
+  std::string inventory;
   unsigned interval_ms = 1000;
   bool once = false;
   bool json = false;

@@ -7,6 +7,7 @@
 #include <boost/json/parse.hpp>
 
 #include "anypop_cli/facts.h"
+#include "base/atomic_file.h"
 #include "base/config.h"
 #include "base/text.h"
 #include "http_tcp.h"
@@ -39,6 +40,19 @@ absl::StatusOr<json::value> ask(const std::string& address) {
 }
 
 }  // namespace
+
+absl::StatusOr<std::vector<FleetTarget>> fleet_targets(const std::vector<std::string>& targets,
+                                                       const std::string& inventory) {
+  std::vector<FleetTarget> all;
+  for (const std::string& target : targets) all.push_back(parse_target(target));
+  if (inventory.empty()) return all;
+  const auto text = read_file(inventory);
+  if (!text.ok()) return text.status();
+  const auto listed = parse_inventory(*text, inventory);
+  if (!listed.ok()) return listed.status();
+  all.insert(all.end(), listed->begin(), listed->end());
+  return all;
+}
 
 std::vector<FleetAnswer> ask_fleet(const std::vector<FleetTarget>& targets) {
   std::vector<FleetAnswer> answers;

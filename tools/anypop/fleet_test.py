@@ -78,3 +78,24 @@ def test_wrong_arguments(tmp_path):
     assert status("--config", "x", "y").returncode == 2
     done = status("--inventory", tmp_path / "none")
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "none" in done.stderr
+
+
+def test_top_shows_the_fleet(pops, over_tcp, tmp_path):
+    inventory = tmp_path / "pops"
+    inventory.write_text(f"ams {pops[0].folder}\nlon {over_tcp}\nfra {tmp_path / 'nobody.sock'}\n")
+    command = [ANYPOP, "top", "--once", "--interval", "100", "--inventory", str(inventory)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3, done
+    assert [line.split()[:3] for line in done.stdout.splitlines() if line] == [
+        ["3", "PoPs"], *([name, *word] for name, word in (("ams", ["good", "1"]), ("lon", ["good", "1"]), ("fra", ["no", "answer"])))]
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=60)
+    assert [pop["good"] for pop in json.loads(done.stdout)["pops"]] == [True, True, False]
+
+
+def test_colours_on_a_terminal_only(pops):
+    assert "\x1b" not in status(pops[0].config, pops[1].config).stdout
+    for no_color, coloured in (("", True), ("1", False)):
+        done = subprocess.run(["script", "-qec", f"{ANYPOP} status {pops[0].config} {pops[1].config}", "/dev/null"],
+                              capture_output=True, text=True, timeout=60,
+                              env={**os.environ, "TERM": "xterm", "NO_COLOR": no_color})
+        assert ("\x1b[32m" in done.stdout) == coloured, done

@@ -5,6 +5,7 @@
 #include <boost/json/array.hpp>
 #include <fmt/format.h>
 
+#include "anypop_cli/announcement_text.h"
 #include "anypop_cli/fleet.h"
 #include "anypop_cli/json_read.h"
 #include "base/text.h"
@@ -51,20 +52,36 @@ bool is_good(const FleetAnswer& answer) {
   return tally.good == tally.all;
 }
 
-void write_answer(std::back_insert_iterator<std::string> page, const FleetAnswer& answer, std::size_t width) {
+// "12.3k packets/s, 0 dropped/s"; empty if the monitor does not say.
+std::string traffic_text(const json::value& monitor) {
+  const json::value* traffic = member(&monitor, "traffic");
+  if (traffic == nullptr || !traffic->is_object()) return "";
+  return fmt::format(", {:.0f} packets/s, {:.0f} dropped/s", real_of(traffic, "forwarded_per_s"),
+                     real_of(traffic, "dropped_per_s"));
+}
+
+void write_answer(std::back_insert_iterator<std::string> page, const FleetAnswer& answer, std::size_t width,
+                  bool color) {
+  const std::string name = fmt::format("{:<{}}", escaped(name_of(answer)), width);
   if (!answer.monitor.ok()) {
-    fmt::format_to(page, "{:<{}}  no answer  {}\n", name_of(answer), width, message(answer.monitor.status()));
+    fmt::format_to(page, "{}  {}  {}\n", name, painted("no answer", Paint::kBad, color),
+                   message(answer.monitor.status()));
     return;
   }
   const Tally announcements = announced(*answer.monitor);
   const Tally backends = healthy(*answer.monitor);
-  fmt::format_to(page, "{:<{}}  {:<9}  {} of {} announced, {} of {} backends healthy\n", escaped(name_of(answer)),
-                 width, is_good(answer) ? "good" : "NOT GOOD", announcements.good, announcements.all, backends.good,
-                 backends.all);
+  const bool good = is_good(answer);
+  fmt::format_to(page, "{}  {}  {} of {} announced, {} of {} backends healthy{}\n", name,
+                 painted(fmt::format("{:<9}", good ? "good" : "NOT GOOD"), good ? Paint::kGood : Paint::kBad, color),
+                 announcements.good, announcements.all, backends.good, backends.all, traffic_text(*answer.monitor));
   for (const json::value& one : list_of(&*answer.monitor, "announcements")) {
-    if (flag_of(&one, "announce")) continue;
-    fmt::format_to(page, "{:<{}}  {} is withdrawn: {}\n", "", width, escaped(text_of(&one, "name")),
-                   escaped(text_of(&one, "cause")));
+    const AnnouncementText text = announcement_text(one);
+    if (text.level == "announced" && text.notes.empty()) continue;
+    fmt::format_to(page, "{:<{}}  {} is {}: {}\n", "", width, text.name, painted(text.level, text.paint, color),
+                   text.cause);
+    for (const std::string& note : text.notes) {
+      fmt::format_to(page, "{:<{}}    {}\n", "", width, painted(note, Paint::kWarn, color));
+    }
   }
 }
 
@@ -112,11 +129,11 @@ int fleet_exit_code(const std::vector<FleetAnswer>& answers) {
   return std::ranges::all_of(answers, is_good) ? 0 : 1;
 }
 
-std::string fleet_text(const std::vector<FleetAnswer>& answers) {
+std::string fleet_text(const std::vector<FleetAnswer>& answers, bool color) {
   std::size_t width = 0;
   for (const FleetAnswer& answer : answers) width = std::max(width, name_of(answer).size());
   std::string out;
-  for (const FleetAnswer& answer : answers) write_answer(std::back_inserter(out), answer, width);
+  for (const FleetAnswer& answer : answers) write_answer(std::back_inserter(out), answer, width, color);
   return out;
 }
 

@@ -15,6 +15,18 @@ std::string text_of(const json::value* value, std::string_view key) {
   return found != nullptr && found->is_string() ? std::string(found->get_string()) : std::string();
 }
 
+std::int64_t number_of(const json::value* value, std::string_view key) {
+  const json::value* found = member(value, key);
+  json::error_code error;
+  return found == nullptr || !found->is_number() ? 0 : found->to_number<std::int64_t>(error);
+}
+
+double real_of(const json::value* value, std::string_view key) {
+  const json::value* found = member(value, key);
+  json::error_code error;
+  return found == nullptr || !found->is_number() ? 0 : found->to_number<double>(error);
+}
+
 bool flag_of(const json::value* value, std::string_view key) {
   const json::value* found = member(value, key);
   return found != nullptr && found->is_bool() && found->get_bool();

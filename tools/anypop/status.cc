@@ -7,8 +7,8 @@
 
 #include "anypop_cli/facts.h"
 #include "anypop_cli/fleet.h"
+#include "anypop_cli/paint.h"
 #include "anypop_cli/status_text.h"
-#include "base/atomic_file.h"
 #include "base/text.h"
 #include "commands.h"
 
@@ -40,28 +40,22 @@ int status(const std::filesystem::path& config_file, bool as_json) {
                            {"stats", value_or_error(get_json(dataplane, dataplane_api::kStatsPath))}};
     fmt::print("{}\n", json::serialize(out));
   } else {
-    fmt::print("{}", status_text(*config, facts));
+    fmt::print("{}", status_text(*config, facts, wants_color()));
   }
   return is_good(facts) ? 0 : 1;
 }
 
 int fleet_status(const std::vector<std::string>& targets, const std::string& inventory, bool as_json) {
-  std::vector<FleetTarget> all;
-  for (const std::string& target : targets) all.push_back(parse_target(target));
-  if (!inventory.empty()) {
-    const auto text = read_file(inventory);
-    const auto listed = text.ok() ? parse_inventory(*text, inventory) : text.status();
-    if (!listed.ok()) {
-      fmt::print(stderr, "anypop status: {}\n", message(listed.status()));
-      return 1;
-    }
-    all.insert(all.end(), listed->begin(), listed->end());
+  const auto all = fleet_targets(targets, inventory);
+  if (!all.ok()) {
+    fmt::print(stderr, "anypop status: {}\n", message(all.status()));
+    return 1;
   }
-  const std::vector<FleetAnswer> answers = ask_fleet(all);
+  const std::vector<FleetAnswer> answers = ask_fleet(*all);
   if (as_json) {
     fmt::print("{}\n", json::serialize(fleet_json(answers)));
   } else {
-    fmt::print("{}", fleet_text(answers));
+    fmt::print("{}", fleet_text(answers, wants_color()));
   }
   return fleet_exit_code(answers);
 }

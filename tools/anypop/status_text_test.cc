@@ -65,6 +65,33 @@ TEST(StatusText, AWithdrawnAnnouncementIsNotGood) {
   EXPECT_FALSE(is_good(facts));
 }
 
+TEST(StatusText, SaysWhatHoldsItAndHowLong) {
+  PopFacts facts = serving();
+  facts.monitor = boost::json::parse(R"({"bird": {"reachable": true, "version": "2.0.12", "sessions":
+      [{"name": "t1", "established": false}]}, "announcements": [{"name": "web", "announce": true, "level": "drained",
+      "cause": "held", "hold_down_remaining_ms": 2500, "problem": "exported to nobody", "hold":
+      {"kind": "drain", "who": "alice", "reason": "disk swap", "expires_unix_ms": 1800000000000}}]})");
+  const std::string page = status_text(config(), facts);
+  EXPECT_THAT(page, HasSubstr("drained    held"));
+  EXPECT_THAT(page, HasSubstr("  drain hold by alice: disk swap, until 2027-01-15 08:00 UTC\n"));
+  EXPECT_THAT(page, HasSubstr("  may return in 2.5 s\n  exported to nobody\n"));
+  EXPECT_THAT(page, HasSubstr("BIRD 2.0.12  session t1 DOWN\n"));
+}
+
+TEST(StatusText, ColoursAreWordsToo) {
+  PopFacts facts = serving();
+  const std::string plain = status_text(config(), facts, false);
+  EXPECT_THAT(plain, Not(HasSubstr("\x1b")));
+  std::string coloured = status_text(config(), facts, true);
+  EXPECT_THAT(coloured, HasSubstr("\x1b[32mannounced \x1b[0m"));
+  for (const char* sequence : {"\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m"}) {
+    for (std::size_t at = 0; (at = coloured.find(sequence)) != std::string::npos;) {
+      coloured.erase(at, std::string_view(sequence).size());
+    }
+  }
+  EXPECT_EQ(coloured, plain);
+}
+
 TEST(StatusText, ToleratesAMonitorThatSaysSomethingElse) {
   PopFacts facts = serving();
   for (const char* text : {"[]", "3", R"({"announcements": 1, "services": [1, {"name": 2}]})"}) {

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <chrono>
 #include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 #include <poll.h>
 
+#include "anypop_cli/fleet.h"
+#include "anypop_cli/paint.h"
 #include "anypop_cli/top_page.h"
 #include "base/text.h"
 #include "commands.h"
@@ -24,21 +30,65 @@ Look look_at(const PopConfig& config) {
           .heartbeat = ask_heartbeat(config)};
 }
 
+// What is shown: one PoP from near, or the fleet from afar. refresh() asks the daemons.
+class Subject {
+ public:
+  virtual ~Subject() = default;
+  virtual void refresh() = 0;
+  virtual std::vector<std::string> lines(const PageStyle& style) const = 0;
+  virtual boost::json::object json() const = 0;
+  virtual int exit_code() const = 0;
+};
+
+class OnePop : public Subject {
+ public:
+  explicit OnePop(PopConfig config) : config_(std::move(config)), before_(look_at(config_)), now_(before_) {}
+  void refresh() override {
+    before_ = std::move(now_);
+    now_ = look_at(config_);
+  }
+  std::vector<std::string> lines(const PageStyle& style) const override { return page_lines(view(), style); }
+  boost::json::object json() const override { return view_json(view()); }
+  int exit_code() const override { return is_good(view()) ? 0 : 1; }
+
+ private:
+  TopView view() const { return make_view(config_.pop, before_, now_); }
+
+  PopConfig config_;
+  Look before_;
+  Look now_;
+};
+
+class Fleet : public Subject {
+ public:
+  explicit Fleet(std::vector<FleetTarget> targets) : targets_(std::move(targets)), answers_(ask_fleet(targets_)) {}
+  void refresh() override { answers_ = ask_fleet(targets_); }
+  std::vector<std::string> lines(const PageStyle& style) const override {
+    std::vector<std::string> out = {fmt::format("{} PoPs", targets_.size())};
+    const std::string text = fleet_text(answers_, style.color);
+    for (const std::string_view line : split(text, '\n')) out.emplace_back(line);
+    return out;
+  }
+  boost::json::object json() const override { return fleet_json(answers_); }
+  int exit_code() const override { return fleet_exit_code(answers_); }
+
+ private:
+  std::vector<FleetTarget> targets_;
+  std::vector<FleetAnswer> answers_;
+};
+
 // Nothing to draw on and no keys: a page or an object at each interval.
-int print_views(const PopConfig& config, const TopOptions& options) {
-  Look before = look_at(config);
+int print_views(Subject& subject, const TopOptions& options) {
   while (true) {
     (void)::poll(nullptr, 0, static_cast<int>(options.interval_ms));
-    Look now = look_at(config);
-    const TopView view = make_view(config.pop, before, now);
+    subject.refresh();
     if (options.json) {
-      fmt::print("{}\n", boost::json::serialize(view_json(view)));
+      fmt::print("{}\n", boost::json::serialize(subject.json()));
     } else {
-      for (const std::string& line : page_lines(view, {.width = 200})) fmt::print("{}\n", line);
+      for (const std::string& line : subject.lines({.width = 200})) fmt::print("{}\n", line);
     }
     if (std::fflush(stdout) != 0) return 1;
-    if (options.once) return is_good(view) ? 0 : 1;
-    before = std::move(now);
+    if (options.once) return subject.exit_code();
   }
 }
 
@@ -49,19 +99,14 @@ bool wants_to_quit(Terminal& terminal, Terminal::Event event) {
          (terminal.key() == 'q' || terminal.key() == 'Q' || terminal.key() == kControlC);
 }
 
-int draw_views(const PopConfig& config, const TopOptions& options, Terminal& terminal) {
-  Look before = look_at(config);
-  Look now = before;
-  auto due = steady_clock::now();
+int draw_views(Subject& subject, const TopOptions& options, Terminal& terminal) {
+  auto due = steady_clock::now() + milliseconds(options.interval_ms);
   while (true) {
     if (steady_clock::now() >= due) {
-      before = std::move(now);
-      now = look_at(config);
+      subject.refresh();
       due = steady_clock::now() + milliseconds(options.interval_ms);
     }
-    const TopView view = make_view(config.pop, before, now);
-    const PageStyle style{.width = terminal.size().columns, .color = true};
-    auto lines = page_lines(view, style);
+    auto lines = subject.lines({.width = terminal.size().columns, .color = wants_color()});
     lines.insert(lines.begin() + 1, fmt::format("every {} ms; q quits", options.interval_ms));
     terminal.draw(lines);
     const auto left = std::chrono::ceil<milliseconds>(due - steady_clock::now());
@@ -71,15 +116,26 @@ int draw_views(const PopConfig& config, const TopOptions& options, Terminal& ter
   return terminal.signal() == 0 || terminal.signal() == SIGINT ? 0 : 128 + terminal.signal();
 }
 
+absl::StatusOr<std::unique_ptr<Subject>> subject_of(const TopOptions& options) {
+  if (!options.targets.empty() || !options.inventory.empty()) {
+    auto targets = fleet_targets(options.targets, options.inventory);
+    if (!targets.ok()) return targets.status();
+    return std::make_unique<Fleet>(*std::move(targets));
+  }
+  auto config = load_config(options.config);
+  if (!config.ok()) return config.status();
+  return std::make_unique<OnePop>(*std::move(config));
+}
+
 }  // namespace
 
 int top(const TopOptions& options) {
-  const auto config = load_config(options.config);
-  if (!config.ok()) {
-    fmt::print(stderr, "anypop top: {}\n", message(config.status()));
+  const auto subject = subject_of(options);
+  if (!subject.ok()) {
+    fmt::print(stderr, "anypop top: {}\n", message(subject.status()));
     return 1;
   }
-  if (options.once || options.json) return print_views(*config, options);
+  if (options.once || options.json) return print_views(**subject, options);
   int code = 0;
   {
     auto terminal = Terminal::take();
@@ -87,7 +143,7 @@ int top(const TopOptions& options) {
       fmt::print(stderr, "anypop top: {}\n", message(terminal.status()));
       return 2;
     }
-    code = draw_views(*config, options, *terminal);
+    code = draw_views(**subject, options, *terminal);
   }
   return code;
 }

@@ -16,6 +16,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::string_view kRed = "\x1b[31m";
+constexpr std::string_view kYellow = "\x1b[33m";
 constexpr std::string_view kBold = "\x1b[1m";
 constexpr std::string_view kPlain = "\x1b[0m";
 
@@ -58,10 +59,12 @@ class Page {
 
 void add_announcements(const TopView& view, Page& page) {
   if (!view.monitor_error.empty()) return page.line("monitor does not answer: " + view.monitor_error, kRed);
-  for (const AnnouncementView& one : view.announcements) {
-    page.line(fmt::format("{:<14} {:<10} {}; exported to {}", one.name, one.announced ? "announced" : "withdrawn",
-                          one.cause, one.exported_to.empty() ? "nobody" : one.exported_to),
-              one.announced ? std::string_view() : kRed);
+  for (const AnnouncementText& one : view.announcements) {
+    page.line(fmt::format("{:<14} {:<10} {}; exported to {}", one.name, one.level, one.cause, one.exported_to),
+              one.paint == Paint::kGood  ? std::string_view()
+              : one.paint == Paint::kBad ? kRed
+                                         : kYellow);
+    for (const std::string& note : one.notes) page.line(fmt::format("{:<14} {}", "", note), kYellow);
   }
 }
 
@@ -153,9 +156,15 @@ std::vector<std::string> page_lines(const TopView& view, const PageStyle& style)
 
 json::object view_json(const TopView& view) {
   json::array announcements;
-  for (const AnnouncementView& one : view.announcements) {
-    announcements.push_back(json::object{
-        {"name", one.name}, {"announced", one.announced}, {"cause", one.cause}, {"exported_to", one.exported_to}});
+  for (const AnnouncementText& one : view.announcements) {
+    json::array notes;
+    for (const std::string& note : one.notes) notes.emplace_back(note);
+    announcements.push_back(json::object{{"name", one.name},
+                                         {"announced", one.level != "withdrawn"},
+                                         {"level", one.level},
+                                         {"cause", one.cause},
+                                         {"exported_to", one.exported_to},
+                                         {"notes", std::move(notes)}});
   }
   json::object verdicts;
   for (const Rate& verdict : view.verdicts) verdicts[verdict.name] = rate_json(verdict);

@@ -132,10 +132,7 @@ void add_monitor(const Look& now, TopView& view) {
     return;
   }
   for (const json::value& announcement : list_of(&*now.facts.monitor, "announcements")) {
-    view.announcements.push_back({.name = text_of(&announcement, "name"),
-                                  .announced = flag_of(&announcement, "announce"),
-                                  .cause = text_of(&announcement, "cause"),
-                                  .exported_to = names(list_of(&announcement, "exported_to"))});
+    view.announcements.push_back(announcement_text(announcement));
   }
 }
 
@@ -150,7 +147,7 @@ TopView make_view(const std::string& pop, const Look& before, const Look& now) {
 
 bool is_good(const TopView& view) {
   return view.dataplane_error.empty() && view.monitor_error.empty() &&
-         std::ranges::all_of(view.announcements, &AnnouncementView::announced);
+         std::ranges::all_of(view.announcements, [](const AnnouncementText& one) { return one.level != "withdrawn"; });
 }
 
 }  // namespace anypop::cli

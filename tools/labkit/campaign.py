@@ -103,12 +103,12 @@ def _draw(results: list[dict[str, Any]], found: dict[str, Any], out: Path, anypo
         plot.draw_run(out / middle["folder"])
         for ending in (".svg", ".png"):
             (out / f"{name}{ending}").write_bytes((out / middle["folder"] / f"plot{ending}").read_bytes())
-        _write_page(anypop, runs, out, out / f"{name}.html")
+        write_page(anypop, runs, out, out / f"{name}.html")
     if len(results) > 1:
         plot.draw_summary(found, out / "summary")
 
 
-def _write_page(anypop: Path, runs: list[dict[str, Any]], out: Path, page: Path) -> None:
+def write_page(anypop: Path, runs: list[dict[str, Any]], out: Path, page: Path) -> None:
     command = [str(anypop), "report", "--title", runs[0]["sentence"], "--out", str(page)]
     for run in sorted(runs, key=lambda run: run["fault_unix_ns"]):
         folder = out / run["folder"]

@@ -29,6 +29,7 @@ examples:
   sudo tools/lab list                            the scenarios
   sudo tools/lab run dataplane-kill --out /tmp/o one fault, measured, with table, JSON and plot
   sudo tools/lab run all --runs 10 --out /tmp/o  every fault ten times
+  sudo tools/lab screenshots                     the pictures in tools/examples/screenshots, anew
   sudo tools/lab down                            nothing is left
 
 `run` brings a lab up and takes it down by itself, unless one is up already."""
@@ -62,6 +63,10 @@ def parser() -> argparse.ArgumentParser:
     logs.add_argument("daemon", metavar="DAEMON")
     logs.add_argument("-f", "--follow", action="store_true", help="go on as it grows")
     _add_json(add("list", _list, "the scenarios"))
+    pictures = add("screenshots", _screenshots, "takes the README's pictures: status page, top, failover report")
+    pictures.add_argument("--out", type=Path, default=ROOT / "tools/examples/screenshots", metavar="DIR",
+                          help="default: tools/examples/screenshots")
+    _add_build(pictures)
     run = add("run", _run, "run a scenario, or all of them")
     run.add_argument("scenario", metavar="SCENARIO", help="a name from 'tools/lab list', or 'all'")
     run.add_argument("--runs", type=_count, default=1, metavar="N", help="of each scenario (default: 1)")
@@ -153,6 +158,21 @@ def _list(arguments) -> int:
     else:
         for scenario in scenarios.ALL.values():
             print(f"{scenario.name:18} {scenario.sentence}")
+    return 0
+
+
+def _screenshots(arguments) -> int:
+    from . import screenshots
+
+    lab_state.require_root()
+    with lab_state.machine_lock():
+        was_up = is_up()
+        lab = Lab.running(progress) if was_up else Lab.up(arguments.build, progress)
+        try:
+            screenshots.take(lab, arguments.out.resolve(), progress)
+        finally:
+            if not was_up:
+                clean_up()
     return 0
 
 

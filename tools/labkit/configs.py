@@ -28,6 +28,12 @@ def port(host: Host) -> dict[str, str]:
     # This driver with its own program takes every packet, as a NIC that is bound to vfio-pci would.
     device = f"net_af_xdp0,iface={interface},start_queue=0,queue_count=1"
     return {"name": "uplink", "vdev": device, "kernel": KERNEL_INTERFACE}
+MONITOR_PORT = 9473
+
+
+def monitor_listen(host: Host) -> str:
+    """Where a balancer's status page and metrics are."""
+    return f"{host.attachments[0].address4}:{MONITOR_PORT}"
 
 
 def pop_yaml(topology: Topology, host: Host) -> str:
@@ -41,6 +47,7 @@ def pop_yaml(topology: Topology, host: Host) -> str:
             "memory_mb": DATAPLANE_MEMORY_MB,
             "hash_key": HASH_KEY,
         },
+        "monitor": {"http_listen": monitor_listen(host)},
         "services": [
             {
                 "name": f"web{family[1]}", "vip": vip, "protocol": "tcp", "port": 80,

@@ -87,6 +87,13 @@ inline constexpr std::array<double, 12> kLatencyBounds = {0.0005, 0.001, 0.0025,
 
 class AnnouncementTrack;
 
+// How much state_json() says about services and their backends.
+struct StateDetail {
+  std::string service = {};  // only this one; empty: all
+  bool summary = false;      // of the backends only some that are not healthy: kSickBackendsMax of the PoP
+  static constexpr std::size_t kSickBackendsMax = 40;
+};
+
 class MonitorCore {
  public:
   // `config` must outlive it. What is announced is taken from the state files. `dampings`: by index in
@@ -128,7 +135,8 @@ class MonitorCore {
   // In a line: how far the first full round is, or how many are announced.
   std::string summary() const;
   // The body of GET /v1/state: dataplane, bird, services, announcements.
-  boost::json::object state_json(Now now) const;
+  boost::json::object state_json(Now now, const StateDetail& detail = {}) const;
+  std::size_t backend_count() const;
   // Adds every family of the monitor's metrics.
   void add_metrics(MetricsPage& page, Now now) const;
 
@@ -156,9 +164,14 @@ class MonitorCore {
   bool health_differs(const dataplane_api::State& state) const;
   void add_backend_metrics(MetricsPage& page) const;
   void add_probe_metrics(MetricsPage& page) const;
+  void add_watermark_metrics(MetricsPage& page) const;
+  void add_guard_metrics(MetricsPage& page, const std::vector<boost::json::object>& states) const;
   void add_announcement_metrics(MetricsPage& page, Now now) const;
   boost::json::object bird_json() const;
-  boost::json::array services_json() const;
+  boost::json::object backend_json(BackendId id) const;
+  boost::json::object service_json(std::size_t service) const;
+  boost::json::array services_json(const StateDetail& detail) const;
+  unsigned healthy_percent(std::size_t service) const;
 
   const PopConfig& config_;
   Facts facts_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The status page: one HTML document without outside resources that is complete without JavaScript; a short script
-// replaces the sections that change as /status/stream sends them. Pure: a function of what is known. Everything that
-// comes from elsewhere is escaped.
+// brings the sections up to date as /status/stream sends them. Pure: a function of what is known. Everything that comes
+// from elsewhere is escaped.
 #pragma once
 
 #include <deque>
@@ -14,10 +14,15 @@
 namespace anypop::healthmon {
 
 struct StatusView {
-  boost::json::object state;                                // the body of GET /v1/state
+  boost::json::object state;                                // as MonitorCore::page_json() gives it, and who it is
   const std::deque<boost::json::object>* events = nullptr;  // of the event log, oldest first
   const TrafficHistory* traffic = nullptr;
+  const dataplane_api::State* dataplane = nullptr;  // what the dataplane said last; nullptr: nothing
+  const dataplane_api::Stats* stats = nullptr;
   std::int64_t now_unix_ms = 0;
+  bool many_services = false;  // a line for each service instead of its backends
+  bool narrowed = false;       // `state` holds one service
+  bool whole = false;          // every service, however many
 };
 
 // The sections, as they stand inside <main>.

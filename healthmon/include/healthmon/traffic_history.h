@@ -30,14 +30,17 @@ class TrafficHistory {
 
   const std::map<std::string, Series>& services() const { return services_; }  // packets forwarded, by service
   const std::map<std::string, Series>& verdicts() const { return verdicts_; }  // packets, by verdict
+  const Series& forwarded() const { return forwarded_; }  // packets of all verdicts that begin with "forward"
+  const Series& dropped() const { return dropped_; }      // and with "drop"
   bool live() const { return last_.has_value(); }
 
  private:
-  void point(std::map<std::string, Series>& all, const std::string& name, std::uint64_t counter,
-             std::optional<double> elapsed_s);
+  static void point(Series& series, std::uint64_t counter, std::optional<double> elapsed_s);
 
   std::map<std::string, Series> services_;
   std::map<std::string, Series> verdicts_;
+  Series forwarded_;
+  Series dropped_;
   std::string instance_;
   std::optional<SteadyTime> last_;
 };

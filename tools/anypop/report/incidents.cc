@@ -13,8 +13,16 @@ namespace {
 constexpr std::int64_t kSignMaxAgeNs = 60'000'000'000;
 
 constexpr std::array<std::string_view, kMomentCount> kMomentNames = {
-    "first sign",          "verdict",           "command",           "BIRD's answer",
-    "last failed request", "verdict to return", "command to return", "back",
+    "fault",
+    "first sign",
+    "verdict",
+    "command",
+    "BIRD's answer",
+    "last failed request",
+    "last client served again",
+    "verdict to return",
+    "command to return",
+    "back",
 };
 
 std::size_t index(Moment moment) { return static_cast<std::size_t>(moment); }
@@ -99,6 +107,23 @@ class PopReader {
   std::vector<Incident> incidents_;
 };
 
+// When every target that had failed has answered a request that began later; nullopt: one has not, or none failed.
+std::optional<std::int64_t> recovery(std::span<const Request> requests,
+                                     const std::map<std::string_view, std::int64_t>& failed_last) {
+  std::optional<std::int64_t> all;
+  for (const auto& [target, failed] : failed_last) {
+    std::int64_t first = INT64_MAX;
+    for (const Request& request : requests) {
+      if (request.error.empty() && request.target == target && request.start_unix_ns > failed) {
+        first = std::min(first, request.end_unix_ns);
+      }
+    }
+    if (first == INT64_MAX) return std::nullopt;
+    all = std::max(all.value_or(0), first);
+  }
+  return all;
+}
+
 }  // namespace
 
 std::string_view moment_name(Moment moment) { return kMomentNames[index(moment)]; }
@@ -135,19 +160,40 @@ std::vector<Incident> find_incidents(std::span<const Event> events) {
   return all;
 }
 
+void assign_faults(std::span<const Mark> marks, std::span<Incident> incidents) {
+  for (Incident& incident : incidents) {
+    const std::int64_t verdict = incident.at(Moment::kVerdict).value_or(incident.begin_unix_ns());
+    std::int64_t fault = 0;
+    for (const Mark& mark : marks) {
+      const bool fits = mark.unix_ns <= verdict && verdict - mark.unix_ns <= kSignMaxAgeNs;
+      if (mark.name == "fault" && fits) fault = std::max(fault, mark.unix_ns);
+    }
+    if (fault > 0) note(incident, Moment::kFault, fault);
+  }
+}
+
 void count_requests(std::span<const Request> requests, std::span<Incident> incidents) {
   for (Incident& incident : incidents) {
     const std::int64_t begin = incident.begin_unix_ns();
     const std::int64_t end = incident.over() ? incident.end_unix_ns() : INT64_MAX;
+    std::map<std::string_view, std::int64_t> failed_last;  // by target
     std::int64_t last = 0;
     for (const Request& request : requests) {
       if (request.error.empty() || request.end_unix_ns < begin || request.start_unix_ns > end) continue;
       ++(request.moved ? incident.moved_requests : incident.failed_requests);
-      if (!request.moved) last = std::max(last, request.start_unix_ns);
+      if (request.moved) continue;
+      last = std::max(last, request.start_unix_ns);
+      std::int64_t& of_target = failed_last[request.target];
+      of_target = std::max(of_target, request.start_unix_ns);
     }
     // A request may have begun before the first sign and fail all the same.
     if (last > 0) note(incident, Moment::kLastFailure, std::max(last, begin));
+    if (const auto recovered = recovery(requests, failed_last)) note(incident, Moment::kRecovered, *recovered);
   }
+}
+
+double nearest_rank(std::span<const double> sorted, double share) {
+  return sorted[static_cast<std::size_t>(std::ceil(share * static_cast<double>(sorted.size()))) - 1];
 }
 
 Percentiles percentiles(const Step& step, std::span<const Incident> incidents) {
@@ -157,11 +203,11 @@ Percentiles percentiles(const Step& step, std::span<const Incident> incidents) {
   }
   if (values.empty()) return {};
   std::sort(values.begin(), values.end());
-  const auto rank = [&](double share) {
-    return values[static_cast<std::size_t>(std::ceil(share * static_cast<double>(values.size()))) - 1];
-  };
-  return {
-      .count = values.size(), .least = values.front(), .median = rank(0.5), .p90 = rank(0.9), .most = values.back()};
+  return {.count = values.size(),
+          .least = values.front(),
+          .median = nearest_rank(values, 0.5),
+          .p90 = nearest_rank(values, 0.9),
+          .most = values.back()};
 }
 
 }  // namespace anypop::report

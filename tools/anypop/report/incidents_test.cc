@@ -98,6 +98,35 @@ TEST(Incidents, CountsTheRequestsThatFailedMeanwhile) {
   EXPECT_DOUBLE_EQ(*incidents[0].between_ms(Moment::kSign, Moment::kLastFailure), 10);
 }
 
+TEST(Incidents, KnowsTheFaultAndTheLastClientThatRecovered) {
+  std::vector<Incident> incidents = find_incidents(failover());
+  const std::int64_t sign_ms = *incidents[0].at(Moment::kSign) / kMs;
+  const std::vector<Mark> marks = {{(sign_ms - 90'000) * kMs, "fault"},
+                                   {(sign_ms - 50) * kMs, "fault"},
+                                   {(sign_ms - 20) * kMs, "repair"},
+                                   {(sign_ms + 5000) * kMs, "fault"}};
+  assign_faults(marks, incidents);
+  const auto request = [&](const char* target, std::int64_t start_ms, std::string error) {
+    return Request{.start_unix_ns = (sign_ms + start_ms) * kMs,
+                   .end_unix_ns = (sign_ms + start_ms + 3) * kMs,
+                   .target = target,
+                   .pop = "",
+                   .error = std::move(error)};
+  };
+  // v6 recovers last, although v4 failed last.
+  count_requests(
+      std::vector<Request>{request("v4", 1, "refused"), request("v6", 5, "refused"), request("v4", 8, "refused"),
+                           request("v4", 10, ""), request("v6", 40, ""), request("v6", 60, "")},
+      incidents);
+  EXPECT_DOUBLE_EQ(*incidents[0].between_ms(Moment::kFault, Moment::kSign), 50);
+  EXPECT_DOUBLE_EQ(*incidents[0].between_ms(Moment::kFault, Moment::kRecovered), 50 + 40 + 3);
+  // A target that never answers again is not served.
+  incidents = find_incidents(failover());
+  count_requests(std::vector<Request>{request("v4", 1, "refused"), request("v6", 5, "refused"), request("v4", 10, "")},
+                 incidents);
+  EXPECT_FALSE(incidents[0].at(Moment::kRecovered));
+}
+
 TEST(Incidents, PercentilesAreOfWhatHappened) {
   std::vector<Incident> incidents(10);
   for (std::size_t i = 0; i < incidents.size(); ++i) {

@@ -97,6 +97,7 @@ std::vector<Mark> marks_of(const Report& report, const Incident& incident) {
   }
   const std::int64_t begin = incident.begin_unix_ns() - 10'000'000'000;
   for (const Mark& mark : report.marks) {
+    if (mark.unix_ns == incident.at(Moment::kFault)) continue;
     if (mark.unix_ns >= begin && mark.unix_ns <= incident.end_unix_ns()) marks.push_back(mark);
   }
   std::stable_sort(marks.begin(), marks.end(), [](const Mark& a, const Mark& b) { return a.unix_ns < b.unix_ns; });
@@ -153,6 +154,36 @@ void write_incident(Out out, const Report& report, const Incident& incident, boo
   fmt::format_to(out, "</table></div>\n");
 }
 
+// Who answered how many, and how long that took.
+void write_requests(Out out, const Report& report) {
+  std::map<std::string, std::vector<double>> answered_ms;
+  std::size_t failed = 0;
+  std::size_t moved = 0;
+  for (const Request& request : report.requests) {
+    if (request.error.empty()) {
+      answered_ms[request.pop].push_back(static_cast<double>(request.end_unix_ns - request.start_unix_ns) / 1e6);
+    } else {
+      ++(request.moved ? moved : failed);
+    }
+  }
+  fmt::format_to(out,
+                 "<h2>Requests by PoP</h2>\n<div class=\"scroll\"><table><tr><th>Answered by</th><th class=\"n\">"
+                 "requests</th><th class=\"n\">median</th><th class=\"n\">p99</th><th class=\"n\">most</th></tr>\n");
+  for (auto& [pop, ms] : answered_ms) {
+    std::sort(ms.begin(), ms.end());
+    fmt::format_to(
+        out,
+        "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">"
+        "{}</td></tr>\n",
+        pop.empty() ? "nobody in particular" : html_escaped(pop), ms.size(), ms_text(nearest_rank(ms, 0.5)),
+        ms_text(nearest_rank(ms, 0.99)), ms_text(ms.back()));
+  }
+  fmt::format_to(out, "<tr><td>nobody: failed</td><td class=\"n\">{}</td><td></td><td></td><td></td></tr>\n", failed);
+  fmt::format_to(
+      out, "<tr><td>reset by the move</td><td class=\"n\">{}</td><td></td><td></td><td></td></tr>\n</table></div>\n",
+      moved);
+}
+
 void write_events(Out out, const Report& report) {
   const auto from = report.events.size() > kEventsListed ? report.events.size() - kEventsListed : 0;
   fmt::format_to(out,
@@ -192,6 +223,7 @@ std::string to_html(const Report& report) {
   write_legend(out, report);
   fmt::format_to(out, "<div class=\"scroll\">{}</div>\n", overview(report));
   if (!report.incidents.empty()) write_steps(out, report);
+  if (!report.requests.empty()) write_requests(out, report);
   for (std::size_t i = 0; i < report.incidents.size(); ++i) {
     write_incident(out, report, report.incidents[i], i < kDrawnMax);
   }

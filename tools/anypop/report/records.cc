@@ -87,6 +87,7 @@ std::optional<Event> event_of(const json::object& line, std::string_view pop) {
 std::optional<Request> request_of(const json::object& line) {
   Request request{.start_unix_ns = moment_of(line, "start_unix_ns"),
                   .end_unix_ns = moment_of(line, "end_unix_ns"),
+                  .target = text_of(line, "target"),
                   .pop = text_of(line, "pop"),
                   .error = text_of(line, "error"),
                   .moved = flag_of(line, "moved").value_or(false)};

@@ -145,6 +145,7 @@ struct FlowStats {
   std::uint64_t expired = 0;
   std::uint64_t half_open = 0;    // now in the tables
   std::uint64_t established = 0;  // now in the tables
+  std::uint64_t capacity = 0;     // records that the tables have room for. May be missing in the JSON
 };
 
 struct Stats {

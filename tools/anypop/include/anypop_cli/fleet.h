@@ -24,6 +24,10 @@ FleetTarget parse_target(std::string_view text);
 // A target a line, "NAME ADDRESS" or an address alone; # begins a comment. InvalidArgument names file and line.
 absl::StatusOr<std::vector<FleetTarget>> parse_inventory(std::string_view text, std::string_view file);
 
+// Those that were named, and those of the file `inventory` if there is one. The error names the file.
+absl::StatusOr<std::vector<FleetTarget>> fleet_targets(const std::vector<std::string>& targets,
+                                                       const std::string& inventory);
+
 struct FleetAnswer {
   FleetTarget target;
   absl::StatusOr<boost::json::value> monitor;  // its GET /v1/state
@@ -35,7 +39,7 @@ std::vector<FleetAnswer> ask_fleet(const std::vector<FleetTarget>& targets);
 // not answer.
 int fleet_exit_code(const std::vector<FleetAnswer>& answers);
 // A line a PoP, and below it what is not as it should be.
-std::string fleet_text(const std::vector<FleetAnswer>& answers);
+std::string fleet_text(const std::vector<FleetAnswer>& answers, bool color = false);
 boost::json::object fleet_json(const std::vector<FleetAnswer>& answers);
 
 }  // namespace anypop::cli

@@ -3,6 +3,7 @@
 // is empty, false or 0.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,8 @@ namespace anypop::cli {
 
 const boost::json::value* member(const boost::json::value* value, std::string_view key);  // nullptr: none
 std::string text_of(const boost::json::value* value, std::string_view key);
+std::int64_t number_of(const boost::json::value* value, std::string_view key);
+double real_of(const boost::json::value* value, std::string_view key);
 bool flag_of(const boost::json::value* value, std::string_view key);
 boost::json::array list_of(const boost::json::value* value, std::string_view key);
 // The texts of a list: "a, b".

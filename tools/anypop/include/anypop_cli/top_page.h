@@ -10,6 +10,7 @@
 #include <absl/status/statusor.h>
 #include <boost/json/object.hpp>
 
+#include "anypop_cli/announcement_text.h"
 #include "anypop_cli/facts.h"
 #include "dataplane_api/messages.h"
 
@@ -49,18 +50,12 @@ struct WorkerRates {
   Rate loops;
   double age_ms = 0;
 };
-struct AnnouncementView {
-  std::string name;
-  bool announced = false;
-  std::string cause;
-  std::string exported_to;
-};
 struct TopView {
   std::string pop;
   std::uint64_t generation = 0;
   std::string dataplane_error;  // empty: it answers
   std::string monitor_error;
-  std::vector<AnnouncementView> announcements;
+  std::vector<AnnouncementText> announcements;
   std::vector<Rate> verdicts;  // those that were ever met
   std::vector<ServiceRates> services;
   std::vector<PortRates> ports;

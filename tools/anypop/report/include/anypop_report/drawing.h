@@ -14,11 +14,6 @@
 
 namespace anypop::report {
 
-struct Mark {
-  std::int64_t unix_ns = 0;
-  std::string name;
-};
-
 struct Scene {
   std::span<const Event> events;      // in order of time; also those before the window, for the levels at its begin
   std::span<const Request> requests;  // in any order

@@ -18,16 +18,18 @@ namespace anypop::report {
 
 // The moments of a failover, in the order in which they come.
 enum class Moment : std::uint8_t {
+  kFault,          // the mark of that name from outside, if there is one
   kSign,           // the oldest thing then wrong: a backend out, the dataplane dead, an operator's order
   kVerdict,        // the announcement is to be withdrawn
   kCommand,        // BIRD was told
   kReply,          // BIRD agreed
   kLastFailure,    // the last request that failed began (only if a client kept a record)
+  kRecovered,      // after it every target has answered again: the last client is served
   kReturnVerdict,  // the announcement may return
   kReturnCommand,  // BIRD was told
   kReturnReply,    // BIRD agreed
 };
-inline constexpr std::size_t kMomentCount = 8;
+inline constexpr std::size_t kMomentCount = 10;
 std::string_view moment_name(Moment moment);
 
 struct Incident {
@@ -49,6 +51,9 @@ struct Incident {
 // `events` in order of time. Failovers in order of their begin.
 std::vector<Incident> find_incidents(std::span<const Event> events);
 
+// The mark "fault" that each began with: the last one in the minute before its verdict.
+void assign_faults(std::span<const Mark> marks, std::span<Incident> incidents);
+
 // Which requests failed during each. Requests in any order.
 void count_requests(std::span<const Request> requests, std::span<Incident> incidents);
 
@@ -58,13 +63,18 @@ struct Step {
   Moment to;
 };
 inline constexpr std::array kSteps{
+    Step{"fault to first sign", Moment::kFault, Moment::kSign},
     Step{"sign to verdict", Moment::kSign, Moment::kVerdict},
     Step{"verdict to command", Moment::kVerdict, Moment::kCommand},
     Step{"command to BIRD's answer", Moment::kCommand, Moment::kReply},
     Step{"sign to the last failed request", Moment::kSign, Moment::kLastFailure},
+    Step{"fault to the last recovered client", Moment::kFault, Moment::kRecovered},
     Step{"out of the table", Moment::kReply, Moment::kReturnReply},
     Step{"return: verdict to command", Moment::kReturnVerdict, Moment::kReturnCommand},
 };
+
+// The value that this share of `sorted` does not exceed. Precondition: not empty.
+double nearest_rank(std::span<const double> sorted, double share);
 
 struct Percentiles {
   std::size_t count = 0;

@@ -32,9 +32,16 @@ struct Event {
 struct Request {
   std::int64_t start_unix_ns = 0;
   std::int64_t end_unix_ns = 0;
-  std::string pop;     // who answered; empty after an error
-  std::string error;   // empty: answered
-  bool moved = false;  // its connection was open when the route changed: no fault of the PoPs
+  std::string target = {};  // which address was asked, by the client's name for it
+  std::string pop;          // who answered; empty after an error
+  std::string error;        // empty: answered
+  bool moved = false;       // its connection was open when the route changed: no fault of the PoPs
+};
+
+// A moment that somebody outside has noted, such as that of a fault.
+struct Mark {
+  std::int64_t unix_ns = 0;
+  std::string name;
 };
 
 struct Skipped {
