@@ -110,12 +110,17 @@ struct Route {
 };
 
 constexpr std::array kRoutes = {
-    Route{kHeartbeatPath, "GET", get_heartbeat}, Route{kStatePath, "GET", get_state},
-    Route{kStatsPath, "GET", get_stats},         Route{kHealthPath, "PUT", put_health},
-    Route{kReloadPath, "POST", post_reload},     Route{dataplane_api::kRestartPath, "POST", post_restart},
+    Route{kHeartbeatPath, "GET", get_heartbeat},
+    Route{kStatePath, "GET", get_state},
+    Route{kStatsPath, "GET", get_stats},
+    Route{kHealthPath, "PUT", put_health},
+    Route{kReloadPath, "POST", post_reload},
+    Route{dataplane_api::kRestartPath, "POST", post_restart},
     Route{kCapturePath, "POST", post_capture},
-    Route{kCapturePath, "GET", get_capture},     Route{kCapturePath, "DELETE", delete_capture},
-    Route{kExplainPath, "POST", post_explain},   Route{dataplane_api::kMetricsPath, "GET", get_metrics},
+    Route{kCapturePath, "GET", get_capture},
+    Route{kCapturePath, "DELETE", delete_capture},
+    Route{kExplainPath, "POST", post_explain},
+    Route{dataplane_api::kMetricsPath, "GET", get_metrics},
 };
 
 std::string paths() {

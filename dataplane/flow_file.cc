@@ -49,7 +49,8 @@ absl::Status FlowFile::map(const std::filesystem::path& path) {
   const std::size_t bytes = (file_bytes(records_) + kHeaderBytes - 1) / kHeaderBytes * kHeaderBytes;
   void* const room = ::mmap(nullptr, bytes + kHugePageBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (room == MAP_FAILED) return errno_error(errno, "no room to map {}", path.string());
-  const std::size_t before = (kHugePageBytes - reinterpret_cast<std::uintptr_t>(room) % kHugePageBytes) % kHugePageBytes;
+  const std::size_t before =
+      (kHugePageBytes - reinterpret_cast<std::uintptr_t>(room) % kHugePageBytes) % kHugePageBytes;
   auto* const at = static_cast<std::byte*>(room) + before;
   if (before != 0) ::munmap(room, before);
   ::munmap(at + bytes, kHugePageBytes - before);
@@ -93,7 +94,7 @@ absl::StatusOr<std::unique_ptr<FlowFile>> FlowFile::open(const std::filesystem::
                                                          std::uint64_t now_ms) {
   OwnedFd fd(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (fd.get() < 0) return errno_error(errno, "cannot open {}", path.string());
-  struct stat found{};
+  struct stat found {};
   if (::fstat(fd.get(), &found) != 0) return errno_error(errno, "cannot look at {}", path.string());
   const auto refuse = [&](std::string_view what, auto is, auto expected) {
     return invalid_argument("{}: found {} {}, expected {}", path.string(), what, is, expected);
@@ -135,7 +136,8 @@ absl::StatusOr<std::unique_ptr<FlowFile>> FlowFile::open(const std::filesystem::
 void FlowFile::stamp(std::uint64_t now_ms) { header().used_ms.store(now_ms, std::memory_order_relaxed); }
 
 absl::Status FlowFile::give_to(uid_t user, gid_t group) const {
-  return ::fchown(file_.get(), user, group) == 0 ? absl::OkStatus() : errno_error(errno, "cannot give a flow table away");
+  return ::fchown(file_.get(), user, group) == 0 ? absl::OkStatus()
+                                                 : errno_error(errno, "cannot give a flow table away");
 }
 
 }  // namespace anypop::dataplane

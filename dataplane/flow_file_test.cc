@@ -57,8 +57,8 @@ TEST_F(FlowFiles, WhatAKilledProcessWroteIsThere) {
   if (child == 0) {
     auto file = FlowFile::open(path(), kEpoch, kNowMs);
     for (std::uint64_t number = 1;; ++number) {
-      file.value()->table().insert(
-          key(number), {.backend_id = static_cast<std::uint16_t>(number), .expires = kNow + 100}, kNow);
+      file.value()->table().insert(key(number),
+                                   {.backend_id = static_cast<std::uint16_t>(number), .expires = kNow + 100}, kNow);
       if (number == 1000 && ::write(pipe[1], "x", 1) != 1) ::_exit(1);
       if (number % 1000 == 0) file.value()->table().sweep(static_cast<std::uint16_t>(number));
     }
@@ -124,7 +124,8 @@ TEST_F(FlowFiles, RecordsMayBeAnything) {
   const auto file = FlowFile::open(path(), kEpoch, kNowMs);
   ASSERT_TRUE(file.ok()) << file.status();
   for (unsigned unit = 0; unit < 200; ++unit) {
-    for (unsigned i = 0; i < 100; ++i) (*file)->table().sweep(static_cast<std::uint16_t>(kNow + 40'000 * (unit & 1) + unit));
+    for (unsigned i = 0; i < 100; ++i)
+      (*file)->table().sweep(static_cast<std::uint16_t>(kNow + 40'000 * (unit & 1) + unit));
   }
   EXPECT_TRUE((*file)->table().empty()) << "all have expired, at one time or the other";
 }

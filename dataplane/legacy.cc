@@ -52,11 +52,10 @@ absl::StatusOr<LegacyFile> decode_legacy(std::string_view bytes) {
   if (hexadecimal(words[2]) != checksum(parts)) return invalid_argument("found a wrong checksum: it was damaged");
   const auto health = dataplane_api::parse_health_update(parts.substr(1, *health_bytes - 1));
   if (!health.ok()) return health.status();
-  return LegacyFile{.legacy = {.monitored = parts[0] == 'm',
-                               .health = *health,
-                               .slots = std::string(parts.substr(*health_bytes))},
-                    .epoch = *epoch,
-                    .boot = std::string(words[6])};
+  return LegacyFile{
+      .legacy = {.monitored = parts[0] == 'm', .health = *health, .slots = std::string(parts.substr(*health_bytes))},
+      .epoch = *epoch,
+      .boot = std::string(words[6])};
 }
 
 }  // namespace anypop::dataplane

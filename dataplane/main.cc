@@ -43,8 +43,10 @@ int main(int argc, char** argv) {
   options.footer(
       "Stays in the foreground; logs to standard error. SIGTERM detaches it from its ports and ends it;\n"
       "SIGHUP, or POST /v1/reload, takes the configuration's file again without losing a packet.\n"
-      "SIGUSR1 ends it too, but tells the monitor first that another one follows at once, so that nothing is withdrawn.\n"
-      "SIGUSR2 starts that one itself, with --replace: it prepares beside this one, which forwards until it is asked to\n"
+      "SIGUSR1 ends it too, but tells the monitor first that another one follows at once, so that nothing is "
+      "withdrawn.\n"
+      "SIGUSR2 starts that one itself, with --replace: it prepares beside this one, which forwards until it is asked "
+      "to\n"
       "leave. Connections survive all of it, and a crash: flow tables stay in run_dir/takeover for the next one.\n"
       "Examples:\n"
       "  anypop-dataplane\n"
@@ -60,8 +62,8 @@ int main(int argc, char** argv) {
   anypop::start_log(verbose);
   auto config = anypop::load_config(config_path);
   if (!config.ok()) return fail(config.status());
-  auto app = anypop::dataplane::App::start(
-      *std::move(config), {.replace = replace, .command = command_of(argv[0], config_path, verbose)});
+  auto app = anypop::dataplane::App::start(*std::move(config),
+                                           {.replace = replace, .command = command_of(argv[0], config_path, verbose)});
   if (!app.ok()) return fail(app.status());
   return (*app)->run();
 }

@@ -22,8 +22,8 @@ PopConfig config_with(unsigned backends) {
   config.dataplane.engine.flow_records = 4096;
   ServiceConfig service{.name = "web", .vip = *IpAddress::parse("198.51.100.1"), .port = 80, .table_size = 101};
   for (unsigned i = 0; i < backends; ++i) {
-    service.backends.push_back({.name = std::string(1, static_cast<char>('a' + i)),
-                                .address = *IpAddress::parse("10.1.0.11")});
+    service.backends.push_back(
+        {.name = std::string(1, static_cast<char>('a' + i)), .address = *IpAddress::parse("10.1.0.11")});
   }
   config.services = {service};
   return config;
@@ -72,9 +72,10 @@ void change(Forwarding& forwarding, unsigned step, std::vector<std::string>& unk
   switch (step % 5) {
     case 0: return ok(forwarding.set_health({{{"web", backend, true, step % 2 == 0 ? 0U : 300U}}}, unknown));
     case 1: return ok(forwarding.set_health({{{"web", backend, step % 3 != 0}}}, unknown));
-    case 2: return ok(forwarding.set_next_hops([&](const IpAddress&) {
-      return MacAddress({2, 0, 0, 0, 1, static_cast<std::uint8_t>(step)});
-    }));
+    case 2:
+      return ok(forwarding.set_next_hops([&](const IpAddress&) {
+        return MacAddress({2, 0, 0, 0, 1, static_cast<std::uint8_t>(step)});
+      }));
     case 3: return ok(forwarding.close_windows());
     default: break;
   }

@@ -53,8 +53,8 @@ absl::Status Successor::start() {
   absl::Cleanup destroy = [&] { ::posix_spawn_file_actions_destroy(&files); };
   // The sockets of our ports must end with us.
   ::posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
-  const int failed = ::posix_spawn(&pid_, command[0].c_str(), &files, nullptr, pointers(command).data(),
-                                   pointers(environment).data());
+  const int failed =
+      ::posix_spawn(&pid_, command[0].c_str(), &files, nullptr, pointers(command).data(), pointers(environment).data());
   if (failed != 0) {
     pid_ = 0;
     return errno_error(failed, "cannot start {}", command[0]);
@@ -68,7 +68,8 @@ void Successor::wait_for_its_end() {
     if (error) return;
     int status = 0;
     if (::waitpid(pid_, &status, WNOHANG) != pid_) return wait_for_its_end();
-    spdlog::error("event=restart error=\"the next process ended before it could follow; this one goes on\" pid={}", pid_);
+    spdlog::error("event=restart error=\"the next process ended before it could follow; this one goes on\" pid={}",
+                  pid_);
     pid_ = 0;
   });
 }

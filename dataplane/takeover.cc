@@ -36,7 +36,9 @@ Takeover::Takeover(Options options) : options_(std::move(options)), epoch_(optio
   if (!status.ok() && !absl::IsNotFound(status)) refuse(status);
 }
 
-std::filesystem::path Takeover::flows(unsigned number) const { return options_.folder / fmt::format("flows.{}", number); }
+std::filesystem::path Takeover::flows(unsigned number) const {
+  return options_.folder / fmt::format("flows.{}", number);
+}
 
 void Takeover::give_up(std::string_view what, const absl::Status& reason) {
   std::string line = fmt::format("event=takeover text=\"{}\" error=\"{}\"", what, escaped(message(reason)));
@@ -47,7 +49,7 @@ void Takeover::give_up(std::string_view what, const absl::Status& reason) {
 absl::Status Takeover::prepare_folder() const {
   const char* const path = options_.folder.c_str();
   if (::mkdir(path, 0700) != 0 && errno != EEXIST) return errno_error(errno, "cannot make {}", path);
-  struct stat found{};
+  struct stat found {};
   if (::lstat(path, &found) != 0) return errno_error(errno, "cannot look at {}", path);
   if (!S_ISDIR(found.st_mode) || (found.st_mode & 077U) != 0) {
     return failed_precondition("{}: found mode {:o}, expected a folder with mode 700", path, found.st_mode);
@@ -90,7 +92,8 @@ void Takeover::open_table(unsigned number) {
   auto file = FlowFile::open(flows(number), epoch_, options_.now_ms);
   if (absl::IsNotFound(file.status())) return;
   if (!file.ok()) {
-    if (legacy_) spdlog::warn("event=takeover text=\"a flow table is lost\" error=\"{}\"", escaped(message(file.status())));
+    if (legacy_)
+      spdlog::warn("event=takeover text=\"a flow table is lost\" error=\"{}\"", escaped(message(file.status())));
     ::unlink(flows(number).c_str());
   } else if (number < options_.workers && (*file)->records() == options_.flow_records) {
     files_[number] = *std::move(file);

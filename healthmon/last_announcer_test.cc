@@ -51,7 +51,8 @@ class Fleet {
       for (std::size_t other = 0; other < kPops; ++other) {
         const std::vector<Level>& levels = pops_[other].levels;
         const auto back = static_cast<std::size_t>(pop.delay_steps[other]) + 1;
-        if (&pops_[other] != &pop && levels[levels.size() - back] == Level::kAnnounced) pop.facts.routing[0].others = true;
+        if (&pops_[other] != &pop && levels[levels.size() - back] == Level::kAnnounced)
+          pop.facts.routing[0].others = true;
       }
     }
     const SteadyTime now = SteadyTime(std::chrono::hours(1)) + Milliseconds(number * kStepMs);
@@ -73,7 +74,7 @@ class Fleet {
     Facts facts;
     PolicyMemory memory;
     bool healthy = true;
-    std::vector<Level> levels;  // one a step
+    std::vector<Level> levels;    // one a step
     int delay_steps[kPops] = {};  // after which it sees the others
   };
   std::mt19937_64 random_;

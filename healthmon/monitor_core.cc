@@ -160,8 +160,7 @@ Actions MonitorCore::on_bird(const absl::StatusOr<bgpctl::BirdView>& view, const
   if (const std::string problem = bird_problem(view); !bird_asked_ || problem != bird_problem(bird_)) {
     actions_.push_back(problem.empty()
                            ? Note{false, fmt::format("event=bird reachable=true version={}", view->version)}
-                           : Note{true, fmt::format("event=bird reachable=false error=\"{}\"",
-                                                    escaped(problem))});
+                           : Note{true, fmt::format("event=bird reachable=false error=\"{}\"", escaped(problem))});
   }
   bird_asked_ = true;
   bird_ = view;

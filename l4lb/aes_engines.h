@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two implementations of FlowHash, and single blocks of the portable one for key expansion and tests.
+// The implementations of FlowHash, and single blocks of the portable one for key expansion and tests.
 #pragma once
 
 #include <cstdint>
@@ -25,3 +25,12 @@ void hash(const FlowKeys& keys, std::span<const Flow<V4>> flows, std::span<std::
 void hash(const FlowKeys& keys, std::span<const Flow<V6>> flows, std::span<std::uint64_t> hashes);
 
 }  // namespace anypop::l4lb::aesni
+
+namespace anypop::l4lb::vaes {
+
+bool supported();
+// Precondition: supported().
+void hash(const FlowKeys& keys, std::span<const Flow<V4>> flows, std::span<std::uint64_t> hashes);
+void hash(const FlowKeys& keys, std::span<const Flow<V6>> flows, std::span<std::uint64_t> hashes);
+
+}  // namespace anypop::l4lb::vaes

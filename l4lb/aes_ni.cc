@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// AES-NI. The functions carry their own target attribute, so that the rest of the program runs on any x86-64.
+// AES-NI, and VAES for two flows at a time. The functions carry their own target attributes, so that the rest of the
+// program runs on any x86-64.
 #include <cassert>
 #include <cstring>
 
 #include "aes_engines.h"
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 
 namespace anypop::l4lb::aesni {
@@ -51,7 +53,83 @@ ANYPOP_TARGET_AES void hash(const FlowKeys& keys, std::span<const Flow<V6>> flow
 
 }  // namespace anypop::l4lb::aesni
 
+namespace anypop::l4lb::vaes {
+namespace {
+
+#define ANYPOP_TARGET_VAES __attribute__((target("aes,vaes,avx2")))
+
+ANYPOP_TARGET_VAES inline __m256i both(const AesBlock& key) {
+  return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(key.data())));
+}
+
+// The same 16 bytes of two flows.
+ANYPOP_TARGET_VAES inline __m256i load(const void* first, const void* second) {
+  const __m128i low = _mm_loadu_si128(static_cast<const __m128i*>(first));
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(low), _mm_loadu_si128(static_cast<const __m128i*>(second)), 1);
+}
+
+ANYPOP_TARGET_VAES inline __m256i absorb(const std::array<AesBlock, FlowKeys::kAbsorbRounds>& keys, __m256i state) {
+  for (const AesBlock& key : keys) state = _mm256_aesenc_epi128(state, both(key));
+  return state;
+}
+
+ANYPOP_TARGET_VAES inline void encrypt(const FlowKeys& keys, __m256i state, std::uint64_t* hashes) {
+  state = _mm256_xor_si256(state, both(keys.cipher[0]));
+  for (unsigned round = 1; round < FlowKeys::kRounds; ++round) {
+    state = _mm256_aesenc_epi128(state, both(keys.cipher[round]));
+  }
+  state = _mm256_aesenclast_epi128(state, both(keys.cipher[FlowKeys::kRounds]));
+  const __m128i halves = _mm_unpacklo_epi64(_mm256_castsi256_si128(state), _mm256_extracti128_si256(state, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(hashes), halves);
+}
+
+}  // namespace
+
+// (Not every compiler's __builtin_cpu_supports() knows VAES.)
+bool supported() {
+  constexpr unsigned kVaes = 1U << 9U;  // of ECX, leaf 7
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  const bool vaes = __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (c & kVaes) != 0;
+  return vaes && aesni::supported() && __builtin_cpu_supports("avx2") != 0;
+}
+
+ANYPOP_TARGET_VAES void hash(const FlowKeys& keys, std::span<const Flow<V4>> flows, std::span<std::uint64_t> hashes) {
+  std::size_t at = 0;
+  for (; at + 2 <= flows.size(); at += 2) encrypt(keys, load(&flows[at], &flows[at + 1]), &hashes[at]);
+  aesni::hash(keys, flows.subspan(at), hashes.subspan(at));
+}
+
+ANYPOP_TARGET_VAES void hash(const FlowKeys& keys, std::span<const Flow<V6>> flows, std::span<std::uint64_t> hashes) {
+  std::size_t at = 0;
+  for (; at + 2 <= flows.size(); at += 2) {
+    const Flow<V6>& a = flows[at];
+    const Flow<V6>& b = flows[at + 1];
+    __m256i state = _mm256_xor_si256(load(&a.source, &b.source), both(keys.whitening));
+    state = _mm256_xor_si256(absorb(keys.absorb[0], state), load(&a.destination, &b.destination));
+    state = _mm256_xor_si256(absorb(keys.absorb[1], state), load(&a.source_port, &b.source_port));
+    encrypt(keys, state, &hashes[at]);
+  }
+  aesni::hash(keys, flows.subspan(at), hashes.subspan(at));
+}
+
+}  // namespace anypop::l4lb::vaes
+
 #else
+
+namespace anypop::l4lb::vaes {
+
+bool supported() { return false; }
+void hash(const FlowKeys& keys, std::span<const Flow<V4>> flows, std::span<std::uint64_t> hashes) {
+  portable::hash(keys, flows, hashes);
+}
+void hash(const FlowKeys& keys, std::span<const Flow<V6>> flows, std::span<std::uint64_t> hashes) {
+  portable::hash(keys, flows, hashes);
+}
+
+}  // namespace anypop::l4lb::vaes
 
 namespace anypop::l4lb::aesni {
 

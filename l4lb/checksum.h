@@ -13,10 +13,10 @@
 namespace anypop::l4lb {
 
 inline std::uint16_t fold(std::uint64_t sum) {
-  sum = (sum & 0xffffffffU) + (sum >> 32U);
-  sum = (sum & 0xffffU) + (sum >> 16U);
-  sum = (sum & 0xffffU) + (sum >> 16U);
-  return static_cast<std::uint16_t>((sum & 0xffffU) + (sum >> 16U));
+  // The upper half of a number plus itself with the halves exchanged is their sum, the carry already added.
+  sum += std::rotl(sum, 32);
+  const auto half = static_cast<std::uint32_t>(sum >> 32U);
+  return static_cast<std::uint16_t>((half + std::rotl(half, 16)) >> 16U);
 }
 
 // An odd last byte counts as if a zero followed. `bytes` may begin anywhere, but in a whole message at an even offset.

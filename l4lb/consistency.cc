@@ -23,6 +23,7 @@ constexpr std::uint64_t kStepMs = 50;
 constexpr std::uint64_t kLongest = 1U << 14U;  // steps that a flow may be silent: the size of the calendar
 constexpr std::uint8_t kSyn = 0x02;
 constexpr std::uint8_t kAck = 0x10;
+constexpr std::uint8_t kFin = 0x11;
 constexpr std::array<std::uint8_t, 16> kKey{7};
 
 class Dice {
@@ -220,6 +221,7 @@ struct Flow {
   bool v4 = true;
   std::uint64_t ends_ms = 0;
   unsigned packets = 0;
+  unsigned last = 0;  // of its two last packets: the FIN, and the ACK of the server's
   std::array<std::size_t, 3> home{};
   std::array<std::uint32_t, 3> deaths{};  // of the home, when the flow began
   std::array<bool, 3> over{};             // broken, or its backend has died
@@ -238,7 +240,7 @@ class Simulation {
     const auto with_flags = [](std::string_view vip, std::uint8_t flags) {
       return eth().ip({.destination = vip}).tcp({.destination = 80, .flags = flags}).build();
     };
-    for (const std::uint8_t flags : {kSyn, kAck}) {
+    for (const std::uint8_t flags : {kSyn, kAck, kFin}) {
       templates_.push_back(with_flags("198.51.100.1", flags));
       templates_.push_back(with_flags("2001:db8:53::1", flags));
     }
@@ -289,7 +291,8 @@ class Simulation {
     const std::uint64_t source = flow != nullptr ? flow->source : dice_.word();
     const bool v4 = flow != nullptr ? flow->v4 : dice_.one_in(2);
     const bool opens = flow == nullptr || flow->packets == 0;
-    Frame frame = templates_[(opens ? 0U : 2U) + (v4 ? 0U : 1U)];
+    const bool closes = flow != nullptr && flow->last == 1;
+    Frame frame = templates_[(opens ? 0U : closes ? 4U : 2U) + (v4 ? 0U : 1U)];
     std::memcpy(frame.data() + (v4 ? 26 : 22 + 8), &source, v4 ? 4 : 8);
     const auto port = static_cast<std::uint16_t>(source >> 48U);
     std::memcpy(frame.data() + (v4 ? 34 : 54), &port, sizeof(port));
@@ -339,12 +342,15 @@ class Simulation {
     }
     ++flow.packets;
     const bool ended = std::ranges::all_of(flow.over, [](bool over) { return over; });
-    if (ended || (flow.packets > 2 && now_ms_ >= flow.ends_ms)) {
+    const bool over = flow.packets > 2 && now_ms_ >= flow.ends_ms;
+    if (ended || flow.last == 2) {
       free_.push_back(at);
       return;
     }
-    // A handshake ends within a round trip.
-    const std::uint64_t steps = flow.packets == 1 ? 1 + dice_.below(6) : silence();
+    if (over) ++flow.last;
+    // A handshake ends within a round trip, and so does a connection.
+    const bool soon = flow.packets == 1 || flow.last == 2;
+    const std::uint64_t steps = soon ? 1 + dice_.below(6) : silence();
     calendar_[(now_ms_ / kStepMs + steps) % kLongest].push_back(at);
   }
 

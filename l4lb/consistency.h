@@ -8,7 +8,8 @@
 //              engine has, eight to a bucket, the one not used for longest giving way
 //
 // Backends fail, come back with a slow start, drain, change weight, are added and removed by reloads, also several
-// times in a row. A flow is silent for at most 90 % of the window. One whose backend dies has ended.
+// times in a row. A flow is silent for at most 90 % of the window, and ends with a FIN and an ACK. One whose backend
+// dies has ended.
 #pragma once
 
 #include <array>

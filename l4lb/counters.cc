@@ -8,11 +8,6 @@
 namespace anypop::l4lb {
 namespace {
 
-// One writer, so a plain load and store: readers see whole values, and no bus lock is taken.
-void add(std::atomic<std::uint64_t>& counter, std::uint64_t more) {
-  counter.store(counter.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
-}
-
 std::size_t backends_of_all(const std::vector<ServiceConfig>& services) {
   std::size_t sum = 0;
   for (const ServiceConfig& service : services) sum += service.backends.size();
@@ -53,19 +48,22 @@ void Counters::set_flows(const FlowTableStats& stats) {
 }
 
 void Counters::count(std::span<const Packet> packets) {
-  // Summed here first: adding to one and the same word for every packet would wait for the store each time.
-  std::uint64_t forwarded = 0;
+  std::size_t forwarded = 0;
   for (const Packet& packet : packets) {
-    if (packet.verdict != Verdict::kForward) {
-      add(verdicts_[static_cast<std::size_t>(packet.verdict)], 1);
-      continue;
-    }
+    if (packet.verdict != Verdict::kForward) continue;
     ++forwarded;
-    Traffic& traffic = backends_[first_backend_[packet.service] + packet.backend];
-    add(traffic.packets, 1);
-    add(traffic.bytes, packet.length_bytes);
+    by_backend().add(first_backend_[packet.service] + packet.backend, packet.length_bytes);
   }
-  add(verdicts_[static_cast<std::size_t>(Verdict::kForward)], forwarded);
+  count_verdicts(packets, forwarded);
+}
+
+void Counters::count_verdicts(std::span<const Packet> packets, std::size_t forwarded) {
+  increase(verdicts_[static_cast<std::size_t>(Verdict::kForward)], forwarded);
+  if (forwarded == packets.size()) return;
+  for (const Packet& packet : packets) {
+    if (packet.verdict == Verdict::kForward) continue;
+    increase(verdicts_[static_cast<std::size_t>(packet.verdict)], 1);
+  }
 }
 
 }  // namespace anypop::l4lb

@@ -225,7 +225,8 @@ void add_transport(Random& random, const Target& target, PacketBuilder& builder)
   const auto source = static_cast<std::uint16_t>(random.below(random.one_in(4) ? 65536 : 3));
   if (random.one_in(5)) return add_icmp(random, target, builder);
   if (target.protocol == Protocol::kTcp) {
-    const std::uint8_t flags = random.of<std::uint8_t>({0x02, 0x02, 0x10, 0x18, 0x12, 0x03, 0x06, 0x11});
+    const std::uint8_t flags =
+        random.of<std::uint8_t>({0x02, 0x02, 0x10, 0x18, 0x10, 0x12, 0x03, 0x06, 0x11, 0x11, 0x04, 0x14});
     builder.tcp({.source = source, .destination = target.port, .flags = flags});
   }
   if (target.protocol == Protocol::kUdp) {

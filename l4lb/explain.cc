@@ -57,8 +57,12 @@ void note_records(const Snapshot& snapshot, const Flow<F>& flow, std::uint32_t n
     const FlowTable::Found found = tables[i]->find(key, now);
     if (!found) continue;
     if (out.records.empty()) {
-      state.flows.insert(
-          key, {.backend_id = found.backend_id(), .half_open = found.half_open(), .expires = found.expires()}, now);
+      state.flows.insert(key,
+                         {.backend_id = found.backend_id(),
+                          .half_open = found.half_open(),
+                          .closing = found.closing(),
+                          .expires = found.expires()},
+                         now);
     }
     const std::uint16_t backend = snapshot.backend_of(tracking, found.backend_id());
     out.records.push_back({.table = i,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "flow_hash.h"
 
+#include <algorithm>
 #include <cassert>
 
 #include "aes_engines.h"
@@ -27,12 +28,26 @@ FlowKeys expand_flow_keys(const AesBlock& key) {
   return keys;
 }
 
-std::string_view aes_engine_name(AesEngine engine) { return engine == AesEngine::kAesNi ? "aes-ni" : "portable"; }
+std::string_view aes_engine_name(AesEngine engine) {
+  switch (engine) {
+    case AesEngine::kPortable: return "portable";
+    case AesEngine::kAesNi: return "aes-ni";
+    case AesEngine::kVaes: return "vaes";
+  }
+  return "";
+}
 
-bool supported(AesEngine engine) { return engine == AesEngine::kPortable || aesni::supported(); }
+bool supported(AesEngine engine) {
+  switch (engine) {
+    case AesEngine::kPortable: return true;
+    case AesEngine::kAesNi: return aesni::supported();
+    case AesEngine::kVaes: return vaes::supported();
+  }
+  return false;
+}
 
 AesEngine best_aes_engine() {
-  static const AesEngine best = aesni::supported() ? AesEngine::kAesNi : AesEngine::kPortable;
+  static const AesEngine best = *std::ranges::find_if(kAesEngines.rbegin(), kAesEngines.rend(), supported);
   return best;
 }
 
@@ -40,12 +55,25 @@ FlowHash::FlowHash(const AesBlock& key, AesEngine engine) : keys_(expand_flow_ke
   assert(supported(engine));
 }
 
+namespace {
+
+template <class F>
+void hash_by(AesEngine engine, const FlowKeys& keys, std::span<const Flow<F>> flows, std::span<std::uint64_t> hashes) {
+  switch (engine) {
+    case AesEngine::kPortable: return portable::hash(keys, flows, hashes);
+    case AesEngine::kAesNi: return aesni::hash(keys, flows, hashes);
+    case AesEngine::kVaes: return vaes::hash(keys, flows, hashes);
+  }
+}
+
+}  // namespace
+
 void FlowHash::hash(std::span<const Flow<V4>> flows, std::span<std::uint64_t> hashes) const {
-  engine_ == AesEngine::kAesNi ? aesni::hash(keys_, flows, hashes) : portable::hash(keys_, flows, hashes);
+  hash_by(engine_, keys_, flows, hashes);
 }
 
 void FlowHash::hash(std::span<const Flow<V6>> flows, std::span<std::uint64_t> hashes) const {
-  engine_ == AesEngine::kAesNi ? aesni::hash(keys_, flows, hashes) : portable::hash(keys_, flows, hashes);
+  hash_by(engine_, keys_, flows, hashes);
 }
 
 }  // namespace anypop::l4lb

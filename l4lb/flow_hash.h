@@ -5,7 +5,8 @@
 // IPv4: the 5-tuple is one block, and the hash is half of its AES-128 encryption (FIPS 197): a pseudorandom function.
 // IPv6: the two addresses are first absorbed with four AES rounds each under round keys of their own (over four rounds
 // no difference goes through with probability above 2^-113: Keliher and Sui, 2007), the rest is added, and the sum is
-// encrypted. The two implementations, AES-NI and tables, give the same values; the choice is made at run time.
+// encrypted. All implementations (VAES: two flows at a time; AES-NI; tables) give the same values; which one runs is
+// chosen when the program starts.
 #pragma once
 
 #include <array>
@@ -30,7 +31,8 @@ struct FlowKeys {
 };
 FlowKeys expand_flow_keys(const AesBlock& key);
 
-enum class AesEngine : std::uint8_t { kPortable, kAesNi };
+enum class AesEngine : std::uint8_t { kPortable, kAesNi, kVaes };
+inline constexpr std::array kAesEngines = {AesEngine::kPortable, AesEngine::kAesNi, AesEngine::kVaes};
 std::string_view aes_engine_name(AesEngine engine);
 bool supported(AesEngine engine);
 AesEngine best_aes_engine();

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <random>
+#include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -52,8 +53,10 @@ AesBlock random_key(std::mt19937_64& random) {
 }
 
 std::vector<AesEngine> engines() {
-  std::vector<AesEngine> all = {AesEngine::kPortable};
-  if (supported(AesEngine::kAesNi)) all.push_back(AesEngine::kAesNi);
+  std::vector<AesEngine> all;
+  for (const AesEngine engine : kAesEngines) {
+    if (supported(engine)) all.push_back(engine);
+  }
   return all;
 }
 
@@ -119,6 +122,14 @@ TYPED_TEST(FlowHashes, NeighbouringPortsSpreadEvenlyUnderEveryKey) {
     for (const double bin : bins) chi_square += std::pow(bin - kFlows / 16, 2) / (kFlows / 16);
     EXPECT_LT(chi_square, 60);
   }
+}
+
+TEST(AesEngines, TheBestOneThatThisProcessorHasIsChosen) {
+  EXPECT_TRUE(supported(best_aes_engine()));
+  EXPECT_EQ(best_aes_engine(), engines().back());
+  std::set<std::string_view> names;
+  for (const AesEngine engine : kAesEngines) names.insert(aes_engine_name(engine));
+  EXPECT_EQ(names.size(), kAesEngines.size());
 }
 
 TYPED_TEST(FlowHashes, AnotherKeyIsAnotherHash) {

@@ -15,18 +15,23 @@ namespace {
 
 constexpr std::size_t kHugePageBytes = std::size_t{2} << 20U;
 constexpr std::uint64_t kMagic = 0x414e59504f504654ULL;  // "ANYPOPFT"
-constexpr std::uint32_t kLayoutVersion = 1;
+constexpr std::uint32_t kLayoutVersion = 2;
 // The whole table every two minutes, in shares of a unit of time, a few buckets a burst.
 constexpr std::uint32_t kUnitsPerPass = 120;
 constexpr std::uint32_t kSweepAtOnce = 16;
-
-bool passed(std::uint16_t time, std::uint16_t now) { return static_cast<std::int16_t>(now - time) > 0; }
 
 std::uint32_t buckets_for(std::uint32_t records) {
   return std::bit_ceil(std::max(records / FlowTable::kRecordsPerBucket, 1U));
 }
 
 std::uint16_t expires_of(std::uint64_t word) { return static_cast<std::uint16_t>(word >> 48U); }
+
+// Of 8 bits. std::popcount() calls a function where not every processor has an instruction for it.
+unsigned count_bits(unsigned bits) {
+  bits = (bits & 0x55U) + ((bits >> 1U) & 0x55U);
+  bits = (bits & 0x33U) + ((bits >> 2U) & 0x33U);
+  return (bits & 0xfU) + (bits >> 4U);
+}
 
 }  // namespace
 
@@ -78,8 +83,8 @@ std::optional<FlowTable> FlowTable::adopt(std::span<std::byte> memory, std::uint
       const std::uint64_t word = entry.load(std::memory_order_relaxed);
       const std::uint64_t state = word & kStateMask;
       if (state == kHalfOpen) ++table.stats_.half_open;
-      if (state == kEstablished) ++table.stats_.established;
-      if (state != kHalfOpen && state != kEstablished) entry.store(0, std::memory_order_relaxed);
+      if (state == kEstablished || state == kClosing) ++table.stats_.established;
+      if (state == 0) entry.store(0, std::memory_order_relaxed);
     }
     table.refilter(bucket);
   }
@@ -91,19 +96,14 @@ void FlowTable::store_used() { used_.value.store(stats_.half_open + stats_.estab
 
 FlowTable::Found FlowTable::find(std::uint64_t key, std::uint16_t now) const {
   const auto least = static_cast<std::uint32_t>(tag_bits(key) | kHalfOpen);
-  // The states that are in use are 1 and 2, so equal tags are at most 1 apart.
+  // The states that are in use are 1 to 3, so equal tags are at most 2 apart.
   for (Entry& entry : buckets_[bucket_of(key)].entries) {
     const std::uint64_t word = entry.load(std::memory_order_relaxed);
-    if (static_cast<std::uint32_t>(word) - least > 1U) continue;
+    if (static_cast<std::uint32_t>(word) - least > 2U) continue;
     if (passed(expires_of(word), now)) return {};
     return {.place = &entry, .word = word};
   }
   return {};
-}
-
-std::uint64_t FlowTable::word_of(std::uint64_t key, const Record& record) {
-  return tag_bits(key) | (record.half_open ? kHalfOpen : kEstablished) | (std::uint64_t{record.backend_id} << 32U) |
-         (std::uint64_t{record.expires} << 48U);
 }
 
 // Takes a record out of the statistics; its place may then be used.
@@ -112,37 +112,40 @@ void FlowTable::drop(Entry& entry, std::uint64_t word) {
   entry.store(0, std::memory_order_relaxed);
 }
 
-// What is in a bucket once what has expired is gone.
+// The places of a bucket, one bit each. Without branches: what a bucket contains cannot be predicted.
 struct FlowTable::Census {
-  Entry* free = nullptr;
-  Entry* first_half_open = nullptr;  // of each kind the one that expires first
-  Entry* first_established = nullptr;
+  unsigned free = 0;
+  unsigned expired = 0;
   unsigned half_open = 0;
   unsigned established = 0;
 };
 
-FlowTable::Census FlowTable::take_census(Bucket& bucket, const Entry* except, std::uint16_t now) {
-  Census census;
-  const auto note = [](Entry& entry, std::uint64_t word, unsigned& count, Entry*& first) {
-    ++count;
-    const bool sooner =
-        first == nullptr ||
-        static_cast<std::int16_t>(expires_of(word) - expires_of(first->load(std::memory_order_relaxed))) < 0;
-    if (sooner) first = &entry;
-  };
-  for (Entry& entry : bucket.entries) {
-    const std::uint64_t word = entry.load(std::memory_order_relaxed);
-    if (&entry == except) continue;
-    if (word == 0 || passed(expires_of(word), now)) {
-      if (word != 0) expire(entry, word);
-      census.free = &entry;
-    } else if ((word & kStateMask) == kHalfOpen) {
-      note(entry, word, census.half_open, census.first_half_open);
-    } else {
-      note(entry, word, census.established, census.first_established);
-    }
+FlowTable::Census FlowTable::take_census(const Bucket& bucket, std::uint16_t now) {
+  unsigned used = 0;
+  unsigned late = 0;
+  unsigned half_open = 0;
+  for (unsigned i = 0; i < kRecordsPerBucket; ++i) {
+    const std::uint64_t word = bucket.entries[i].load(std::memory_order_relaxed);
+    used |= static_cast<unsigned>(word != 0) << i;
+    late |= static_cast<unsigned>(passed(expires_of(word), now)) << i;
+    half_open |= static_cast<unsigned>((word & kStateMask) == kHalfOpen) << i;
   }
-  return census;
+  const unsigned valid = used & ~late;
+  return {.free = ~used & ((1U << kRecordsPerBucket) - 1),
+          .expired = used & late,
+          .half_open = valid & half_open,
+          .established = valid & ~half_open};
+}
+
+// Of the places in `among`, at least one: the one whose record expires first.
+unsigned FlowTable::soonest(const Bucket& bucket, unsigned among) {
+  const auto expires = [&](unsigned at) { return expires_of(bucket.entries[at].load(std::memory_order_relaxed)); };
+  auto first = static_cast<unsigned>(std::countr_zero(among));
+  for (unsigned i = first + 1; i < kRecordsPerBucket; ++i) {
+    const bool sooner = static_cast<std::int16_t>(expires(i) - expires(first)) < 0;
+    if (((among >> i) & 1U) != 0 && sooner) first = i;
+  }
+  return first;
 }
 
 void FlowTable::expire(Entry& entry, std::uint64_t word) {
@@ -150,50 +153,65 @@ void FlowTable::expire(Entry& entry, std::uint64_t word) {
   ++stats_.expired;
 }
 
-FlowTable::Entry* FlowTable::evict(Entry* entry, std::uint64_t& count) {
+void FlowTable::expire_all(std::uint32_t bucket, std::uint16_t now) {
+  for (Entry& entry : buckets_[bucket].entries) {
+    const std::uint64_t word = entry.load(std::memory_order_relaxed);
+    if (word != 0 && passed(expires_of(word), now)) expire(entry, word);
+  }
+  refilter(bucket);
+}
+
+void FlowTable::evict(std::uint32_t bucket, unsigned among, std::uint64_t& count) {
   ++count;
-  drop(*entry, entry->load(std::memory_order_relaxed));
-  return entry;
+  Entry& entry = buckets_[bucket].entries[soonest(buckets_[bucket], among)];
+  drop(entry, entry.load(std::memory_order_relaxed));
+  refilter(bucket);
 }
 
 // Where a new record goes.
-FlowTable::Entry* FlowTable::place_for(Bucket& bucket, bool half_open, std::uint16_t now) {
-  const Census census = take_census(bucket, nullptr, now);
-  const bool enough = half_open ? census.half_open >= kHalfOpenPerBucket : census.established >= kEstablishedPerBucket;
-  if (census.free != nullptr && !enough) return census.free;
-  // (A table that was adopted may have a bucket with too many established ones.)
-  if ((half_open || !enough) && census.first_half_open != nullptr)
-    return evict(census.first_half_open, stats_.evicted_half_open);
-  return evict(census.first_established, stats_.evicted_established);
+FlowTable::Entry& FlowTable::place_for(std::uint32_t bucket, bool half_open, std::uint16_t now) {
+  Census census = take_census(buckets_[bucket], now);
+  if (census.expired != 0) [[unlikely]] {
+    expire_all(bucket, now);
+    census = take_census(buckets_[bucket], now);
+  }
+  const bool enough = half_open ? count_bits(census.half_open) >= kHalfOpenPerBucket
+                                : count_bits(census.established) >= kEstablishedPerBucket;
+  if (census.free == 0 || enough) {
+    // (A table that was adopted may have a bucket with too many established ones.)
+    if ((half_open || !enough) && census.half_open != 0) {
+      evict(bucket, census.half_open, stats_.evicted_half_open);
+    } else {
+      evict(bucket, census.established, stats_.evicted_established);
+    }
+    census = take_census(buckets_[bucket], now);
+  }
+  return buckets_[bucket].entries[std::countr_zero(census.free)];
 }
 
 void FlowTable::insert(std::uint64_t key, const Record& record, std::uint16_t now) {
   const std::uint32_t bucket = bucket_of(key);
-  Entry* const place = place_for(buckets_[bucket], record.half_open, now);
-  place->store(word_of(key, record), std::memory_order_relaxed);
+  Entry& place = place_for(bucket, record.half_open, now);
+  place.store(tag_bits(key) | bits_of(record), std::memory_order_relaxed);
   ++stats_.inserted;
   ++(record.half_open ? stats_.half_open : stats_.established);
-  refilter(bucket);
+  const unsigned filter = filter_[bucket].load(std::memory_order_relaxed);
+  filter_[bucket].store(static_cast<std::uint8_t>(filter | filter_bit(key)), std::memory_order_relaxed);
   store_used();
 }
 
-void FlowTable::confirm(const Found& found, std::uint16_t now) {
-  Bucket& bucket = buckets_[(reinterpret_cast<std::byte*>(found.place) - reinterpret_cast<std::byte*>(buckets_)) /
-                            static_cast<std::ptrdiff_t>(sizeof(Bucket))];
-  const Census census = take_census(bucket, found.place, now);
-  if (census.established >= kEstablishedPerBucket) evict(census.first_established, stats_.evicted_established);
-}
-
-void FlowTable::update(const Found& found, const Record& record, std::uint16_t now) {
-  const std::uint64_t tag = found.word & 0xfffffffcU;
-  const std::uint64_t word = word_of(tag >> 2U, record);
-  if (word == found.word) return;
-  if (found.half_open() != record.half_open) {
-    if (found.half_open()) confirm(found, now);
-    --(found.half_open() ? stats_.half_open : stats_.established);
-    ++(record.half_open ? stats_.half_open : stats_.established);
+// A record changes between half-open and not.
+void FlowTable::confirm_or_not(const Found& found, bool half_open, std::uint16_t now) {
+  const auto bucket =
+      static_cast<std::uint32_t>((reinterpret_cast<std::byte*>(found.place) - reinterpret_cast<std::byte*>(buckets_)) /
+                                 static_cast<std::ptrdiff_t>(sizeof(Bucket)));
+  if (!half_open) {
+    const auto self = 1U << static_cast<unsigned>(found.place - buckets_[bucket].entries);
+    const unsigned others = take_census(buckets_[bucket], now).established & ~self;
+    if (count_bits(others) >= kEstablishedPerBucket) evict(bucket, others, stats_.evicted_established);
   }
-  found.place->store(word, std::memory_order_relaxed);
+  --(found.half_open() ? stats_.half_open : stats_.established);
+  ++(half_open ? stats_.half_open : stats_.established);
 }
 
 void FlowTable::erase(std::uint64_t key, const Found& found) {
@@ -212,12 +230,7 @@ void FlowTable::refilter(std::uint32_t bucket) {
 }
 
 void FlowTable::clean(std::uint32_t bucket, std::uint16_t now) {
-  if (filter_[bucket].load(std::memory_order_relaxed) == 0) return;
-  for (Entry& entry : buckets_[bucket].entries) {
-    const std::uint64_t word = entry.load(std::memory_order_relaxed);
-    if (word != 0 && passed(expires_of(word), now)) expire(entry, word);
-  }
-  refilter(bucket);
+  if (filter_[bucket].load(std::memory_order_relaxed) != 0) expire_all(bucket, now);
 }
 
 void FlowTable::sweep(std::uint16_t now) {

@@ -11,16 +11,17 @@ FragmentTable::FragmentTable(std::uint32_t records) : buckets_(std::bit_ceil(std
 void FragmentTable::insert(std::uint64_t key, const FragmentRecord& record, std::uint32_t now_ms) {
   auto& entries = buckets_[home(key)].entries;
   const auto key_of = [](const Entry& entry) { return entry.key_and_protocol.load(std::memory_order_relaxed); };
-  auto place = std::ranges::find_if(entries, [&](const Entry& entry) { return ((key_of(entry) ^ key) & kKeyBits) == 0; });
+  auto place =
+      std::ranges::find_if(entries, [&](const Entry& entry) { return ((key_of(entry) ^ key) & kKeyBits) == 0; });
   if (place == entries.end()) place = std::ranges::find(entries, std::uint64_t{0}, key_of);
   if (place == entries.end()) {
     place = std::ranges::max_element(entries, {}, [&](const Entry& entry) { return now_ms - entry.seen_ms(); });
   }
   // Whoever reads the new second word sees the first one gone, or new.
   place->key_and_protocol.store(0, std::memory_order_relaxed);
-  place->rest.store(std::uint64_t{now_ms} << 32U | std::uint64_t{record.source_port.host()} << 16U |
-                        record.destination_port.host(),
-                    std::memory_order_release);
+  place->rest.store(
+      std::uint64_t{now_ms} << 32U | std::uint64_t{record.source_port.host()} << 16U | record.destination_port.host(),
+      std::memory_order_release);
   place->key_and_protocol.store((key & kKeyBits) | static_cast<std::uint8_t>(record.protocol),
                                 std::memory_order_release);
 }

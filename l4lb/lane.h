@@ -8,6 +8,7 @@
 
 #include "flow.h"
 #include "l4lb/pipeline.h"
+#include "service_table.h"
 
 namespace anypop::l4lb {
 
@@ -16,18 +17,15 @@ namespace anypop::l4lb {
 template <class F>
 struct Lane {
   std::size_t count = 0;
-  std::array<std::uint8_t, kBurstMax> packet;  // index in the burst
+  std::array<Packet*, kBurstMax> packet;
   std::array<Flow<F>, kBurstMax> flow;
-  std::array<std::uint32_t, kBurstMax> home;  // in the service table
+  std::array<PackedKey<F>, kBurstMax> key;  // of the service
+  std::array<const typename ServiceTable<F>::Entry*, kBurstMax> home;
   std::array<std::uint16_t, kBurstMax> service;
   std::array<std::uint64_t, kBurstMax> hash;         // of the whole flow
   std::array<std::uint64_t, kBurstMax> slot_hash;    // only if Snapshot::hashes_sources: of what the service hashes
   std::array<const std::uint16_t*, kBurstMax> slot;  // the backend within the service
   std::array<std::uint16_t, kBurstMax> chosen;       // where slots of remembered flows point instead
-  // Those that go into a tunnel, by their place in the lane.
-  std::size_t tunneled_count = 0;
-  std::array<std::uint8_t, kBurstMax> tunneled;
-  std::array<std::uint32_t, kBurstMax> backend;  // in Snapshot::backends
 };
 
 // Whose burst this is, and when.

@@ -3,6 +3,8 @@
 // IPv4 without options or in IPv6 without extension headers. For every other packet there is parse.h.
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <span>
@@ -30,7 +32,8 @@ inline bool has_type(const std::byte* frame, wire::EtherType type) {
 
 // Of the transport headers that have ports; 0: another protocol.
 inline std::uint32_t transport_bytes(wire::IpProtocol protocol) {
-  if (protocol == wire::IpProtocol::kTcp) return sizeof(wire::Tcp);
+  if (protocol == wire::IpProtocol::kTcp) [[likely]]
+    return sizeof(wire::Tcp);
   return protocol == wire::IpProtocol::kUdp ? sizeof(wire::Udp) : 0;
 }
 
@@ -46,18 +49,30 @@ void copy_flow(const std::byte* source_address, wire::IpProtocol protocol, Flow<
 
 }  // namespace plain
 
+// Does the transport header of a TCP segment follow the IP header of the least size? Precondition: parse_ip() took it.
+template <class F>
+bool is_bare(const std::byte* ip) {
+  if constexpr (F::kFamily == Family::kV4) {
+    return wire::View<wire::Ipv4>(ip)[&wire::Ipv4::version_and_ihl].raw == 0x45;
+  } else {
+    return wire::View<wire::Ipv6>(ip)[&wire::Ipv6::next_header] == wire::IpProtocol::kTcp;
+  }
+}
+
 template <class F>
 bool parse_plain(std::span<const std::byte> frame, Flow<F>& flow);
 
+// EtherType, version and header length in one comparison.
 template <>
-inline bool parse_plain<V4>(std::span<const std::byte> frame, Flow<V4>& flow) {
+[[gnu::always_inline]] inline bool parse_plain<V4>(std::span<const std::byte> frame, Flow<V4>& flow) {
   if (frame.size() < kPlainIpOffset + sizeof(wire::Ipv4) + sizeof(wire::Udp)) return false;
-  if (!plain::has_type(frame.data(), wire::EtherType::kIpv4)) return false;
+  constexpr std::array<std::uint8_t, 4> kExpected = {0x08, 0x00, 0x45, 0};
+  constexpr std::array<std::uint8_t, 4> kMask = {0xff, 0xff, 0xff, 0};
+  const auto start = plain::load<std::uint32_t>(frame.data() + offsetof(wire::Ethernet, type));
+  if ((start & std::bit_cast<std::uint32_t>(kMask)) != std::bit_cast<std::uint32_t>(kExpected)) return false;
   const std::byte* const ip = frame.data() + kPlainIpOffset;
   const wire::View<wire::Ipv4> header(ip);
-  if (header[&wire::Ipv4::version_and_ihl].raw != 0x45 || header[&wire::Ipv4::flags_and_offset].is_fragment()) {
-    return false;
-  }
+  if (header[&wire::Ipv4::flags_and_offset].is_fragment()) return false;
   const wire::IpProtocol protocol = header[&wire::Ipv4::protocol];
   const std::uint32_t transport = plain::transport_bytes(protocol);
   const std::uint32_t total = header[&wire::Ipv4::total_length].host();
@@ -67,7 +82,7 @@ inline bool parse_plain<V4>(std::span<const std::byte> frame, Flow<V4>& flow) {
 }
 
 template <>
-inline bool parse_plain<V6>(std::span<const std::byte> frame, Flow<V6>& flow) {
+[[gnu::always_inline]] inline bool parse_plain<V6>(std::span<const std::byte> frame, Flow<V6>& flow) {
   if (frame.size() < kPlainIpOffset + sizeof(wire::Ipv6) + sizeof(wire::Udp)) return false;
   if (!plain::has_type(frame.data(), wire::EtherType::kIpv6)) return false;
   const std::byte* const ip = frame.data() + kPlainIpOffset;

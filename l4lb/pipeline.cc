@@ -4,16 +4,13 @@
 //
 //   parse     → flows, sorted into one lane per address family     prefetch: home in the service table
 //               (judge: later fragments and ICMP errors become the flows they belong to; echo requests are answered)
-//   service   → service of each flow; the others leave             (small table)
-//   hash      → keyed hash, Maglev slot                            prefetch: the slot
+//   slots     → keyed hash, service, Maglev slot; who has no service leaves      prefetch: the slot
 //               (follow_connection_ids: the backend that a QUIC connection ID names, where a service wants that)
 //   track     → backend of flows that a change would have moved    prefetch: filter and history, then the record
 //               (only while there may be any: track.h)
-//   decide    → backend, verdict
-//   rewrite   → outer header, MAC addresses; or an ICMP error to the sender
-//   count
+//   forward   → backend, outer header, MAC addresses, counters; or an ICMP error to the sender
 //
-// Probes of the monitor take the stages parse, service, decide, rewrite and count too; their source address stands for
+// Probes of the monitor take the stages parse, service and forward too; their source address stands for
 // the stages between (probe_path.h).
 //
 // A packet leaves its lane as soon as it has a verdict; parse has none of them enter that is not a whole flow. The
@@ -42,12 +39,7 @@ namespace anypop::l4lb {
 namespace {
 
 // How many packets ahead headers are asked for while parsing.
-constexpr std::size_t kHeadersAhead = 4;
-
-template <class F>
-ServiceKey<F> service_key(const Flow<F>& flow) {
-  return {.vip = flow.destination, .port = flow.destination_port, .protocol = flow.protocol};
-}
+constexpr std::ptrdiff_t kHeadersAhead = 4;
 
 // Does a worker know the first fragment? Most NICs send all fragments of a packet to one worker, but not all do.
 template <class F>
@@ -102,70 +94,105 @@ template <class F>
 
 // The flow behind the last one of the lane becomes part of it.
 template <class F>
-void enter(const Snapshot& snapshot, std::size_t index, Lane<F>& lane) {
-  const ServiceTable<F>& services = snapshot.services_of<F>();
-  lane.packet[lane.count] = static_cast<std::uint8_t>(index);
-  lane.home[lane.count] = services.home(service_key(lane.flow[lane.count]));
-  services.prefetch(lane.home[lane.count]);
-  ++lane.count;
+[[gnu::always_inline]] inline void enter(const typename ServiceTable<F>::Finder& services, Packet& packet,
+                                         std::size_t at, Lane<F>& lane) {
+  const Flow<F>& flow = lane.flow[at];
+  const PackedKey<F> key = pack(ServiceKey<F>{flow.destination, flow.destination_port, flow.protocol});
+  const auto* const home = services.home(key);
+  __builtin_prefetch(home);
+  lane.key[at] = key;
+  lane.home[at] = home;
+  lane.packet[at] = &packet;
 }
 
 template <class F>
-void parse_into(const Snapshot& snapshot, Packet& packet, std::size_t index, std::uint32_t ip_offset, Worker& worker,
-                Lane<F>& lane) {
+void parse_into(const Snapshot& snapshot, Packet& packet, std::uint32_t ip_offset, Worker& worker, Lane<F>& lane) {
   Flow<F>& flow = lane.flow[lane.count];
   const IpFinding found = parse_ip<F>({packet.data, packet.length_bytes}, ip_offset, flow);
   const bool ordinary = found.fault == Verdict::kForward && found.fragment == Fragment::kWhole;
-  if (ordinary || judge<F>(snapshot, found, worker, packet, flow)) enter(snapshot, index, lane);
+  if (!ordinary && !judge<F>(snapshot, found, worker, packet, flow)) return;
+  packet.verdict = Verdict::kForward;
+  enter(snapshot.services_of<F>().finder(), packet, lane.count++, lane);
 }
 
 // Whatever is not plain.
-[[gnu::noinline]] void parse_slowly(const Snapshot& snapshot, Packet& packet, std::size_t index, Worker& worker,
-                                    Lane<V4>& v4, Lane<V6>& v6) {
+[[gnu::noinline]] void parse_slowly(const Snapshot& snapshot, Packet& packet, Worker& worker, Lane<V4>& v4,
+                                    Lane<V6>& v6) {
   const Layer2 layer2 = parse_ethernet({packet.data, packet.length_bytes});
   packet.ip_offset = static_cast<std::uint8_t>(layer2.ip_offset);
   switch (layer2.next) {
-    case Layer2::Next::kIpv4: parse_into(snapshot, packet, index, layer2.ip_offset, worker, v4); break;
-    case Layer2::Next::kIpv6: parse_into(snapshot, packet, index, layer2.ip_offset, worker, v6); break;
+    case Layer2::Next::kIpv4: parse_into(snapshot, packet, layer2.ip_offset, worker, v4); break;
+    case Layer2::Next::kIpv6: parse_into(snapshot, packet, layer2.ip_offset, worker, v6); break;
     case Layer2::Next::kOther: packet.verdict = Verdict::kPassNotVip; break;
     case Layer2::Next::kTruncated: packet.verdict = Verdict::kDropTruncated; break;
   }
 }
 
+// Asks for the headers, and for what lies before them: outer headers are written there, and no NIC brings that into
+// the cache.
+inline void prefetch_headers(const Packet& packet) {
+  __builtin_prefetch(packet.data);
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(packet.data) - 1), 1);
+}
+
 void parse(const Snapshot& snapshot, std::span<Packet> packets, Worker& worker, Lane<V4>& v4, Lane<V6>& v6) {
-  for (std::size_t i = 0; i < packets.size(); ++i) {
-    if (i + kHeadersAhead < packets.size()) __builtin_prefetch(packets[i + kHeadersAhead].data);
-    Packet& packet = packets[i];
-    packet.service = kNone;
-    packet.backend = kNone;
+  const auto services_v4 = snapshot.services_v4.finder();
+  const auto services_v6 = snapshot.services_v6.finder();
+  std::size_t count_v4 = 0;
+  std::size_t count_v6 = 0;
+  Packet* const end = packets.data() + packets.size();
+  for (Packet* at = packets.data(); at != end; ++at) {
+    Packet& packet = *at;
+    if (end - at > kHeadersAhead) prefetch_headers(at[kHeadersAhead]);
+    packet.verdict = Verdict::kForward;
+    packet.ip_offset = kPlainIpOffset;
     packet.follows = false;
     packet.chosen_by = ChosenBy::kNobody;
-    packet.ip_offset = kPlainIpOffset;
+    packet.service = kNone;
+    packet.backend = kNone;
     const std::span<const std::byte> frame(packet.data, packet.length_bytes);
-    if (parse_plain<V4>(frame, v4.flow[v4.count])) {
-      enter(snapshot, i, v4);
-    } else if (parse_plain<V6>(frame, v6.flow[v6.count])) {
-      enter(snapshot, i, v6);
+    if (parse_plain<V4>(frame, v4.flow[count_v4])) {
+      enter<V4>(services_v4, packet, count_v4++, v4);
+    } else if (parse_plain<V6>(frame, v6.flow[count_v6])) {
+      enter<V6>(services_v6, packet, count_v6++, v6);
     } else {
-      parse_slowly(snapshot, packet, i, worker, v4, v6);
+      v4.count = count_v4;
+      v6.count = count_v6;
+      parse_slowly(snapshot, packet, worker, v4, v6);
+      count_v4 = v4.count;
+      count_v6 = v6.count;
     }
+  }
+  v4.count = count_v4;
+  v6.count = count_v6;
+}
+
+// No service, or nobody to serve.
+template <class F>
+[[gnu::noinline]] void turn_away(const Snapshot& snapshot, const Flow<F>& flow, Packet& packet) {
+  if (packet.service != kNone) {
+    packet.verdict = Verdict::kDropNoBackend;
+  } else {
+    packet.verdict =
+        snapshot.services_of<F>().has_vip(flow.destination) ? Verdict::kDropNoService : Verdict::kPassNotVip;
   }
 }
 
 // An address that is the monitor's, but not from the monitor.
 template <class F>
-[[gnu::noinline]] void drop_reserved(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& lane) {
+[[gnu::noinline]] void drop_reserved(const Snapshot& snapshot, Lane<F>& lane) {
   const ProbeSources<F>& reserved = snapshot.probes->of<F>();
   std::size_t kept = 0;
   for (std::size_t i = 0; i < lane.count; ++i) {
     const Flow<F>& flow = lane.flow[i];
     if (reserved.contains(flow.source) && snapshot.services_of<F>().has_vip(flow.destination)) [[unlikely]] {
-      packets[lane.packet[i]].verdict = Verdict::kDropReservedSource;
+      lane.packet[i]->verdict = Verdict::kDropReservedSource;
       continue;
     }
     if (kept != i) {
       lane.packet[kept] = lane.packet[i];
       lane.flow[kept] = flow;
+      lane.key[kept] = lane.key[i];
       lane.home[kept] = lane.home[i];
     }
     ++kept;
@@ -173,32 +200,40 @@ template <class F>
   lane.count = kept;
 }
 
-// Moves what stays to the front of the lane.
+// Service and slot of each flow. Moves what stays to the front of the lane.
 template <class F>
-void find_services(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& lane) {
-  const ServiceTable<F>& services = snapshot.services_of<F>();
+void find_slots(const Snapshot& snapshot, Lane<F>& lane) {
+  snapshot.hash.hash(std::span(lane.flow).first(lane.count), std::span(lane.hash).first(lane.count));
+  const ServiceTable<F>& table = snapshot.services_of<F>();
+  const ServiceEntry* const services = snapshot.services.data();
+  const std::size_t count = lane.count;
   std::size_t kept = 0;
-  for (std::size_t i = 0; i < lane.count; ++i) {
-    Packet& packet = packets[lane.packet[i]];
-    packet.service = services.find(lane.home[i], service_key(lane.flow[i]));
-    if (packet.service == kNone) {
-      packet.verdict = services.has_vip(lane.flow[i].destination) ? Verdict::kDropNoService : Verdict::kPassNotVip;
-    } else if (snapshot.services[packet.service].slots == nullptr) {
-      packet.verdict = Verdict::kDropNoBackend;
-    } else {
-      packet.chosen_by = ChosenBy::kSlot;
-      lane.service[kept] = packet.service;
-      lane.packet[kept] = lane.packet[i];
-      if (kept != i) lane.flow[kept] = lane.flow[i];
-      ++kept;
+  for (std::size_t i = 0; i < count; ++i) {
+    Packet& packet = *lane.packet[i];
+    const std::uint16_t index = table.find(lane.home[i], lane.key[i]);
+    packet.service = index;
+    if (index == kNone || services[index].slots == nullptr) [[unlikely]] {
+      turn_away<F>(snapshot, lane.flow[i], packet);
+      continue;
     }
+    const std::uint16_t* const slot = services[index].slots + slot_of(lane.hash[i], services[index].slot_count);
+    __builtin_prefetch(slot);
+    packet.chosen_by = ChosenBy::kSlot;
+    lane.service[kept] = index;
+    lane.slot[kept] = slot;
+    if (kept != i) {
+      lane.packet[kept] = &packet;
+      lane.flow[kept] = lane.flow[i];
+      lane.hash[kept] = lane.hash[i];
+    }
+    ++kept;
   }
   lane.count = kept;
 }
 
-// The hashes of what services make slots of.
+// Other slots for those services that do not hash the whole flow.
 template <class F>
-[[gnu::noinline]] void hash_for_slots(const Snapshot& snapshot, Lane<F>& lane) {
+[[gnu::noinline]] void find_slots_by_source(const Snapshot& snapshot, Lane<F>& lane) {
   std::array<Flow<F>, kBurstMax> reduced;
   for (std::size_t i = 0; i < lane.count; ++i) {
     const std::uint8_t bits = snapshot.source_bits[lane.service[i]];
@@ -206,26 +241,19 @@ template <class F>
     reduced[i] = bits == kWholeFlow ? flow : Flow<F>{.source = first_bits(flow.source, bits)};
   }
   snapshot.hash.hash(std::span(reduced).first(lane.count), std::span(lane.slot_hash).first(lane.count));
-}
-
-template <class F>
-void find_slots(const Snapshot& snapshot, Lane<F>& lane) {
-  snapshot.hash.hash(std::span(lane.flow).first(lane.count), std::span(lane.hash).first(lane.count));
-  if (snapshot.hashes_sources) hash_for_slots(snapshot, lane);
-  const auto& slot_hash = snapshot.hashes_sources ? lane.slot_hash : lane.hash;
   for (std::size_t i = 0; i < lane.count; ++i) {
     const ServiceEntry& service = snapshot.services[lane.service[i]];
-    lane.slot[i] = service.slots + slot_of(slot_hash[i], service.slot_count);
+    lane.slot[i] = service.slots + slot_of(lane.slot_hash[i], service.slot_count);
     __builtin_prefetch(lane.slot[i]);
   }
 }
 
 // A packet whose QUIC connection ID names a living backend gets a slot of that backend alone.
 template <class F>
-[[gnu::noinline]] void follow_connection_ids(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& lane) {
+[[gnu::noinline]] void follow_connection_ids(const Snapshot& snapshot, Lane<F>& lane) {
   for (std::size_t i = 0; i < lane.count; ++i) {
     const QuicRoutes& routes = snapshot.quic[lane.service[i]];
-    Packet& packet = packets[lane.packet[i]];
+    Packet& packet = *lane.packet[i];
     if (!routes.any() || packet.follows) continue;
     const auto datagram = udp_payload<F>({packet.data, packet.length_bytes}, packet.ip_offset);
     const std::uint16_t* const backend = routes.find(datagram);
@@ -235,80 +263,78 @@ template <class F>
   }
 }
 
-// Into its backend's tunnel, or, when it does not fit, back to its sender with an ICMP error.
+// The packet does not fit its tunnel: its sender is told.
 template <class F>
-Verdict into_tunnel(const Tunnel& tunnel, std::uint32_t entropy, Worker& worker, Packet& packet) {
-  const Verdict verdict = encapsulate_inline<F>(tunnel, entropy, packet);
+[[gnu::noinline]] Verdict refuse_too_big(const Tunnel& tunnel, Worker& worker, Packet& packet) {
   // No errors about errors, nor about later fragments: RFC 1812 section 4.3.2.7, RFC 4443 section 2.4 (e).
-  if (verdict != Verdict::kDropTooBig || packet.follows) return verdict;
+  if (packet.follows) return Verdict::kDropTooBig;
   return reply_too_big<F>(packet.ip_offset, tunnel.inner_max_bytes, worker.now_ms, worker.state.too_big, packet);
 }
 
-void set_macs(const BackendEntry& backend, Packet& packet) {
-  std::memcpy(packet.data, backend.macs.data(), backend.macs.size());
-}
-
-template <class F>
-void decide_and_rewrite(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& lane) {
-  for (std::size_t i = 0; i < lane.count; ++i) {
-    Packet& packet = packets[lane.packet[i]];
-    const std::uint32_t index = snapshot.services[lane.service[i]].first_backend + *lane.slot[i];
-    const BackendEntry& backend = snapshot.backends[index];
-    packet.backend = backend.backend;
-    packet.verdict = backend.verdict;
-    if (packet.verdict != Verdict::kForward) continue;
-    if (backend.tunneled) {
-      lane.backend[lane.tunneled_count] = index;
-      lane.tunneled[lane.tunneled_count++] = static_cast<std::uint8_t>(i);
-    } else {
-      set_macs(backend, packet);
+// Gives each packet to its backend, of which `count_traffic` is told, with the packet's bytes. Returns how many leave
+// that way.
+template <class F, class Count>
+std::size_t forward(const Snapshot& snapshot, const Lane<F>& lane, Worker& worker, const Count& count_traffic) {
+  const ServiceEntry* const services = snapshot.services.data();
+  const BackendEntry* const backends = snapshot.backends.data();
+  const Tunnel* const tunnels = snapshot.tunnels.data();
+  std::size_t forwarded = 0;
+  for (std::size_t i = 0, count = lane.count; i < count; ++i) {
+    Packet& packet = *lane.packet[i];
+    const std::uint16_t within = *lane.slot[i];
+    const std::uint32_t index = services[lane.service[i]].first_backend + within;
+    const BackendEntry& backend = backends[index];
+    packet.backend = within;
+    Verdict verdict = backend.verdict;
+    if (backend.tunneled && verdict == Verdict::kForward) {
+      verdict = encapsulate_inline<F>(tunnels[index], static_cast<std::uint32_t>(lane.hash[i]), packet);
+      if (verdict == Verdict::kDropTooBig) [[unlikely]]
+        verdict = refuse_too_big<F>(tunnels[index], worker, packet);
     }
+    if (verdict != Verdict::kForward) [[unlikely]] {
+      packet.verdict = verdict;
+      continue;
+    }
+    std::memcpy(packet.data, backend.macs.data(), backend.macs.size());
+    count_traffic(index, packet.length_bytes);
+    ++forwarded;
   }
-}
-
-// A loop of its own, so that l2 does not pay for the calls.
-template <class F>
-void encapsulate_tunneled(const Snapshot& snapshot, std::span<Packet> packets, const Lane<F>& lane, Worker& worker) {
-  for (std::size_t i = 0; i < lane.tunneled_count; ++i) {
-    const std::size_t at = lane.tunneled[i];
-    Packet& packet = packets[lane.packet[at]];
-    const auto entropy = static_cast<std::uint32_t>(lane.hash[at]);
-    packet.verdict = into_tunnel<F>(snapshot.tunnels[lane.backend[i]], entropy, worker, packet);
-    if (packet.verdict == Verdict::kForward) set_macs(snapshot.backends[lane.backend[i]], packet);
-  }
+  return forwarded;
 }
 
 template <class F>
-void process_lane(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& lane, bool tracked, Worker& worker) {
-  if (lane.count == 0) return;
-  if (snapshot.probes->of<F>().any()) drop_reserved(snapshot, packets, lane);
-  find_services(snapshot, packets, lane);
+std::size_t process_lane(const Snapshot& snapshot, Lane<F>& lane, bool tracked, Worker& worker, Counters& counters) {
+  if (lane.count == 0) return 0;
+  if (snapshot.probes->of<F>().any()) drop_reserved(snapshot, lane);
   find_slots(snapshot, lane);
-  if (!snapshot.quic.empty()) follow_connection_ids(snapshot, packets, lane);
-  if (tracked) track(snapshot, packets, worker, lane);
-  decide_and_rewrite(snapshot, packets, lane);
-  encapsulate_tunneled(snapshot, packets, lane, worker);
+  if (snapshot.hashes_sources) find_slots_by_source(snapshot, lane);
+  if (!snapshot.quic.empty()) follow_connection_ids(snapshot, lane);
+  if (tracked) track(snapshot, worker, lane);
+  return forward(snapshot, lane, worker, [traffic = counters.by_backend()](std::uint32_t backend, std::uint32_t bytes) {
+    traffic.add(backend, bytes);
+  });
 }
 
 // A probe goes to the backend that its source address names, whatever the backend's health or weight.
 template <class F>
-void find_probed(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& lane) {
+void find_probed(const Snapshot& snapshot, Lane<F>& lane) {
+  const ServiceTable<F>& services = snapshot.services_of<F>();
   std::size_t kept = 0;
   for (std::size_t i = 0; i < lane.count; ++i) {
+    Packet& packet = *lane.packet[i];
     const Flow<F>& flow = lane.flow[i];
-    const std::uint16_t service = snapshot.services_of<F>().find(lane.home[i], service_key(flow));
-    Packet& packet = packets[lane.packet[i]];
-    packet.service = service;
-    if (service == kNone) {
-      packet.verdict =
-          snapshot.services_of<F>().has_vip(flow.destination) ? Verdict::kDropNoService : Verdict::kPassNotVip;
+    packet.service = services.find(lane.home[i], lane.key[i]);
+    if (packet.service == kNone) {
+      turn_away<F>(snapshot, flow, packet);
       continue;
     }
-    const std::uint16_t* const backend = snapshot.probes->of<F>().find(service, flow.source);
-    packet.verdict = Verdict::kDropProbeUnknown;
-    if (backend == nullptr) continue;
-    lane.service[kept] = service;
-    lane.packet[kept] = lane.packet[i];
+    const std::uint16_t* const backend = snapshot.probes->of<F>().find(packet.service, flow.source);
+    if (backend == nullptr) {
+      packet.verdict = Verdict::kDropProbeUnknown;
+      continue;
+    }
+    lane.service[kept] = packet.service;
+    lane.packet[kept] = &packet;
     lane.slot[kept] = backend;
     if (kept != i) lane.flow[kept] = flow;
     ++kept;
@@ -317,13 +343,12 @@ void find_probed(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& l
 }
 
 template <class F>
-void process_probe_lane(const Snapshot& snapshot, std::span<Packet> packets, Lane<F>& lane, Worker& worker) {
-  find_probed(snapshot, packets, lane);
+void process_probe_lane(const Snapshot& snapshot, Lane<F>& lane, Worker& worker) {
+  find_probed(snapshot, lane);
   snapshot.hash.hash(std::span(lane.flow).first(lane.count), std::span(lane.hash).first(lane.count));
-  decide_and_rewrite(snapshot, packets, lane);
-  encapsulate_tunneled(snapshot, packets, lane, worker);
+  forward(snapshot, lane, worker, [](std::uint32_t, std::uint32_t) {});  // no client's traffic
   for (std::size_t i = 0; i < lane.count; ++i) {
-    Packet& packet = packets[lane.packet[i]];
+    Packet& packet = *lane.packet[i];
     if (packet.verdict == Verdict::kForward) packet.verdict = Verdict::kForwardProbe;
   }
 }
@@ -333,9 +358,9 @@ void process_at_most_a_burst(const Snapshot& snapshot, std::span<Packet> packets
   Lane<V6> v6;
   parse(snapshot, packets, worker, v4, v6);
   const bool tracked = must_track(snapshot, worker.state);
-  process_lane(snapshot, packets, v4, tracked, worker);
-  process_lane(snapshot, packets, v6, tracked, worker);
-  counters.count(packets);
+  std::size_t forwarded = process_lane(snapshot, v4, tracked, worker, counters);
+  forwarded += process_lane(snapshot, v6, tracked, worker, counters);
+  counters.count_verdicts(packets, forwarded);
   if (!tracked) return;
   worker.state.flows.sweep(FlowClock::units(worker.now_ms));
   counters.set_flows(worker.state.flows.stats());
@@ -361,9 +386,9 @@ void process_probes(const Snapshot& snapshot, std::span<Packet> packets, std::ui
     Lane<V4> v4;
     Lane<V6> v6;
     parse(snapshot, burst, worker, v4, v6);
-    process_probe_lane(snapshot, burst, v4, worker);
-    process_probe_lane(snapshot, burst, v6, worker);
-    counters.count(burst);
+    process_probe_lane(snapshot, v4, worker);
+    process_probe_lane(snapshot, v6, worker);
+    counters.count_verdicts(burst, 0);
     packets = packets.subspan(burst.size());
   }
 }

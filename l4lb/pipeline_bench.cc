@@ -93,8 +93,8 @@ BENCHMARK(engine<k4, Forwarding::kGre, k4>)->Apply(tunnel_arguments);
 BENCHMARK(engine<k6, Forwarding::kGre, k6>)->Apply(tunnel_arguments);
 BENCHMARK(engine<k4, Forwarding::kGue, k4>)->Apply(tunnel_arguments);
 BENCHMARK(engine<k6, Forwarding::kGue, k6>)->Apply(tunnel_arguments);
-BENCHMARK(hash<V4>)->ArgName("engine")->Arg(0)->Arg(1);
-BENCHMARK(hash<V6>)->ArgName("engine")->Arg(0)->Arg(1);
+BENCHMARK(hash<V4>)->ArgName("engine")->DenseRange(0, 2);
+BENCHMARK(hash<V6>)->ArgName("engine")->DenseRange(0, 2);
 
 }  // namespace
 }  // namespace anypop::l4lb

@@ -60,7 +60,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (unsigned step = 0; step < 4; ++step) {
     input.now_ms = 1'000'000 + 100'000 * step;
     for (auto& states : input.backends) {
-      for (unsigned b = 0; b < 3; ++b) states[b] = {.healthy = b != step, .next_hop_mac = MacAddress({2, 0, 0, 0, 0, 1})};
+      for (unsigned b = 0; b < 3; ++b)
+        states[b] = {.healthy = b != step, .next_hop_mac = MacAddress({2, 0, 0, 0, 0, 1})};
     }
     const auto snapshot = builder.build(input);
     forward(*snapshot, static_cast<std::uint32_t>(input.now_ms), state, counters, step);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <functional>
 
 namespace anypop::l4lb {
@@ -14,6 +15,16 @@ void note_length(unsigned bits, std::vector<unsigned>& lengths) {
   if (at == lengths.end() || *at != bits) lengths.insert(at, bits);
 }
 
+template <class F>
+ServiceKey<F> unpack(const PackedKey<F>& key) {
+  constexpr unsigned kPortAt = F::kFamily == Family::kV4 ? 32 : 0;
+  ServiceKey<F> out;
+  std::memcpy(&out.vip, key.words.data(), sizeof(out.vip));
+  out.port = std::bit_cast<wire::be16>(static_cast<std::uint16_t>(key.words.back() >> kPortAt));
+  out.protocol = static_cast<wire::IpProtocol>(static_cast<std::uint8_t>(key.words.back() >> (kPortAt + 16)));
+  return out;
+}
+
 }  // namespace
 
 template <class F>
@@ -23,19 +34,19 @@ ServiceTable<F>::ServiceTable(std::span<const Item> items) {
   constexpr unsigned kLeastBits = 4;
   for (unsigned bits = kLeastBits + static_cast<unsigned>(std::bit_width(items.size()));; ++bits) {
     for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
-      if (fill(items, bits, seed * 0xbf58476d1ce4e5b9ULL)) return;
+      if (fill(items, bits, 0x9e3779b97f4a7c15ULL + seed * 0xbf58476d1ce4e5b8ULL)) return;
     }
   }
 }
 
 template <class F>
-bool ServiceTable<F>::fill(std::span<const Item> items, unsigned bits, std::uint64_t seed) {
+bool ServiceTable<F>::fill(std::span<const Item> items, unsigned bits, std::uint64_t multiplier) {
   vips_ = 0;
   vip_lengths_.clear();
   group_lengths_.clear();
   groups_.clear();
   bits_ = bits;
-  seed_ = seed;
+  multiplier_ = multiplier;
   entries_.assign((std::size_t{1} << bits) + kMaxProbes - 1, Entry{});
   for (const Item& item : items) {
     const bool simple = item.last_port == 0 && item.prefix_bits == kAddressBits;
@@ -50,11 +61,12 @@ bool ServiceTable<F>::fill(std::span<const Item> items, unsigned bits, std::uint
 
 template <class F>
 bool ServiceTable<F>::insert(const ServiceKey<F>& key, std::uint16_t service) {
-  const std::uint32_t first = home(key);
-  for (std::uint32_t at = first; at < first + kMaxProbes; ++at) {
-    if (entries_[at].used && entries_[at].key == key) return true;
-    if (entries_[at].used) continue;
-    entries_[at] = {.key = key, .service = service, .used = true};
+  const PackedKey<F> packed = pack(key);
+  const auto first = static_cast<std::size_t>(finder().home(packed) - entries_.data());
+  for (std::size_t at = first; at < first + kMaxProbes; ++at) {
+    if (entries_[at].key == packed) return true;
+    if (entries_[at].used()) continue;
+    entries_[at] = {.key = packed, .service = service};
     return true;
   }
   return false;
@@ -85,6 +97,12 @@ auto ServiceTable<F>::find_vip(const typename F::Address& vip) const -> const En
     if (const Entry* entry = find_exactly(vip_key(first_bits(vip, bits), bits))) return entry;
   }
   return nullptr;
+}
+
+template <class F>
+std::uint16_t ServiceTable<F>::find_further(const Entry* home, const PackedKey<F>& key) const {
+  if (const Entry* entry = find_entry(home, key)) return entry->service;
+  return group_lengths_.empty() ? kNoService : find_in_groups(unpack(key));
 }
 
 template <class F>

@@ -8,6 +8,7 @@
 // so nobody outside can crowd it.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <span>
@@ -24,6 +25,27 @@ struct ServiceKey {
   wire::IpProtocol protocol;
   friend bool operator==(const ServiceKey&, const ServiceKey&) = default;
 };
+
+// The same as whole words, as they are hashed and compared. No key that a service can have packs to kUnusedKey.
+template <class F>
+struct PackedKey {
+  static constexpr std::size_t kWords = F::kFamily == Family::kV4 ? 1 : 3;
+  std::array<std::uint64_t, kWords> words;
+  friend bool operator==(const PackedKey& a, const PackedKey& b) {
+    std::uint64_t difference = 0;
+    for (std::size_t i = 0; i < kWords; ++i) difference |= a.words[i] ^ b.words[i];
+    return difference == 0;
+  }
+};
+
+inline PackedKey<V4> pack(const ServiceKey<V4>& key) {
+  return {{std::uint64_t{key.vip.value.raw()} | (std::uint64_t{key.port.raw()} << 32U) |
+           (static_cast<std::uint64_t>(key.protocol) << 48U)}};
+}
+inline PackedKey<V6> pack(const ServiceKey<V6>& key) {
+  const auto halves = std::bit_cast<std::array<std::uint64_t, 2>>(key.vip.bytes);
+  return {{halves[0], halves[1], std::uint64_t{key.port.raw()} | (static_cast<std::uint64_t>(key.protocol) << 16U)}};
+}
 
 template <class F>
 class ServiceTable {
@@ -42,17 +64,21 @@ class ServiceTable {
   // by itself, for has_vip().
   explicit ServiceTable(std::span<const Item> items);
 
-  // Where a lookup of `key` starts. Kept apart from find() so that a burst can prefetch between the two.
-  std::uint32_t home(const ServiceKey<F>& key) const {
-    return static_cast<std::uint32_t>(mix(key, seed_) >> (64U - bits_));
-  }
-  void prefetch(std::uint32_t home) const { __builtin_prefetch(&entries_[home]); }
+  struct Entry;
+  // The table without what only few packets need, small enough for a loop to keep in registers.
+  struct Finder {
+    const Entry* entries;
+    std::uint64_t multiplier;
+    unsigned shift;
 
-  // The service, or kNone. Precondition: home == home(key).
-  std::uint16_t find(std::uint32_t home, const ServiceKey<F>& key) const {
-    const Entry* entry = find_entry(home, key);
-    if (entry != nullptr) return entry->service;
-    return group_lengths_.empty() ? kNoService : find_in_groups(key);
+    // Where a lookup of `key` starts. Kept apart from find() so that a burst can prefetch between the two.
+    const Entry* home(const PackedKey<F>& key) const { return entries + (mix(key, multiplier) >> shift); }
+  };
+  Finder finder() const { return {entries_.data(), multiplier_, 64U - bits_}; }
+
+  // The service, or kNoService. Precondition: home == finder().home(key).
+  std::uint16_t find(const Entry* home, const PackedKey<F>& key) const {
+    return home->key == key ? home->service : find_further(home, key);
   }
   static constexpr std::uint16_t kNoService = 0xffff;
 
@@ -67,13 +93,19 @@ class ServiceTable {
   // Does any service have this address?
   bool has_vip(const typename F::Address& vip) const { return find_vip(vip) != nullptr; }
 
- private:
   // A power of two bytes, so that no entry lies on two cache lines.
   struct alignas(F::kFamily == Family::kV4 ? 16 : 32) Entry {
-    ServiceKey<F> key;
-    std::uint16_t service;
-    bool used;
+    PackedKey<F> key = kUnusedKey;
+    std::uint16_t service = kNoService;
+    bool used() const { return key != kUnusedKey; }
   };
+
+ private:
+  static constexpr PackedKey<F> kUnusedKey = [] {
+    PackedKey<F> key{};
+    key.words.back() = ~std::uint64_t{0};
+    return key;
+  }();
 
   // A VIP by itself is entered under protocol 0, which no service has, with its number for a service.
   static ServiceKey<F> vip_key(const typename F::Address& vip, unsigned prefix_bits) {
@@ -97,46 +129,44 @@ class ServiceTable {
     std::vector<Range> ranges;  // in order
     std::uint16_t any = kNoService;
   };
-  const Entry* find_exactly(const ServiceKey<F>& key) const { return find_entry(home(key), key); }
+  const Entry* find_exactly(const ServiceKey<F>& key) const {
+    const PackedKey<F> packed = pack(key);
+    return find_entry(finder().home(packed), packed);
+  }
   const Entry* find_vip(const typename F::Address& vip) const;
+  std::uint16_t find_further(const Entry* home, const PackedKey<F>& key) const;
   std::uint16_t find_in_groups(const ServiceKey<F>& key) const;
   bool insert_in_group(const Item& item);
-  static std::uint64_t mix(const ServiceKey<F>& key, std::uint64_t seed);
-  const Entry* find_entry(std::uint32_t home, const ServiceKey<F>& key) const {
-    for (const Entry *entry = &entries_[home], *end = entry + kMaxProbes; entry != end; ++entry) {
-      if (!entry->used) return nullptr;
+  static std::uint64_t mix(const PackedKey<F>& key, std::uint64_t multiplier);
+  static const Entry* find_entry(const Entry* home, const PackedKey<F>& key) {
+    for (const Entry *entry = home, *end = entry + kMaxProbes; entry != end; ++entry) {
       if (entry->key == key) return entry;
+      if (!entry->used()) return nullptr;
     }
     return nullptr;
   }
   bool insert(const ServiceKey<F>& key, std::uint16_t service);
-  bool fill(std::span<const Item> items, unsigned bits, std::uint64_t seed);
+  bool fill(std::span<const Item> items, unsigned bits, std::uint64_t multiplier);
 
   std::vector<unsigned> vip_lengths_;    // that prefixes have, the longest first
   std::vector<unsigned> group_lengths_;  // the same of those that have groups
   std::vector<Group> groups_;
   std::size_t vips_ = 0;
   unsigned bits_ = 0;
-  std::uint64_t seed_ = 0;
-  std::vector<Entry> entries_;  // 2^bits homes and kMaxProbes - 1 more, so that probing needs no wrapping
+  std::uint64_t multiplier_ = 1;  // odd
+  std::vector<Entry> entries_;    // 2^bits homes and kMaxProbes - 1 more, so that probing needs no wrapping
 };
 
+// Multiplicative hashing: the upper bits of the product are used.
 template <>
-inline std::uint64_t ServiceTable<V4>::mix(const ServiceKey<V4>& key, std::uint64_t seed) {
-  const std::uint64_t packed = (std::uint64_t{key.vip.value.raw()} << 32U) | (std::uint64_t{key.port.raw()} << 8U) |
-                               static_cast<std::uint64_t>(key.protocol);
-  const std::uint64_t mixed = (packed ^ seed) * 0x9e3779b97f4a7c15ULL;
-  return (mixed ^ (mixed >> 32U)) * 0xd6e8feb86659fd93ULL;
+inline std::uint64_t ServiceTable<V4>::mix(const PackedKey<V4>& key, std::uint64_t multiplier) {
+  return key.words[0] * multiplier;
 }
 
 template <>
-inline std::uint64_t ServiceTable<V6>::mix(const ServiceKey<V6>& key, std::uint64_t seed) {
-  const auto halves = std::bit_cast<std::array<std::uint64_t, 2>>(key.vip.bytes);
-  const std::uint64_t end = (std::uint64_t{key.port.raw()} << 8U) | static_cast<std::uint64_t>(key.protocol);
-  const std::uint64_t high = (halves[0] ^ seed) * 0x9e3779b97f4a7c15ULL;
-  const std::uint64_t low = (halves[1] ^ (end << 20U) ^ seed) * 0xd6e8feb86659fd93ULL;
-  const std::uint64_t mixed = std::rotl(high ^ (high >> 32U), 31) + (low ^ (low >> 32U)) + end;
-  return mixed * 0xff51afd7ed558ccdULL;
+inline std::uint64_t ServiceTable<V6>::mix(const PackedKey<V6>& key, std::uint64_t multiplier) {
+  const std::uint64_t first = key.words[0] * 0x9e3779b97f4a7c15ULL;
+  return (first ^ (first >> 32U) ^ key.words[1] ^ std::rotl(key.words[2], 40)) * multiplier;
 }
 
 }  // namespace anypop::l4lb

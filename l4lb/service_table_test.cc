@@ -25,7 +25,7 @@ ServiceKey<F> key(std::uint32_t vip, std::uint16_t port, wire::IpProtocol protoc
 
 template <class F>
 std::uint16_t find(const ServiceTable<F>& table, const ServiceKey<F>& of) {
-  return table.find(table.home(of), of);
+  return table.find(table.finder().home(pack(of)), pack(of));
 }
 
 template <class F>

@@ -4,17 +4,19 @@
 #include <algorithm>
 #include <array>
 
-#include "flow_start.h"
+#include "flow_sign.h"
 
 namespace anypop::l4lb {
 namespace {
 
 constexpr std::uint16_t kClosed = kNoWindow;  // where slots without a history point
-const std::uint16_t kHalfOpenSpan = FlowClock::span(FlowTable::kHalfOpenMs);
+constexpr std::uint16_t kHalfOpenSpan = FlowClock::span(FlowTable::kHalfOpenMs);
+constexpr std::uint16_t kClosingSpan = FlowClock::span(kClosingMs);
 
 // The flows of a lane that may have a record, or shall get one. Arrays side by side, valid up to `count`.
 struct Candidates {
   std::size_t count = 0;
+  bool all_always = true;                  // track: always
   std::array<std::uint8_t, kBurstMax> at;  // in the lane
   std::array<std::uint64_t, kBurstMax> key;
   std::array<const std::uint16_t*, kBurstMax> previous;  // of the slot; points to kClosed if it has no history
@@ -31,17 +33,24 @@ struct Case {
   std::uint16_t owner;
   std::uint16_t previous;
   std::uint32_t first_backend;  // of the service, in Snapshot::backends
+  FlowSign sign;                // kGoesOn for what follows
 
   bool open() const { return previous != kNoWindow; }
   bool records() const { return !packet.follows && (open() || service.track == Track::kAlways); }
-  template <class F>
-  bool opens() const {
-    return !packet.follows && opens_flow<F>({packet.data, packet.length_bytes}, packet.ip_offset);
+  bool opens() const { return sign == FlowSign::kOpens; }
+  std::uint16_t closing() const { return std::min(service.idle, kClosingSpan); }
+
+  // A new record.
+  FlowTable::Record record_of(std::uint16_t backend) const {
+    return record_of(backend, opens(), sign == FlowSign::kCloses);
   }
-  FlowTable::Record record_of(std::uint16_t backend, bool half_open) const {
+  FlowTable::Record record_of(std::uint16_t backend, bool half_open, bool closes) const {
+    std::uint16_t span = closes || sign == FlowSign::kResets ? closing() : service.idle;
+    if (half_open) span = std::min(span, kHalfOpenSpan);
     return {.backend_id = snapshot.id_of_backend[first_backend + backend],
             .half_open = half_open,
-            .expires = static_cast<std::uint16_t>(now + (half_open ? kHalfOpenSpan : service.idle))};
+            .closing = closes,
+            .expires = static_cast<std::uint16_t>(now + span)};
   }
 };
 
@@ -56,14 +65,16 @@ bool peers_may_hold(const WorkerState& state, std::uint64_t key) {
 
 // Asks the cache for everything that says whether there is something to look up.
 template <class F>
-void find_candidates(const Snapshot& snapshot, std::span<const Packet> packets, const FlowTable& flows,
-                     const Lane<F>& lane, Candidates& candidates) {
+void find_candidates(const Snapshot& snapshot, const FlowTable& flows, const Lane<F>& lane, Candidates& candidates) {
   const auto& slot_hash = snapshot.hashes_sources ? lane.slot_hash : lane.hash;
-  for (std::size_t i = 0; i < lane.count; ++i) {
-    const ServiceTracking& service = snapshot.tracking[lane.service[i]];
+  const ServiceTracking* const tracking = snapshot.tracking.data();
+  const bool quic = !snapshot.quic.empty();
+  std::size_t found = 0;
+  for (std::size_t i = 0, count = lane.count; i < count; ++i) {
+    const ServiceTracking& service = tracking[lane.service[i]];
     if (service.track == Track::kNever) continue;
-    if (!snapshot.quic.empty() && packets[lane.packet[i]].chosen_by == ChosenBy::kConnectionId) continue;
-    const std::size_t c = candidates.count++;
+    if (quic && lane.packet[i]->chosen_by == ChosenBy::kConnectionId) continue;
+    const std::size_t c = found++;
     candidates.at[c] = static_cast<std::uint8_t>(i);
     candidates.key[c] = lane.hash[i] ^ service.salt;
     candidates.previous[c] = &kClosed;
@@ -71,20 +82,23 @@ void find_candidates(const Snapshot& snapshot, std::span<const Packet> packets, 
       flows.prefetch(candidates.key[c]);
     } else {
       flows.prefetch_filter(candidates.key[c]);
+      candidates.all_always = false;
     }
     if (service.previous == nullptr) continue;
     candidates.previous[c] = service.previous + slot_of(slot_hash[i], service.history_slots);
     __builtin_prefetch(candidates.previous[c]);
   }
+  candidates.count = found;
 }
 
 // Leaves those for which there is something to look up.
 template <class F>
 void sift(const Snapshot& snapshot, const WorkerState& state, const Lane<F>& lane, Candidates& candidates) {
+  const ServiceTracking* const tracking = snapshot.tracking.data();
   std::size_t kept = 0;
-  for (std::size_t c = 0; c < candidates.count; ++c) {
+  for (std::size_t c = 0, count = candidates.count; c < count; ++c) {
     const std::uint64_t key = candidates.key[c];
-    const bool always = snapshot.tracking[lane.service[candidates.at[c]]].track == Track::kAlways;
+    const bool always = tracking[lane.service[candidates.at[c]]].track == Track::kAlways;
     if (!always) {
       const bool look = *candidates.previous[c] != kNoWindow || state.flows.may_hold(key) || peers_may_hold(state, key);
       if (!look) continue;
@@ -111,8 +125,7 @@ std::uint16_t find_with_peers(const Case& flow, const WorkerState& state) {
 }
 
 // The record of a living backend was found.
-template <class F>
-Choice follow_record(const Case& flow, const FlowTable::Found& found, std::uint16_t backend) {
+[[gnu::noinline]] Choice follow_record(const Case& flow, const FlowTable::Found& found, std::uint16_t backend) {
   flow.flows.count_hit();
   const Choice choice{backend, ChosenBy::kRecord};
   if (flow.packet.follows) return choice;
@@ -120,39 +133,51 @@ Choice follow_record(const Case& flow, const FlowTable::Found& found, std::uint1
     flow.flows.erase(flow.key, found);
     return choice;
   }
-  flow.flows.update(found, flow.record_of(backend, found.half_open() && flow.opens<F>()), flow.now);
+  // A RST confirms nothing.
+  const bool half_open = found.half_open() && (flow.opens() || flow.sign == FlowSign::kResets);
+  const bool closes = found.closing() || flow.sign == FlowSign::kCloses;
+  flow.flows.update(found, flow.record_of(backend, half_open, closes), flow.now);
   return choice;
 }
 
-template <class F>
-Choice choose_without_record(const Case& flow, const WorkerState& state) {
-  const bool opens = (flow.open() || flow.service.track == Track::kAlways || !state.peers.empty()) && flow.opens<F>();
-  if (!opens && !state.peers.empty()) {
+[[gnu::noinline]] Choice choose_without_record(const Case& flow, const WorkerState& state) {
+  if (!flow.opens() && !state.peers.empty()) {
     const std::uint16_t backend = find_with_peers(flow, state);
     if (backend != Snapshot::kNoBackend) {
       flow.flows.count_hit();
       if (flow.records() || (!flow.packet.follows && backend != flow.owner)) {
-        flow.flows.insert(flow.key, flow.record_of(backend, false), flow.now);
+        flow.flows.insert(flow.key, flow.record_of(backend), flow.now);
       }
       return {backend, ChosenBy::kRecord};
     }
   }
-  const bool stays = flow.open() && flow.previous != kNoPrevious && !opens;
+  const bool stays = flow.open() && flow.previous != kNoPrevious && !flow.opens();
   const Choice choice = stays ? Choice{flow.previous, ChosenBy::kPreviousOwner} : Choice{flow.owner, ChosenBy::kSlot};
-  if (flow.records()) flow.flows.insert(flow.key, flow.record_of(choice.backend, opens), flow.now);
+  // Nothing comes after a RST.
+  if (flow.records() && flow.sign != FlowSign::kResets) {
+    flow.flows.insert(flow.key, flow.record_of(choice.backend), flow.now);
+  }
   return choice;
 }
 
-template <class F>
 Choice choose(const Case& flow, const WorkerState& state) {
-  const FlowTable::Found found = flow.flows.find(flow.key, flow.now);
-  if (found) {
+  const FlowTable::Found found = flow.flows.find_own(flow.key, flow.now);
+  if (found) [[likely]] {
     const std::uint16_t backend = flow.snapshot.backend_of(flow.service, found.backend_id());
-    if (backend != Snapshot::kNoBackend) return follow_record<F>(flow, found, backend);
-    // Whoever had the flow is dead, and must not get it back when it returns.
+    // Most packets are in the middle of a flow: what follow_record() does, in few steps.
+    const bool plain = found.established() && flow.sign == FlowSign::kGoesOn && flow.records();
+    if (plain && backend != Snapshot::kNoBackend) [[likely]] {
+      flow.flows.count_hit();
+      flow.flows.prolong(found, static_cast<std::uint16_t>(flow.now + flow.service.idle));
+      return {backend, ChosenBy::kRecord};
+    }
+    const bool over = found.closing() && flow.opens();
+    if (backend != Snapshot::kNoBackend && !over) [[likely]]
+      return follow_record(flow, found, backend);
+    // Whoever had the flow is dead, and must not get it back when it returns; or another flow has begun.
     if (!flow.packet.follows) flow.flows.erase(flow.key, found);
   }
-  return choose_without_record<F>(flow, state);
+  return choose_without_record(flow, state);
 }
 
 }  // namespace
@@ -163,32 +188,38 @@ bool must_track(const Snapshot& snapshot, const WorkerState& state) {
 }
 
 template <class F>
-void track(const Snapshot& snapshot, std::span<Packet> packets, Worker& worker, Lane<F>& lane) {
+void track(const Snapshot& snapshot, Worker& worker, Lane<F>& lane) {
   Candidates candidates;
   WorkerState& state = worker.state;
-  find_candidates<F>(snapshot, packets, state.flows, lane, candidates);
-  sift(snapshot, state, lane, candidates);
+  find_candidates<F>(snapshot, state.flows, lane, candidates);
+  if (!candidates.all_always) sift(snapshot, state, lane, candidates);
   const std::uint16_t now = FlowClock::units(worker.now_ms);
-  for (std::size_t c = 0; c < candidates.count; ++c) {
+  const ServiceTracking* const tracking = snapshot.tracking.data();
+  const ServiceEntry* const services = snapshot.services.data();
+  for (std::size_t c = 0, count = candidates.count; c < count; ++c) {
     const std::size_t i = candidates.at[c];
-    Packet& packet = packets[lane.packet[i]];
+    Packet& packet = *lane.packet[i];
+    const FlowSign sign =
+        packet.follows ? FlowSign::kGoesOn
+                       : flow_sign<F>({packet.data, packet.length_bytes}, packet.ip_offset, lane.flow[i].protocol);
     const Case flow{.snapshot = snapshot,
-                    .service = snapshot.tracking[lane.service[i]],
+                    .service = tracking[lane.service[i]],
                     .packet = packet,
                     .flows = state.flows,
                     .key = candidates.key[c],
                     .now = now,
                     .owner = *lane.slot[i],
                     .previous = *candidates.previous[c],
-                    .first_backend = snapshot.services[lane.service[i]].first_backend};
-    const Choice choice = choose<F>(flow, state);
+                    .first_backend = services[lane.service[i]].first_backend,
+                    .sign = sign};
+    const Choice choice = choose(flow, state);
     packet.chosen_by = choice.by;
     lane.chosen[i] = choice.backend;
     lane.slot[i] = &lane.chosen[i];
   }
 }
 
-template void track<V4>(const Snapshot&, std::span<Packet>, Worker&, Lane<V4>&);
-template void track<V6>(const Snapshot&, std::span<Packet>, Worker&, Lane<V6>&);
+template void track<V4>(const Snapshot&, Worker&, Lane<V4>&);
+template void track<V6>(const Snapshot&, Worker&, Lane<V6>&);
 
 }  // namespace anypop::l4lb

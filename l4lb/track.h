@@ -10,20 +10,29 @@
 //   else                                 the slot's owner
 // If the record did not decide, the choice is recorded while the slot is open, or always (track: always). Packets that
 // follow (Packet::follows) take the same way but are no evidence that a flow lives: they leave all records as they are.
+//
+// The end of a flow. Only the client's side is seen, and anybody can send a FIN or RST in its name, so neither takes
+// the record away: its last packets, and their repetitions, must still find the backend. A FIN makes the record one of
+// a flow that closes: from then on it outlives a silence of kClosingMs only, twice the longest life of a segment (RFC
+// 9293 section 3.4.1), and a SYN begins a new flow in its place. A RST makes it expire as early, but the next other
+// packet shows that it was not genuine and takes that back. A flow that goes on after either can so be silent for as
+// long as one without a record can around a change.
 #pragma once
 
-#include <span>
+#include <cstdint>
 
 #include "lane.h"
 #include "snapshot_layout.h"
 
 namespace anypop::l4lb {
 
+inline constexpr std::uint32_t kClosingMs = 120'000;
+
 // Must packets be looked up at all?
 bool must_track(const Snapshot& snapshot, const WorkerState& state);
 
 // Lets lane.slot of remembered flows point to their backend, and says so in Packet::chosen_by.
 template <class F>
-void track(const Snapshot& snapshot, std::span<Packet> packets, Worker& worker, Lane<F>& lane);
+void track(const Snapshot& snapshot, Worker& worker, Lane<F>& lane);
 
 }  // namespace anypop::l4lb

@@ -19,6 +19,8 @@ using l4lb_testing::Frame;
 
 constexpr std::uint8_t kSyn = 0x02;
 constexpr std::uint8_t kAck = 0x10;
+constexpr std::uint8_t kFin = 0x11;  // with ACK, as in every connection that was open
+constexpr std::uint8_t kRst = 0x14;
 constexpr unsigned kWindowMs = 120'000;
 
 // One service with three backends, a table of 1009 slots, and two workers.
@@ -214,6 +216,81 @@ TYPED_TEST(Tracking, AlwaysKeepsAFlowThatIsSilentForLongerThanTheWindow) {
   // But not one that is silent for longer than tcp_idle_ms.
   this->pass(this->engine_.tcp_idle_ms + 2048);
   EXPECT_NE(this->send(flow, kAck), "a");
+}
+
+// The client closes first: its last packet is the ACK of the server's FIN, and is sent again when that is.
+TYPED_TEST(Tracking, AFlowThatClosesKeepsItsBackendAsLongAsItSpeaks) {
+  this->track(Track::kAlways);
+  const unsigned flow = this->client_of("a");
+  this->set(0, true, 0);
+  EXPECT_EQ(this->send(flow, kFin), "a");
+  for (int i = 0; i < 20; ++i) {
+    this->pass(kClosingMs - 2048);
+    EXPECT_EQ(this->send(flow, kAck), "a") << "half closed, or a repeated last ACK";
+    EXPECT_EQ(this->chosen_by_, ChosenBy::kRecord);
+    EXPECT_EQ(this->send(flow, kFin), "a") << "a repeated FIN";
+  }
+  this->pass(kClosingMs + 2048);
+  EXPECT_NE(this->send(flow, kAck), "a") << "it has ended long ago";
+}
+
+TYPED_TEST(Tracking, ASynAfterAFinBeginsANewFlow) {
+  this->track(Track::kAlways);
+  const unsigned flow = this->client_of("a");
+  this->set(0, true, 0);
+  EXPECT_EQ(this->send(flow, kSyn), "a") << "the old one has not ended: whoever sent this, the backend answers";
+  EXPECT_EQ(this->send(flow, kFin), "a");
+  const std::string home = this->send(flow, kSyn);
+  EXPECT_NE(home, "a");
+  EXPECT_EQ(this->chosen_by_, ChosenBy::kSlot);
+  EXPECT_EQ(this->state_.flows.stats().half_open, 1);
+  EXPECT_EQ(this->send(flow, kAck), home);
+  EXPECT_EQ(this->chosen_by_, ChosenBy::kRecord);
+}
+
+// The engine cannot tell whether a RST is genuine.
+TYPED_TEST(Tracking, ARstEndsAFlowThatSaysNothingMore) {
+  this->track(Track::kAlways);
+  const unsigned ended = this->client_of("a");
+  const unsigned lives = this->client_of("a", ended + 1);
+  this->set(0, true, 0);
+  for (const unsigned flow : {ended, lives}) EXPECT_EQ(this->send(flow, kRst), "a");
+  this->pass(kClosingMs - 2048);
+  EXPECT_EQ(this->send(lives, kAck), "a") << "it was not";
+  this->pass(4096);
+  const std::uint64_t expired = this->state_.flows.stats().expired;
+  this->pass(this->engine_.tcp_idle_ms - kClosingMs);
+  EXPECT_EQ(this->send(lives, kAck), "a") << "as if nothing had been";
+  EXPECT_NE(this->send(ended, kAck), "a");
+  this->age_out(this->state_);
+  EXPECT_GT(this->state_.flows.stats().expired, expired);
+}
+
+TYPED_TEST(Tracking, ARstOfNobodyIsNotRecorded) {
+  this->track(Track::kAlways);
+  this->send(1, kRst);
+  EXPECT_TRUE(this->state_.flows.empty());
+  this->send(2, kSyn);
+  this->send(2, kRst);
+  EXPECT_EQ(this->state_.flows.stats().half_open, 1) << "a RST confirms nothing";
+}
+
+// A change in the middle of the end: everything that is sent again finds its backend, in every order of the last
+// packets.
+TYPED_TEST(Tracking, AChangeWhileFlowsCloseMovesNone) {
+  const std::vector<std::vector<std::uint8_t>> endings = {
+      {kFin, kAck, kAck}, {kAck, kFin, kFin}, {kFin, kFin, kAck}, {kRst, kRst}, {kFin, kRst}};
+  std::map<unsigned, std::string> homes;
+  for (unsigned port = 1; port < 300; ++port) homes[port] = this->send(port, kAck);
+  this->set(0, true, 0);
+  for (std::size_t step = 0; step < 3; ++step, this->pass(kWindowMs / 3)) {
+    for (const auto& [port, home] : homes) {
+      const auto& ending = endings[port % endings.size()];
+      if (step < ending.size()) {
+        EXPECT_EQ(this->send(port, ending[step]), home) << port << " in step " << step;
+      }
+    }
+  }
 }
 
 TYPED_TEST(Tracking, NeverRemembersNothing) {

@@ -55,7 +55,13 @@ typename F::Address first_source(const IpPrefix& prefix, std::uint32_t& count) {
 
 template <class F>
 std::uint32_t put_ip(const IpPrefix& source, const IpAddress& backend, wire::IpProtocol protocol, Tunnel& tunnel) {
-  const typename F::Address first = first_source<F>(source, tunnel.sources);
+  auto first =
+      std::bit_cast<std::array<std::byte, sizeof(typename F::Address)>>(first_source<F>(source, tunnel.sources));
+  be32 varies(0);
+  std::byte* const last_word = first.data() + first.size() - sizeof(varies);
+  std::memcpy(&varies, last_word, sizeof(varies));
+  std::memset(last_word, 0, sizeof(varies));
+  tunnel.first_source = varies.host();
   std::byte* const at = tunnel.header.data();
   if constexpr (F::kFamily == Family::kV4) {
     Edit<wire::Ipv4> header(at);
@@ -65,13 +71,13 @@ std::uint32_t put_ip(const IpPrefix& source, const IpAddress& backend, wire::IpP
         .set(&wire::Ipv4::protocol, protocol)
         .set(&wire::Ipv4::destination, to_wire<V4>(backend));
     const std::uint16_t constant = fold(sum_words({at, sizeof(wire::Ipv4)}));
-    header.set(&wire::Ipv4::source, first).set(&wire::Ipv4::checksum, be16(constant));
+    header.set(&wire::Ipv4::checksum, be16(constant));
     return sizeof(wire::Ipv4);
   } else {
     Edit<wire::Ipv6>(at)
         .set(&wire::Ipv6::next_header, protocol)
         .set(&wire::Ipv6::hop_limit, kOuterTtl)
-        .set(&wire::Ipv6::source, first)
+        .set(&wire::Ipv6::source, std::bit_cast<wire::Ipv6Address>(first))
         .set(&wire::Ipv6::destination, to_wire<V6>(backend));
     return sizeof(wire::Ipv6);
   }

@@ -61,11 +61,9 @@ Inner inner_of(const std::byte* ip) {
 
 inline void finish_ipv4(const Tunnel& tunnel, Inner inner, std::uint32_t total_bytes, std::uint32_t entropy,
                         std::byte* at) {
-  const View<wire::Ipv4> prebuilt(tunnel.header.data());
-  const std::uint32_t source = prebuilt[&wire::Ipv4::source].value.host() + source_offset(tunnel, entropy);
-  // The prebuilt checksum field holds the sum of what does not vary, not its complement.
-  const std::uint32_t sum = prebuilt[&wire::Ipv4::checksum].host() + std::uint32_t{inner.traffic_class} + total_bytes +
-                            (source >> 16U) + (source & 0xffffU);
+  const std::uint32_t source = tunnel.first_source + source_offset(tunnel, entropy);
+  const std::uint64_t sum = std::uint64_t{View<wire::Ipv4>(tunnel.header.data())[&wire::Ipv4::checksum].host()} +
+                            source + inner.traffic_class + total_bytes;
   Edit<wire::Ipv4>(at)
       .set(&wire::Ipv4::dscp_and_ecn, inner.traffic_class)
       .set(&wire::Ipv4::total_length, be16(static_cast<std::uint16_t>(total_bytes)))
@@ -76,9 +74,7 @@ inline void finish_ipv4(const Tunnel& tunnel, Inner inner, std::uint32_t total_b
 inline void finish_ipv6(const Tunnel& tunnel, Inner inner, std::uint32_t payload_bytes, std::uint32_t entropy,
                         std::byte* at) {
   constexpr std::size_t kVariableAt = offsetof(wire::Ipv6, source) + sizeof(wire::Ipv6Address) - sizeof(be32);
-  be32 low;
-  std::memcpy(&low, tunnel.header.data() + kVariableAt, sizeof(low));
-  low = be32(low.host() + source_offset(tunnel, entropy));
+  const be32 low(tunnel.first_source + source_offset(tunnel, entropy));
   std::memcpy(at + kVariableAt, &low, sizeof(low));
   const std::uint32_t word = 0x60000000U | (std::uint32_t{inner.traffic_class} << 20U) | flow_label(entropy);
   Edit<wire::Ipv6>(at)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Several workers on several threads, and packets that come to any of them: flows that a NIC steers elsewhere with every
-// packet, ICMP errors about them, and their fragments. Whatever the backends do meanwhile, what belongs to a flow reaches
-// the flow's backend. Also what ThreadSanitizer looks at.
+// Several workers on several threads, and packets that come to any of them: flows that a NIC steers elsewhere with
+// every packet, ICMP errors about them, and their fragments. Whatever the backends do meanwhile, what belongs to a flow
+// reaches the flow's backend. Also what ThreadSanitizer looks at.
 #include <array>
 #include <atomic>
 #include <barrier>
@@ -38,7 +38,8 @@ class Workers : public testing::Test {
     for (const char* name : {"a", "b", "c", "d"}) {
       service_.backends.push_back({.name = name, .address = *IpAddress::parse("10.0.0.1")});
     }
-    input_ = {.backends = {{4, {.next_hop_mac = *MacAddress::parse(kWebMac)}}}, .source_mac = *MacAddress::parse(kPortMac)};
+    input_ = {.backends = {{4, {.next_hop_mac = *MacAddress::parse(kWebMac)}}},
+              .source_mac = *MacAddress::parse(kPortMac)};
     builder_ = std::make_unique<SnapshotBuilder>(std::vector{service_}, kGoldenKey, engine_);
     for (unsigned i = 0; i < kWorkers; ++i) {
       states_.emplace_back(engine_);
@@ -81,22 +82,27 @@ class Workers : public testing::Test {
           .payload(12)
           .build();
     }
-    return eth().ip({.destination = kVip}).fragment({.more = true, .identification = id})
-        .tcp({.source = port, .destination = 80, .flags = kAck}).payload(12).build();
+    return eth()
+        .ip({.destination = kVip})
+        .fragment({.more = true, .identification = id})
+        .tcp({.source = port, .destination = 80, .flags = kAck})
+        .payload(12)
+        .build();
   }
   static Frame later_fragment(std::uint16_t id) {
     if constexpr (F::kFamily == Family::kV4) {
-      return eth().ip({.destination = kVip, .protocol = std::uint8_t{6}, .identification = id, .fragment_offset = 4})
-          .payload(40).build();
+      return eth()
+          .ip({.destination = kVip, .protocol = std::uint8_t{6}, .identification = id, .fragment_offset = 4})
+          .payload(40)
+          .build();
     }
-    return eth().ip({.destination = kVip}).fragment({.offset = 4, .identification = id})
-        .payload(40).build();
+    return eth().ip({.destination = kVip}).fragment({.offset = 4, .identification = id}).payload(40).build();
   }
 
   std::uint16_t send(unsigned worker, const Frame& frame) {
     l4lb_testing::Burst burst({&frame, 1});
-    process_burst(*snapshot_.load(std::memory_order_acquire), burst.packets(), static_cast<std::uint32_t>(now_ms_.load()),
-                  states_[worker], *counters_[worker]);
+    process_burst(*snapshot_.load(std::memory_order_acquire), burst.packets(),
+                  static_cast<std::uint32_t>(now_ms_.load()), states_[worker], *counters_[worker]);
     return burst[0].backend;
   }
   void build() {

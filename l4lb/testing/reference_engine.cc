@@ -20,6 +20,7 @@ struct ReferenceEngine::Flow {
   std::vector<std::uint8_t> datagram;  // of UDP, if it is whole
   bool follows = false;                // a later fragment or an ICMP error
   bool opens = false;                  // a SYN or a QUIC Initial
+  unsigned tcp_flags = 0;
 };
 
 namespace {
@@ -187,6 +188,7 @@ ReferenceEngine::Outcome ReferenceEngine::process_ip(const Bytes& packet, bool v
   flow.source_port = u16(payload, 0);
   flow.destination_port = u16(payload, 2);
   flow.opens = flow.protocol == 6 ? opens_tcp(payload) : opens_quic(payload);
+  flow.tcp_flags = flow.protocol == 6 ? payload[13] : 0;
   if (flow.protocol == 17 && !fragment.is) flow.datagram = behind(payload, 8);
   if (fragment.is) {
     const Verdict followed = follow_fragment(fragment.id, false, flow);
@@ -307,6 +309,8 @@ ReferenceEngine::Outcome ReferenceEngine::forward(const Flow& flow, const Place&
   const std::uint64_t hash = slot_hash(service, flow);
   ReferenceFlows::Packet packet{.slot = hash / 0x100000000ULL * table.size() / 0x100000000ULL,
                                 .opens = flow.opens && !flow.follows,
+                                .closes = !flow.follows && flow.tcp_flags % 2 == 1 && flow.tcp_flags / 4 % 2 == 0,
+                                .resets = !flow.follows && flow.tcp_flags / 4 % 2 == 1,
                                 .follows = flow.follows,
                                 .now_ms = now_ms_,
                                 .idle_ms = flow.protocol == 6 ? config_.tcp_idle_ms : config_.udp_idle_ms};

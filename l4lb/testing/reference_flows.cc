@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "l4lb_testing/reference_flows.h"
 
+#include <algorithm>
+
 namespace anypop::l4lb_testing {
 namespace {
 
@@ -31,9 +33,15 @@ void ReferenceFlows::change(const std::vector<std::string>& owners, const std::s
 ReferenceFlows::Record* ReferenceFlows::find(const Packet& packet) {
   const auto record = records_.find(packet.flow);
   if (record == records_.end()) return nullptr;
-  const std::uint32_t idle_ms = record->second.half_open ? 30'000 : packet.idle_ms;
-  if (units_between(record->second.seen_ms, packet.now_ms) > idle_ms / 1024 + 1) return nullptr;
+  if (units_between(record->second.seen_ms, packet.now_ms) > record->second.idle_ms / 1024 + 1) return nullptr;
   return &record->second;
+}
+
+std::uint32_t ReferenceFlows::idle_of(const Record& record, const Packet& packet) {
+  std::uint32_t idle_ms = packet.idle_ms;
+  if (record.half_open) idle_ms = std::min(idle_ms, std::uint32_t{30'000});
+  if (record.closing || packet.resets) idle_ms = std::min(idle_ms, std::uint32_t{120'000});
+  return idle_ms;
 }
 
 ReferenceFlows::Choice ReferenceFlows::choose(const Packet& packet, Track track) {
@@ -42,21 +50,27 @@ ReferenceFlows::Choice ReferenceFlows::choose(const Packet& packet, Track track)
   const auto window = windows_.find(packet.slot);
   const bool records = !packet.follows && (window != windows_.end() || track == Track::kAlways);
   Record* record = find(packet);
-  if (record != nullptr && living_.contains(record->backend)) {
+  const bool over = record != nullptr && record->closing && packet.opens;
+  if (record != nullptr && living_.contains(record->backend) && !over) {
     const Choice choice{record->backend, By::kRecord};
     if (packet.follows) return choice;
     if (!records && record->backend == owner) {
       records_.erase(packet.flow);
     } else {
-      record->half_open = record->half_open && packet.opens;
+      record->half_open = record->half_open && (packet.opens || packet.resets);
+      record->closing = record->closing || packet.closes;
       record->seen_ms = packet.now_ms;
+      record->idle_ms = idle_of(*record, packet);
     }
     return choice;
   }
   if (record != nullptr && !packet.follows) records_.erase(packet.flow);
   const bool stays = window != windows_.end() && !packet.opens;
   const Choice choice = stays ? Choice{window->second.previous, By::kPreviousOwner} : Choice{owner, By::kSlot};
-  if (records) records_[packet.flow] = {choice.backend, packet.opens, packet.now_ms};
+  if (!records || packet.resets) return choice;
+  Record made{.backend = choice.backend, .half_open = packet.opens, .closing = packet.closes, .seen_ms = packet.now_ms};
+  made.idle_ms = idle_of(made, packet);
+  records_[packet.flow] = made;
   return choice;
 }
 

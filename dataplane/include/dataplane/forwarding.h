@@ -64,9 +64,9 @@ class Forwarding {
     return known_.input.backends[service][index];
   }
 
-  // Goes on where a former process was: health by name, the slots' history. A backend that it did not have waits for the
-  // monitor's word, as after a reload. InvalidArgument: the slots cannot be used, and nothing has changed. Before the
-  // workers run.
+  // Goes on where a former process was: health by name, the slots' history. A backend that it did not have waits for
+  // the monitor's word, as after a reload. InvalidArgument: the slots cannot be used, and nothing has changed. Before
+  // the workers run.
   absl::Status inherit(const Legacy& legacy);
   // What the next process needs, now and, from now on, before each change of it is in force.
   void keep_with(std::function<void(const Legacy&)> keep);

@@ -14,7 +14,8 @@ namespace anypop::dataplane {
 
 // Control thread, which was started as root. Becomes `user` with its groups, for good: no program that it could start
 // would have more. FailedPrecondition: no such user. PermissionDenied: this process is not root's, or `folder` would
-// not be writable any more. `give_files` is called before the change, so that what this process made becomes the user's.
+// not be writable any more. `give_files` is called before the change, so that what this process made becomes the
+// user's.
 using GiveFiles = std::function<absl::Status(uid_t user, gid_t group)>;
 absl::Status become(const std::string& user, const std::filesystem::path& folder, const GiveFiles& give_files);
 

@@ -25,7 +25,7 @@ struct Reporters {
   const std::vector<std::unique_ptr<Worker>>* workers = nullptr;
   const Watch* watch = nullptr;
   std::function<std::string(const IpAddress&)> next_hop;  // of a backend without a `mac:` of its own, in words
-  std::function<std::uint64_t()> planned_restart_ms;  // PlannedRestart::announced_ms()
+  std::function<std::uint64_t()> planned_restart_ms;      // PlannedRestart::announced_ms()
 };
 
 dataplane_api::Heartbeat report_heartbeat(const Reporters& from);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The next process, started beside this one (SIGUSR2): the same command with --replace, so that an upgraded program is
-// taken. It prepares itself while this one forwards, and then asks this one to leave (POST /v1/restart). Control thread.
+// taken. It prepares itself while this one forwards, and then asks this one to leave (POST /v1/restart). Control
+// thread.
 #pragma once
 
 #include <string>

@@ -84,8 +84,8 @@ class Takeover {
   std::uint64_t epoch_;
   bool usable_ = false;  // the folder
   std::optional<Legacy> legacy_;
-  std::vector<std::unique_ptr<FlowFile>> files_;               // [worker]; nullptr: it has memory instead
-  std::vector<std::unique_ptr<l4lb::FlowMemory>> memory_;      // of those
+  std::vector<std::unique_ptr<FlowFile>> files_;           // [worker]; nullptr: it has memory instead
+  std::vector<std::unique_ptr<l4lb::FlowMemory>> memory_;  // of those
   std::vector<LeftOver> left_over_;
   std::size_t records_found_ = 0;
   std::string said_;

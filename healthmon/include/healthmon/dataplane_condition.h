@@ -5,8 +5,8 @@
 // Dead by silence: no heartbeat for heartbeat_timeout_ms. When this process itself did not run (stopped, starved), the
 // silence is its own: the dataplane gets that time once more, once.
 //
-// A dataplane that has announced a planned restart in its last heartbeat may be silent, and gone, for as long as it said
-// there, restart_grace_ms at most: a level with a deadline. Then it is dead like any other.
+// A dataplane that has announced a planned restart in its last heartbeat may be silent, and gone, for as long as it
+// said there, restart_grace_ms at most: a level with a deadline. Then it is dead like any other.
 #pragma once
 
 #include <cstdint>
@@ -53,10 +53,10 @@ class DataplaneCondition {
 
   MonitorConfig config_;
   DataplaneFacts facts_;
-  SteadyTime heard_;      // last fresh heartbeat, at first the start
-  bool excused_ = false;  // since then
+  SteadyTime heard_;                             // last fresh heartbeat, at first the start
+  bool excused_ = false;                         // since then
   SteadyTime restarted_by_ = SteadyTime::min();  // the planned restart that was announced is over
-  std::string silence_;   // what the last question came to instead of a heartbeat; empty: nothing came
+  std::string silence_;  // what the last question came to instead of a heartbeat; empty: nothing came
   std::string instance_;
   std::uint64_t generation_ = 0;
   bool state_asked_ = false;

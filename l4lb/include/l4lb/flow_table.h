@@ -3,6 +3,7 @@
 // and a lookup touches no other; a filter of one byte a bucket says beforehand whether there is anything to find.
 //
 //   record   30 bits tag · 2 bits state · 16 bits backend id · 16 bits time it expires
+//   state    half-open, established, or closing, which counts as established everywhere but in Found
 //
 // Bounded: memory is the caller's and never grows. Of eight places at least one is for half-open records (see insert())
 // and at most three are; where a kind has too many, the one of it that would expire first gives way. So half-open
@@ -16,21 +17,28 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 namespace anypop::l4lb {
 
 // Time in units of 1.024 s, so that a millisecond clock that wraps at 2^32 wraps here without a jump.
 class FlowClock {
  public:
-  static std::uint16_t units(std::uint32_t now_ms) { return static_cast<std::uint16_t>(now_ms >> 10U); }
+  static constexpr std::uint16_t units(std::uint32_t now_ms) { return static_cast<std::uint16_t>(now_ms >> 10U); }
   // How many units a flow that was silent for `idle_ms` may have passed. At most 8 hours: a record's clock cannot tell
   // more than 9 apart.
-  static std::uint16_t span(std::uint32_t idle_ms) { return static_cast<std::uint16_t>((idle_ms >> 10U) + 1); }
+  static constexpr std::uint16_t span(std::uint32_t idle_ms) {
+    return static_cast<std::uint16_t>((idle_ms >> 10U) + 1);
+  }
 };
 
 // What a worker did with its table since start.
@@ -41,7 +49,7 @@ struct FlowTableStats {
   std::uint64_t evicted_established = 0;  // the same: the table is too small for its flows
   std::uint64_t expired = 0;
   std::uint64_t half_open = 0;    // now in the table
-  std::uint64_t established = 0;  // now in the table
+  std::uint64_t established = 0;  // now in the table, those that close included
 };
 
 // Memory for a table that no other process shall see, on huge pages where the kernel has them.
@@ -81,6 +89,8 @@ class FlowTable {
     std::atomic<std::uint64_t>* place = nullptr;  // nullptr: nothing was found
     std::uint64_t word = 0;
     bool half_open() const { return (word & kStateMask) == kHalfOpen; }
+    bool closing() const { return (word & kStateMask) == kClosing; }
+    bool established() const { return (word & kStateMask) == kEstablished; }
     std::uint16_t backend_id() const { return static_cast<std::uint16_t>(word >> 32U); }
     std::uint16_t expires() const { return static_cast<std::uint16_t>(word >> 48U); }
     explicit operator bool() const { return place != nullptr; }
@@ -96,17 +106,32 @@ class FlowTable {
   void prefetch(std::uint64_t key) const { __builtin_prefetch(&buckets_[bucket_of(key)]); }
   // The record that has not expired. Any thread may read Found::word, only the writer may use Found::place.
   Found find(std::uint64_t key, std::uint16_t now) const;
+  // The same for the writer only, which may compare a whole bucket at once: nobody else changes it.
+  Found find_own(std::uint64_t key, std::uint16_t now);
 
   // Writer. Times are FlowClock units: a record lives until `expires` has passed.
   struct Record {
     std::uint16_t backend_id = 0;
     bool half_open = false;  // made by what anybody can send, with any source: a SYN, a QUIC Initial
+    bool closing = false;    // has seen a FIN. Not both
     std::uint16_t expires = 0;
   };
   // Precondition: find() finds nothing.
   void insert(std::uint64_t key, const Record& record, std::uint16_t now);
   // Puts something else in the place of a record.
-  void update(const Found& found, const Record& record, std::uint16_t now);
+  void update(const Found& found, const Record& record, std::uint16_t now) {
+    const std::uint64_t word = (found.word & kTagMask) | bits_of(record);
+    if (word == found.word) return;
+    if (found.half_open() != record.half_open) [[unlikely]]
+      confirm_or_not(found, record.half_open, now);
+    found.place->store(word, std::memory_order_relaxed);
+  }
+  // The same record, which lives until another time.
+  void prolong(const Found& found, std::uint16_t expires) {
+    if (found.expires() == expires) return;
+    constexpr std::uint64_t kAllButTime = ~std::uint64_t{0} >> 16U;
+    found.place->store((found.word & kAllButTime) | (std::uint64_t{expires} << 48U), std::memory_order_relaxed);
+  }
   void erase(std::uint64_t key, const Found& found);
   void count_hit() { ++stats_.hits; }
   // To be called now and then, at best with every burst: drops what has expired, a few buckets at a time, the whole
@@ -127,6 +152,8 @@ class FlowTable {
   static constexpr std::uint64_t kStateMask = 3;
   static constexpr std::uint64_t kHalfOpen = 1;
   static constexpr std::uint64_t kEstablished = 2;
+  static constexpr std::uint64_t kClosing = 3;
+  static constexpr std::uint64_t kTagMask = 0xfffffffcU;
 
   struct Attach {};
   FlowTable(Attach, std::span<std::byte> memory, std::uint32_t records);
@@ -135,14 +162,20 @@ class FlowTable {
   std::uint32_t bucket_of(std::uint64_t key) const { return static_cast<std::uint32_t>(key >> 30U) & mask_; }
   static std::uint64_t tag_bits(std::uint64_t key) { return (key & 0x3fffffffU) << 2U; }
   static std::uint8_t filter_bit(std::uint64_t key) { return static_cast<std::uint8_t>(1U << (key & 7U)); }
-  static std::uint64_t word_of(std::uint64_t key, const Record& record);
+  static std::uint64_t bits_of(const Record& record) {
+    const std::uint64_t state = record.half_open ? kHalfOpen : (record.closing ? kClosing : kEstablished);
+    return state | (std::uint64_t{record.backend_id} << 32U) | (std::uint64_t{record.expires} << 48U);
+  }
+  static bool passed(std::uint16_t time, std::uint16_t now) { return static_cast<std::int16_t>(now - time) > 0; }
   void drop(Entry& entry, std::uint64_t word);
   struct Census;
-  Census take_census(Bucket& bucket, const Entry* except, std::uint16_t now);
+  static Census take_census(const Bucket& bucket, std::uint16_t now);
+  static unsigned soonest(const Bucket& bucket, unsigned among);
   void expire(Entry& entry, std::uint64_t word);
-  Entry* evict(Entry* entry, std::uint64_t& count);
-  void confirm(const Found& found, std::uint16_t now);
-  Entry* place_for(Bucket& bucket, bool half_open, std::uint16_t now);
+  void expire_all(std::uint32_t bucket, std::uint16_t now);
+  void evict(std::uint32_t bucket, unsigned among, std::uint64_t& count);
+  void confirm_or_not(const Found& found, bool half_open, std::uint16_t now);
+  Entry& place_for(std::uint32_t bucket, bool half_open, std::uint16_t now);
   void clean(std::uint32_t bucket, std::uint16_t now);
   void refilter(std::uint32_t bucket);
   void store_used();
@@ -166,5 +199,33 @@ class FlowTable {
   };
   Used used_;
 };
+
+inline FlowTable::Found FlowTable::find_own(std::uint64_t key, std::uint16_t now) {
+#if defined(__SSE2__) && defined(__x86_64__)
+  Bucket& bucket = buckets_[bucket_of(key)];
+  const auto* const words = reinterpret_cast<const float*>(&bucket);
+  // The lower halves of the records, four at a time; state and all of the wanted one have equal tags.
+  const auto lower = [&](unsigned first) {
+    const __m128 a = _mm_load_ps(words + 2 * first);
+    const __m128 b = _mm_load_ps(words + 2 * first + 4);
+    return _mm_castps_si128(_mm_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0)));
+  };
+  const __m128i tag = _mm_set1_epi32(static_cast<int>(static_cast<std::uint32_t>(tag_bits(key))));
+  const __m128i mask = _mm_set1_epi32(static_cast<int>(static_cast<std::uint32_t>(kTagMask)));
+  const __m128i equal_a = _mm_cmpeq_epi32(_mm_and_si128(lower(0), mask), tag);
+  const __m128i equal_b = _mm_cmpeq_epi32(_mm_and_si128(lower(4), mask), tag);
+  const __m128i equal = _mm_packs_epi16(_mm_packs_epi32(equal_a, equal_b), _mm_setzero_si128());
+  for (auto left = static_cast<unsigned>(_mm_movemask_epi8(equal)); left != 0; left &= left - 1) {
+    Entry& entry = bucket.entries[std::countr_zero(left)];
+    const std::uint64_t word = entry.load(std::memory_order_relaxed);
+    if ((word & kStateMask) == 0) continue;  // unused, and the wanted tag is zero
+    if (passed(static_cast<std::uint16_t>(word >> 48U), now)) return {};
+    return {.place = &entry, .word = word};
+  }
+  return {};
+#else
+  return find(key, now);
+#endif
+}
 
 }  // namespace anypop::l4lb

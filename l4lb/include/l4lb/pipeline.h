@@ -60,12 +60,33 @@ class Counters {
   FlowTableStats flows() const;
   const Traffic& backend(std::size_t service, std::size_t backend) const;
 
-  // Writer's side.
+  // Writer's side. Each packet is counted once: by count(), or by ByBackend and count_verdicts().
   void count(std::span<const Packet> packets);
   void count(const Packet& packet) { count(std::span(&packet, 1)); }
+  // Of those that are forwarded, by backend as Snapshot numbers them all.
+  class ByBackend {
+   public:
+    void add(std::size_t backend, std::uint32_t bytes) const {
+      increase(traffic_[backend].packets, 1);
+      increase(traffic_[backend].bytes, bytes);
+    }
+
+   private:
+    friend Counters;
+    explicit ByBackend(Traffic* traffic) : traffic_(traffic) {}
+    Traffic* traffic_;
+  };
+  ByBackend by_backend() { return ByBackend(backends_.data()); }
+  // Of all `packets`, `forwarded` of which ByBackend has counted.
+  void count_verdicts(std::span<const Packet> packets, std::size_t forwarded);
   void set_flows(const FlowTableStats& stats);
 
  private:
+  // One writer, so a plain load and store: readers see whole values, and no bus lock is taken.
+  static void increase(std::atomic<std::uint64_t>& counter, std::uint64_t more) {
+    counter.store(counter.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+  }
+
   std::array<std::atomic<std::uint64_t>, kVerdictCount> verdicts_{};
   std::vector<std::size_t> first_backend_;  // of each service, in backends_
   std::vector<Traffic> backends_;

@@ -26,6 +26,8 @@ class ReferenceFlows {
     std::string flow;  // whatever tells flows apart
     std::size_t slot = 0;
     bool opens = false;
+    bool closes = false;  // a FIN
+    bool resets = false;  // a RST
     bool follows = false;
     std::uint32_t now_ms = 0;
     std::uint32_t idle_ms = 0;
@@ -46,8 +48,11 @@ class ReferenceFlows {
   struct Record {
     std::string backend;
     bool half_open = false;
+    bool closing = false;
     std::uint32_t seen_ms = 0;
+    std::uint32_t idle_ms = 0;  // that it may be silent from then on
   };
+  static std::uint32_t idle_of(const Record& record, const Packet& packet);
   Record* find(const Packet& packet);
 
   std::vector<std::string> owners_;
