@@ -51,7 +51,8 @@ class ApiTest : public testing::Test {
     api_.emplace(io_, Api::Sources{.config = [this]() -> const PopConfig& { return config_; },
                                    .unix_ms = [this] { return now_; },
                                    .record = [this](const json::object& event) { recorded_.push_back(event); },
-                                   .holds_changed = [this] { ++changes_; }});
+                                   .holds_changed = [this] { ++changes_; },
+                                   .reload = [this] { return reload_; }});
   }
   void TearDown() override {
     api_.reset();
@@ -101,6 +102,7 @@ class ApiTest : public testing::Test {
   std::int64_t now_ = 1'795'184'777'000;
   std::vector<json::object> recorded_;
   int changes_ = 0;
+  absl::Status reload_;
   std::optional<Api> api_;
 };
 
@@ -253,6 +255,17 @@ TEST_F(ApiTest, LinesThatAreNoEventsAreNotTold) {
   ASSERT_TRUE(wait_for([&] { return reader->got.find("id: 2000") != std::string::npos; }));
   EXPECT_EQ(reader->got.find("garbage"), std::string::npos);
   EXPECT_EQ(reader->got.find("id: 5\n"), std::string::npos);
+}
+
+TEST_F(ApiTest, AReloadSaysWhatCameOfIt) {
+  EXPECT_EQ(parsed(ask("POST", "/v1/reload")).at("reloaded").as_string(), "/etc/anypop/pop.yaml");
+  reload_ = absl::InvalidArgumentError("pop.yaml:3: found x, expected y");
+  EXPECT_EQ(ask("POST", "/v1/reload").status, 400U);
+  EXPECT_EQ(error(ask("POST", "/v1/reload")), "pop.yaml:3: found x, expected y");
+  reload_ = absl::FailedPreconditionError("pop: found another value");
+  EXPECT_EQ(ask("POST", "/v1/reload").status, 409U);
+  EXPECT_EQ(ask("GET", "/v1/reload").status, 405U);
+  EXPECT_EQ(ask("POST", "/v1/reload", "", Role::kReader).status, 403U);
 }
 
 }  // namespace

@@ -228,16 +228,17 @@ TEST_F(Daemon, AReloadThatIsWrongChangesNothing) {
   const auto refused = [&](const std::string& from, const std::string& to) {
     std::string text = good;
     text.replace(text.find(from), from.size(), to);
-    const auto before = read_file(folder_ / "monitor.log")->size();
+    const std::size_t before = events("reload").size();
     ASSERT_TRUE(write_file_atomically(config_.file, text).ok());
     monitor_->signal(SIGHUP);
-    ASSERT_TRUE(wait_for("refused", [&] {
-      return read_file(folder_ / "monitor.log")->find("the configuration stays as it was", before) != std::string::npos;
-    }));
+    ASSERT_TRUE(wait_for("refused", [&] { return events("reload").size() > before; }));
+    EXPECT_FALSE(events("reload").back().at("ok").as_bool());
   };
   refused("hold_down_ms: 700", "hold_down_ms: soon");
   refused("pop: ams", "pop: fra");
-  EXPECT_THAT(*read_file(folder_ / "monitor.log"), HasSubstr("pop: found another value, expected it as before"));
+  EXPECT_THAT(std::string(events("reload").back().at("error").as_string()),
+              HasSubstr("pop: found another value, expected it as before"));
+  EXPECT_EQ(http_call(config_.monitor_socket(), {"POST", "/v1/reload", ""}, 5s)->status, 409U);
   EXPECT_EQ(state().at("pop").as_string(), "ams");
   EXPECT_EQ(cause(), "every condition is good");
 }

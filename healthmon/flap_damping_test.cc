@@ -22,7 +22,8 @@ class FlapTimeline : public testing::Test {
     config.services = {{.name = "web", .backends = {{.name = "b1"}}}};
     config.announcements = {{.name = "web", .services = {"web"}, .hold_down_ms = 60'000}};
     facts.first_round_done = true;
-    facts.dataplane = {DataplaneFacts::Condition::kAlive, "", true, ""};
+    facts.dataplane.condition = DataplaneFacts::Condition::kAlive;
+    facts.dataplane.next_hops_known = true;
     facts.backends = {{{Health::kHealthy, true}}};
     facts.routing.resize(1);
   }

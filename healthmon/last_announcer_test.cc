@@ -31,7 +31,8 @@ class Fleet {
         {.name = "web", .services = {"web"}, .hold_down_ms = 2000, .flaps = {.half_life_s = 20}, .keep_last = true}};
     for (Pop& pop : pops_) {
       pop.facts.first_round_done = true;
-      pop.facts.dataplane = {DataplaneFacts::Condition::kAlive, "", true, ""};
+      pop.facts.dataplane.condition = DataplaneFacts::Condition::kAlive;
+      pop.facts.dataplane.next_hops_known = true;
       pop.facts.backends = {{{Health::kHealthy, true}}};
       pop.facts.routing.resize(1);
       pop.levels.assign(kDelayMaxSteps + 1, Level::kAnnounced);

@@ -109,6 +109,7 @@ TEST(MonitorMonth, MemoryIsFlat) {
     (void)core.state_json(now);
     if (second == kDay) after_a_day = allocated_bytes();
   }
+  fmt::print("allocated after a day {} bytes, after a month {}; {} events\n", after_a_day, allocated_bytes(), records);
   EXPECT_GT(records, 5'000U) << "the month must be an eventful one";
   EXPECT_LE(allocated_bytes(), after_a_day + 4096);
 }

@@ -71,7 +71,8 @@ TEST_F(Policy, EachBadConditionWithdrawsAndSaysWhy) {
        }},
       {"the dataplane does not answer",
        [](Facts& f) {
-         f.dataplane = {DataplaneFacts::Condition::kDead, "the dataplane does not answer", true, ""};
+         f.dataplane.condition = DataplaneFacts::Condition::kDead;
+         f.dataplane.cause = "the dataplane does not answer";
        }},
       {"the dataplane has not answered yet",
        [](Facts& f) { f.dataplane.condition = DataplaneFacts::Condition::kUnknown; }},
@@ -231,6 +232,16 @@ TEST_F(Ladder, GoesDownAtOnceAndUpPatiently) {
   EXPECT_EQ(at(600).cause, "hold-down: healthy for 0 of 500 ms");
   EXPECT_EQ(at(1099).level, Level::kDrained);
   EXPECT_EQ(at(1100).level, Level::kAnnounced);
+}
+
+TEST_F(Ladder, WhatWasFoundGoesDownByOneStepOnly) {
+  memory.level = Level::kAnnounced;
+  b1(false);
+  EXPECT_EQ(at(0).level, Level::kDrained);
+  EXPECT_EQ(memory.damping.penalty, kDrainPenalty);
+  b1(true);
+  EXPECT_EQ(at(1).level, Level::kDrained);
+  EXPECT_EQ(at(501).level, Level::kAnnounced);
 }
 
 TEST_F(Ladder, AFullRecoverySkipsTheMiddle) {

@@ -111,7 +111,7 @@ void World::kill_dataplane() {
 // Announced, and then sometimes quicker and sometimes slower than announced.
 void World::restart_dataplane() {
   if (dataplane_.process != ProcessState::kRunning) return;
-  dataplane_.planned_restart_ms = one_of({500, 3000, 10'000});
+  dataplane_.planned_restart_ms = one_of<std::uint64_t>({500, 3000, 10'000});
   after(Milliseconds(700), [this] {
     if (dataplane_.planned_restart_ms > 0) kill_dataplane();
   });

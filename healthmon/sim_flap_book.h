@@ -47,7 +47,8 @@ class FlapBook {
     if (hold) held();
     if (latched_ && reuse() > 0 && penalty(now) <= reuse() * 1.001) latched_ = false;
     if (decision.level > before && lost_ && !hold) judge_rise(decision.level, now, decision);
-    if (decision.level == bgpctl::Level::kAnnounced) lost_ = false;
+    // Adopted, if it was latched: somebody has changed the state file while no monitor ran.
+    if (decision.level == bgpctl::Level::kAnnounced) lost_ = latched_ = false;
     EXPECT_NEAR(penalty_at(announcement_.flaps, damping, now), penalty(now), 2);
     falls += fell ? 1U : 0U;
     latches += latched_ && counted ? 1U : 0U;

@@ -195,8 +195,9 @@ class Oracle {
     if (set.level == Level::kWithdrawn) return;
     if (held(i, bgpctl::HoldKind::kDrain)) {
       EXPECT_EQ(set.level, Level::kDrained) << "announced in full against a drain";
-      if (adopted_[i] != Level::kWithdrawn && !first_round()) return;  // what is in already is drained at once
     }
+    // What is in already is drained at once.
+    if (set.level == Level::kDrained && adopted_[i] != Level::kWithdrawn && !(first_round() && hold_known[i])) return;
     EXPECT_TRUE(first_round()) << "announced before the first full round";
     EXPECT_TRUE(hold_known[i]) << "announced without knowing the operator's order";
     EXPECT_FALSE(held(i, bgpctl::HoldKind::kWithdraw)) << "announced against a hold";

@@ -314,7 +314,12 @@ std::vector<bgpctl::Level> World::right_levels(std::size_t announcement) const {
   if (hold && hold->kind == bgpctl::HoldKind::kAnnounce) return {Level::kAnnounced};
   const Damping& damping = monitor_->decision(announcement).memory.damping;
   std::vector<Level> levels{deserved(announcement, 0)};
-  if (damping.lost) levels.push_back(deserved(announcement, wanted.return_margin_percent));
+  if (damping.lost) {
+    const Level least = deserved(announcement, wanted.return_margin_percent);
+    for (const Level level : {Level::kWithdrawn, Level::kDrained}) {
+      if (level >= least && level < levels.front()) levels.push_back(level);
+    }
+  }
   if (damping.latched) levels.insert(levels.end(), {Level::kWithdrawn, Level::kDrained});
   const bool alone = wanted.keep_last && bird_.others[announcement] == 0;
   if (alone && levels.front() == Level::kWithdrawn) levels.push_back(Level::kDrained);
