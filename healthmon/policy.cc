@@ -24,9 +24,12 @@ void note_times(Level deserved, SteadyTime now, PolicyMemory& memory) {
 }
 
 void lose(const AnnouncementConfig& announcement, Level deserved, SteadyTime now, PolicyMemory& memory) {
-  memory.earned = std::min(memory.earned, deserved);
-  memory.damping.lost = true;
-  memory.damping.hold_down = hold_down_for(announcement, penalty_at(announcement.flaps, memory.damping, now));
+  Damping& damping = memory.damping;
+  memory.earned = std::min(deserved, std::max(memory.earned, memory.level));
+  // What is lost anew before it was back waits no shorter than before.
+  const Milliseconds hold_down = hold_down_for(announcement, penalty_at(announcement.flaps, damping, now));
+  damping.hold_down = damping.lost ? std::max(damping.hold_down, hold_down) : hold_down;
+  damping.lost = true;
 }
 
 const std::optional<SteadyTime>& since(Level level, const PolicyMemory& memory) {
@@ -96,6 +99,8 @@ Decision early_decision(const AnnouncementConfig& announcement, const Assessment
                         const PolicyMemory& memory, SteadyTime now) {
   Decision decision{.deserved = certain.level, .memory = memory};
   keep_time(certain.level == Level::kWithdrawn, now, decision.memory.fault_since);
+  decision.memory.drained_since.reset();  // nobody knows
+  decision.memory.announced_since.reset();
   if (certain.level < memory.level) {
     if (!memory.damping.lost) lose(announcement, certain.level, now, decision.memory);
     decision.level = certain.level;
