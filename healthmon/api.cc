@@ -23,6 +23,7 @@ using bgpctl::HoldKind;
 
 constexpr std::string_view kHolds = "/v1/holds";
 constexpr std::string_view kEvents = "/v1/events";
+constexpr std::string_view kReload = "/v1/reload";
 
 HttpResponse ok(const json::object& body) { return {200, json::serialize(body) + "\n"}; }
 
@@ -68,14 +69,14 @@ Api::Api(boost::asio::io_context& io, Sources sources)
 Api::~Api() { events_->end(); }
 
 std::vector<std::string> Api::routes() {
-  return {"GET /v1/events", "GET /v1/holds", "POST /v1/holds", "DELETE /v1/holds/NAME"};
+  return {"GET /v1/events", "GET /v1/holds", "POST /v1/holds", "DELETE /v1/holds/NAME", "POST /v1/reload"};
 }
 
 bool Api::answer(const HttpRequest& request, Role role, const HttpServer::Reply& reply) {
   const std::string_view target = request.target;
   const std::string_view path = target.substr(0, target.find('?'));
   const bool one_hold = path.starts_with(kHolds) && path.size() > kHolds.size() && path[kHolds.size()] == '/';
-  if (path != kEvents && path != kHolds && !one_hold) return false;
+  if (path != kEvents && path != kHolds && path != kReload && !one_hold) return false;
   const auto wrong_method = [&](const char* expected) {
     reply(http_error(405, fmt::format("found {}, expected {}", escaped(request.method), expected)));
     return true;
@@ -89,14 +90,23 @@ bool Api::answer(const HttpRequest& request, Role role, const HttpServer::Reply&
     reply(list_holds());
     return true;
   }
-  if (request.method != (one_hold ? "DELETE" : "POST")) return wrong_method(one_hold ? "DELETE" : "GET or POST");
+  if (request.method != (one_hold ? "DELETE" : "POST")) {
+    return wrong_method(one_hold ? "DELETE" : path == kReload ? "POST" : "GET or POST");
+  }
   if (role != Role::kOperator) {
     reply(http_error(403, fmt::format("found {} on a read-only socket, expected it on {}", request.method,
                                       sources_.config().monitor_socket().string())));
   } else {
-    reply(one_hold ? release(request, path.substr(kHolds.size() + 1)) : place_holds(request));
+    reply(one_hold ? release(request, path.substr(kHolds.size() + 1))
+                   : (path == kReload ? reload() : place_holds(request)));
   }
   return true;
+}
+
+HttpResponse Api::reload() const {
+  const absl::Status status = sources_.reload();
+  if (status.ok()) return ok({{"reloaded", sources_.config().file.string()}});
+  return http_error(absl::IsFailedPrecondition(status) ? 409 : 400, std::string(message(status)));
 }
 
 HttpResponse Api::list_holds() const {

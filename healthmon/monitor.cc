@@ -94,7 +94,8 @@ class Monitor::Impl {
         api_(io, {.config = [this]() -> const PopConfig& { return config_; },
                   .unix_ms = [] { return now().unix_ms; },
                   .record = [this](const json::object& event) { record(event); },
-                  .holds_changed = [this] { read_holds(); }}) {}
+                  .holds_changed = [this] { read_holds(); },
+                  .reload = [this] { return reload(); }}) {}
   ~Impl() {
     if (begun_) record({{"event", "stop"}});
   }
@@ -139,12 +140,18 @@ class Monitor::Impl {
     return absl::OkStatus();
   }
 
-  absl::Status reload(PopConfig next) {
-    absl::Status status = can_change_to(config_, next);
-    status.Update(status.ok() ? check_probe_files(next) : absl::OkStatus());
-    status.Update(status.ok() ? bgpctl::create_missing_state_files(next) : absl::OkStatus());
+  absl::Status reload() {
+    absl::StatusOr<PopConfig> next = load_config(config_.file);
+    absl::Status status = next.ok() ? can_change_to(config_, *next) : next.status();
+    if (status.ok()) status = check_probe_files(*next);
+    if (status.ok()) status = bgpctl::create_missing_state_files(*next);
     record({{"event", "reload"}, {"ok", status.ok()}, {"error", json::string(message(status))}});
-    if (!status.ok()) return status;
+    if (status.ok()) change_to(*std::move(next));
+    return status;
+  }
+
+ private:
+  void change_to(PopConfig next) {
     const bool other_services = next.services != config_.services;
     if (other_services) prober_.reset();
     const bool other_heartbeats = next.monitor != config_.monitor;
@@ -160,10 +167,8 @@ class Monitor::Impl {
     if (other_services) start_probes();
     withdraw_what_is_gone(before);
     read_holds();
-    return absl::OkStatus();
   }
 
- private:
   static absl::Status can_change_to(const PopConfig& before, const PopConfig& next) {
     const auto refuse = [&](const char* key) {
       return failed_precondition(
@@ -380,7 +385,7 @@ absl::StatusOr<std::unique_ptr<Monitor>> Monitor::start(asio::io_context& io, Po
   return std::unique_ptr<Monitor>(new Monitor(std::move(impl)));
 }
 
-absl::Status Monitor::reload(PopConfig config) { return impl_->reload(std::move(config)); }
+absl::Status Monitor::reload() { return impl_->reload(); }
 
 Monitor::Monitor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Monitor::~Monitor() = default;

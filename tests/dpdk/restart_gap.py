@@ -27,7 +27,8 @@ from support import VIP4, VIP6, Dataplane, add_hugepages, backend, configuration
 LONG_LIVED = str(Path(__file__).with_name("long_lived.py"))
 SERVICES = [service(f"{protocol}{family}", vip, protocol, 81, [backend(1, family), backend(2, family)]) |
             {"table_size": 65537} for protocol in ("tcp", "udp") for family, vip in ((4, VIP4), (6, VIP6))]
-KINDS = {"successor (SIGUSR2)": signal.SIGUSR2, "restart (SIGUSR1)": signal.SIGUSR1, "stop and start (SIGTERM)": signal.SIGTERM, "crash (SIGKILL)": signal.SIGKILL}
+KINDS = {"successor (SIGUSR2)": signal.SIGUSR2, "restart (SIGUSR1)": signal.SIGUSR1,
+         "stop and start (SIGTERM)": signal.SIGTERM, "crash (SIGKILL)": signal.SIGKILL}
 
 
 class Bench:

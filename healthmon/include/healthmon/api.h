@@ -36,6 +36,7 @@ class Api {
     std::function<std::int64_t()> unix_ms;                   // for holds
     std::function<void(const boost::json::object&)> record;  // a line of the event log
     std::function<void()> holds_changed;                     // to be read again at once
+    std::function<absl::Status()> reload;                    // pop.yaml; FailedPrecondition: it needs a restart
   };
   Api(boost::asio::io_context& io, Sources sources);
   ~Api();  // ends every stream
@@ -50,6 +51,7 @@ class Api {
 
  private:
   class Events;
+  HttpResponse reload() const;
   HttpResponse list_holds() const;
   HttpResponse place_holds(const HttpRequest& request) const;
   HttpResponse release(const HttpRequest& request, std::string_view name) const;

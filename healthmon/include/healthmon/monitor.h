@@ -20,10 +20,10 @@ class Monitor {
   // drives the jitter of the probes.
   static absl::StatusOr<std::unique_ptr<Monitor>> start(boost::asio::io_context& io, PopConfig config,
                                                         std::uint64_t seed);
-  // Another configuration, from now on; what did not change goes on as if nothing had happened. A probe whose service
-  // changed begins anew. An announcement that is gone is withdrawn. The error is one line, and then nothing has
-  // changed: what cannot change while the monitor runs, or a file that a probe needs.
-  absl::Status reload(PopConfig config);
+  // Reads the configuration's file again. What did not change goes on as if nothing had happened; an announcement that
+  // is gone is withdrawn. The error is one line, and then nothing has changed. FailedPrecondition: what cannot change
+  // while the monitor runs, or a file that a probe needs.
+  absl::Status reload();
 
   // Stops; leaves every announcement as it is.
   ~Monitor();
