@@ -68,12 +68,6 @@ absl::Status prepare_folders(const PopConfig& config) {
   return make_folder(config.holds_dir());
 }
 
-std::vector<std::string> announcement_names(const PopConfig& config) {
-  std::vector<std::string> names;
-  for (const AnnouncementConfig& announcement : config.announcements) names.push_back(announcement.name);
-  return names;
-}
-
 }  // namespace
 
 class Monitor::Impl {
@@ -89,7 +83,6 @@ class Monitor::Impl {
               .backends = [this] { return core_ ? core_->backend_count() : 0; },
               .metrics = [this](MetricsPage& page) { add_metrics(page); },
               .unix_ms = [] { return now().unix_ms; },
-              .announcements = announcement_names(config_),
               .event_log = config_.event_log()}),
         api_(io, {.config = [this]() -> const PopConfig& { return config_; },
                   .unix_ms = [] { return now().unix_ms; },
@@ -260,9 +253,11 @@ class Monitor::Impl {
   void add_metrics(MetricsPage& page) const {
     page.gauge("anypop_healthmon_start_time_seconds", "When the monitor was started, in Unix time.");
     page.add({}, static_cast<double>(started_.unix_ms) / 1000);
+    page.gauge("anypop_healthmon_watchdog_seconds", "How long systemd lets the monitor hang; 0: nobody watches it.");
+    page.add({}, service_manager_ ? static_cast<double>(service_manager_->watchdog().count()) / 1000 : 0);
     if (!core_) return;
     core_->add_metrics(page, now());
-    page.gauge("anypop_bird_config_good", "Whether BIRD would take its configuration file as it is now.");
+    page.gauge("anypop_bird_config_good", "1: BIRD would take its configuration file as it is now.");
     for (std::size_t i = 0; i < bird_configs_.size(); ++i) {
       page.add({{"socket", config_.birds[i].socket}}, bird_configs_[i]->error().empty() ? 1 : 0);
     }

@@ -141,6 +141,8 @@ void MonitorCore::add_guard_metrics(MetricsPage& page, const std::vector<json::o
   each("flap_penalty");
   page.counter("anypop_announcement_flaps_total", "Withdrawals and drains by health.");
   each("flaps");
+  page.counter("anypop_announcement_drift_total", "Differences to what was intended that nobody here had made.");
+  each("drifts");
   page.gauge("anypop_announcement_kept_last", "1: a fault would take it out, but nobody else announces it.");
   each("kept_last");
   page.gauge("anypop_announcement_others_announce", "1: BIRD knows routes of other PoPs for it.");

@@ -106,6 +106,10 @@ std::string facts_text(const json::object& state) {
     facts += fmt::format(" Session {} is {}.", text_at(found, "name"),
                          flag_at(found, "established") ? "established" : "down");
   }
+  for (const json::value& error : list_at(state, "bird_config_errors")) {
+    if (error.is_string())
+      facts += fmt::format(" BIRD would refuse its configuration: {}.", error.get_string().c_str());
+  }
   if (flag_at(state, "second_opinion")) {
     facts += " Every backend fell silent at once: each is asked again before it is believed.";
   }
@@ -145,6 +149,13 @@ std::string announcement_notes(const json::object& announcement, std::int64_t no
   }
   if (flag_at(announcement, "kept_last")) {
     notes += "<p class=\"bad\">Kept in spite of a fault: BIRD knows nobody else who announces it.</p>";
+  }
+  if (flag_at(announcement, "canary")) {
+    notes += "<p class=\"soft\">A canary: announced whatever health says, to show that BGP itself works</p>";
+  }
+  const std::string_view deserved = text_at(announcement, "deserved");
+  if (!deserved.empty() && deserved != text_at(announcement, "level")) {
+    notes += fmt::format("<p class=\"soft\">By its conditions alone it would be {}</p>", html(deserved));
   }
   if (const std::int64_t flaps = number_at(announcement, "flaps"); flaps > 0) {
     notes += fmt::format("<p class=\"soft\">{} flap{} so far, penalty {}</p>", flaps, flaps == 1 ? "" : "s",

@@ -66,10 +66,6 @@ bool Web::answer(const HttpRequest& request, const HttpServer::Reply& reply) {
 
 void Web::on_event(const boost::json::object& event, bool written) {
   ++event_counts_[std::string(event.at("event").as_string())];
-  const boost::json::value* announcement = event.if_contains("announcement");
-  if (event.at("event").as_string() == "drift" && announcement != nullptr && announcement->is_string()) {
-    ++drifts_[std::string(announcement->get_string())];
-  }
   if (written) return;
   boost::json::object timed = event;
   timed["unix_ns"] = sources_.unix_ms() * 1'000'000;
@@ -134,11 +130,6 @@ HttpResponse Web::metrics() {
   sources_.metrics(out);
   out.counter("anypop_events_total", "Lines written to the event log, by event.");
   for (const auto& [event, count] : event_counts_) out.add({{"event", event}}, static_cast<double>(count));
-  out.counter("anypop_announcement_drift_total", "Differences to what was intended that nobody here had made.");
-  for (const std::string& name : sources_.announcements) {
-    const auto found = drifts_.find(name);
-    out.add({{"announcement", name}}, found == drifts_.end() ? 0 : static_cast<double>(found->second));
-  }
   if (heartbeat_) dataplane_api::add_metrics(out, *heartbeat_);
   if (state_) dataplane_api::add_metrics(out, *state_);
   if (stats_) dataplane_api::add_metrics(out, *stats_);

@@ -17,7 +17,7 @@ from labkit.scenarios.scenario import balancer
 DASHBOARDS = Path(__file__).resolve().parents[2] / "tools/examples/grafana"
 VARIABLES = {"$pop": ".*", "$service": ".*", "$announcement": ".*", "$__rate_interval": "5s"}
 # What a good PoP has nothing of.
-MAY_BE_EMPTY = ("drop", "failure", "anypop_punt", "ALERTS", "latched", "kept_last", "flap_penalty")
+MAY_BE_EMPTY = ("drop", "failure", "anypop_punt", "ALERTS")
 WINDOW = "[3m]"
 
 

@@ -42,7 +42,6 @@ class Web {
     std::function<std::size_t()> backends;                         // how many there are
     std::function<void(MetricsPage&)> metrics;                     // the monitor's own
     std::function<std::int64_t()> unix_ms;
-    std::vector<std::string> announcements;  // names
     std::filesystem::path event_log;
   };
   explicit Web(Sources sources) : sources_(std::move(sources)), tail_(sources_.event_log) {}
@@ -71,8 +70,7 @@ class Web {
   std::unique_ptr<HttpServer> server_;
   std::multimap<std::string, HttpServer::Reply> waiting_;  // by the service that is looked at
   std::map<std::string, std::uint64_t> event_counts_;
-  std::map<std::string, std::uint64_t> drifts_;  // by announcement
-  std::size_t metrics_bytes_ = 0;                // of the last page of them
+  std::size_t metrics_bytes_ = 0;  // of the last page of them
   TrafficHistory traffic_;
   std::optional<dataplane_api::Heartbeat> heartbeat_;
   std::optional<dataplane_api::State> state_;
