@@ -276,7 +276,7 @@ TEST_F(MonitorCoreTest, SilenceOfEverythingIsAskedAboutTwice) {
   };
   silent(0);
   silent(1);
-  EXPECT_THAT(silent(0), ElementsAre("second-opinion", "note"));
+  EXPECT_THAT(silent(0), ElementsAre("second-opinion"));
   EXPECT_EQ(core.health({0, 0}), Health::kHealthy);
   EXPECT_EQ(core.probe_interval({0, 1}), 500ms) << "asked again, fast";
   EXPECT_THAT(silent(0), IsEmpty());

@@ -43,7 +43,8 @@ void MonitorCore::take_services(const PopConfig& before) {
   plan_wanted_.assign(config_.services.size(), true);
   for (const ServiceConfig& service : config_.services) {
     backends_.emplace_back(service.backends.size(), Backend{BackendProbes(service.probes, service.probes_needed)});
-    facts_.backends.emplace_back(service.backends.size());
+    // The dataplane says within a second whether it has next hops for the new ones.
+    facts_.backends.emplace_back(service.backends.size(), BackendFacts{.resolved = true});
     standings_.emplace_back(service.backends.size());
     latencies_.emplace_back(service.probes.size());
     plans_.emplace_back().backends.resize(service.backends.size());

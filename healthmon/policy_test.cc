@@ -221,7 +221,7 @@ TEST_F(Ladder, GoesDownAtOnceAndUpPatiently) {
   EXPECT_EQ(at(0).level, Level::kAnnounced);
   b1(false);
   EXPECT_EQ(at(1).level, Level::kDrained) << "66 % are left";
-  EXPECT_EQ(at(1).cause, "web4: 1 of 2 backends healthy (66 %), 80 % wanted");
+  EXPECT_EQ(at(1).cause, "web4: 1 of 2 backends healthy (66 %), 90 % wanted") << "to come back";
   b1(true), b2(false);
   EXPECT_EQ(at(2).level, Level::kWithdrawn) << "33 % are left";
   b1(false), b2(true);

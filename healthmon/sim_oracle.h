@@ -44,6 +44,7 @@ class Oracle {
     results.assign(config_.services.size(), {});
     for (std::size_t s = 0; s < results.size(); ++s) results[s].resize(config_.services[s].backends.size());
     drained = last_silent = healthy_at_answer_ = {};
+    fault_since_.assign(config_.announcements.size(), SteadyTime::max());
     for (const auto& service : results) {
       drained.emplace_back(service.size(), false);
       last_silent.emplace_back(service.size(), true);
@@ -236,7 +237,6 @@ class Oracle {
   // Kept only if that was ordered, while nobody else is known, and de-preferred.
   void judge_last_announcer(const Decision& decision, std::size_t i, SteadyTime now) {
     const bool fault = deserved(i, now) == Level::kWithdrawn;
-    fault_since_.resize(config_.announcements.size(), SteadyTime::max());
     if (!fault) fault_since_[i] = SteadyTime::max();
     if (fault && fault_since_[i] == SteadyTime::max()) fault_since_[i] = now;
     if (!decision.kept_last) return;
