@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 
 #include <rte_hash_crc.h>
 
@@ -15,8 +16,16 @@ constexpr std::string_view kName = "anypop-takeover";
 constexpr std::string_view kVersion = "1";
 constexpr std::size_t kHeaderMax = 256;
 
+// (DPDK's function over many bytes reads words where none begins.)
 std::uint32_t checksum(std::string_view bytes) {
-  return rte_hash_crc(bytes.data(), static_cast<std::uint32_t>(bytes.size()), 0xffffffffU);
+  std::uint32_t sum = 0xffffffffU;
+  for (; bytes.size() >= sizeof(std::uint64_t); bytes.remove_prefix(sizeof(std::uint64_t))) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes.data(), sizeof word);
+    sum = rte_hash_crc_8byte(word, sum);
+  }
+  for (const char byte : bytes) sum = rte_hash_crc_1byte(static_cast<std::uint8_t>(byte), sum);
+  return sum;
 }
 
 std::optional<std::uint64_t> hexadecimal(std::string_view text) {

@@ -62,7 +62,7 @@ class Reader {
   template <class T>
   std::vector<T> numbers(std::size_t count) {
     if (rest_.size() / sizeof(T) < count) fail("it ends too early");
-    if (!ok()) return {};
+    if (!ok() || count == 0) return {};
     std::vector<T> values(count);
     std::memcpy(values.data(), rest_.data(), count * sizeof(T));
     rest_.remove_prefix(count * sizeof(T));
