@@ -29,7 +29,8 @@ class ProbePathTest : public testing::Test {
   }
   // Of a backend of this family's service.
   std::string source(std::uint16_t service, std::size_t backend) const {
-    const IpPrefix* prefix = find_probe_prefix(golden_engine().probe_sources, F::kFamily);
+    const EngineConfig engine = golden_engine();
+    const IpPrefix* prefix = find_probe_prefix(engine.probe_sources, F::kFamily);
     return probe_sources(*prefix, services_[kFirst + service].backends).at(backend).to_string();
   }
   Frame frame(std::uint16_t service, const std::string& from, std::uint16_t payload_bytes = 32) const {
