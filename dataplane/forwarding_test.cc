@@ -51,8 +51,6 @@ TEST_F(ForwardingTest, StartsHealthyAndResolvedOnlyByConfiguration) {
   EXPECT_EQ(generation(), 1U);
   EXPECT_TRUE(forwarding.backend(0, 0).healthy);
   EXPECT_EQ(forwarding.backend(0, 0).next_hop_mac, std::nullopt);
-  EXPECT_EQ(forwarding.backend(0, 0).next_hop_ports, 2);
-  EXPECT_EQ(l4lb::next_hop_ports(forwarding.snapshot(), 0, 0), 2);
   EXPECT_EQ(forwarding.backend(0, 1).next_hop_mac, kBackendMac);
   EXPECT_EQ(l4lb::next_hop_ports(forwarding.snapshot(), 0, 1), l4lb::kAllPorts);
 }
@@ -86,6 +84,8 @@ TEST_F(ForwardingTest, NextHopsAreLearnedButConfiguredOnesStay) {
   ASSERT_TRUE(forwarding.set_next_hops([&](const IpAddress&) { return Forwarding::NextHop{learned, 2}; }).ok());
   EXPECT_EQ(generation(), 2U);
   EXPECT_EQ(forwarding.backend(0, 0).next_hop_mac, learned);
+  EXPECT_EQ(forwarding.backend(0, 0).next_hop_ports, 2);
+  EXPECT_EQ(l4lb::next_hop_ports(forwarding.snapshot(), 0, 0), 2);
   EXPECT_EQ(forwarding.backend(0, 1).next_hop_mac, kBackendMac);
   ASSERT_TRUE(forwarding.set_next_hops([](const IpAddress&) { return std::nullopt; }).ok());
   EXPECT_EQ(forwarding.backend(0, 0).next_hop_mac, std::nullopt);

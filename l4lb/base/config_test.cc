@@ -73,6 +73,9 @@ TEST(Config, ProbesThroughTheDataPathMustBeOfTheService) {
   EXPECT_EQ(config->dataplane.engine.probe_sources.at(1).to_string(), "2001:db8:9::/64");
   EXPECT_EQ(config->dataplane.probe_interface, "anypop-probe");
   EXPECT_TRUE(with("probe: {type: exec, via: dataplane, command: [/bin/true]}").ok());
+  EXPECT_EQ(message(parse(absl::StrReplaceAll(kGood, {{"type: http,", "type: http, via: dataplane,"}})).status()),
+            "pop.yaml:7: services[0].probe.via: found dataplane without an IPv4 prefix in dataplane.probe_sources, "
+            "expected one");
   EXPECT_EQ(message(with("probe: {type: http, via: dataplane, port: 81}").status()),
             "pop.yaml:8: services[0].probe.port: found 81 with via: dataplane, expected a port of the service: 80");
   EXPECT_EQ(message(with("probe: {type: dns, via: dataplane}").status()),

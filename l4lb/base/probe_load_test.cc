@@ -124,8 +124,6 @@ INSTANTIATE_TEST_SUITE_P(
         BadProbe{"CombineOne", "combine: all\n    probe: {type: tcp}",
                  "combine: found it with one probe, expected it only with a list of probes"},
         BadProbe{"Via", "probe: {type: dns, via: router}", "probe.via: found 'router', expected direct or dataplane"},
-        BadProbe{"ViaWithoutSources", "probe: {type: dns, via: dataplane}",
-                 "probe.via: found dataplane without an IPv4 prefix in dataplane.probe_sources, expected one"},
         BadProbe{"Both", "probe: {type: tcp}\n    probes: [{type: tcp}]",
                  "probe: found it and probes, expected one of them"}),
     [](const auto& row) { return row.param.name; });
