@@ -28,6 +28,8 @@ def port(host: Host) -> dict[str, str]:
     # This driver with its own program takes every packet, as a NIC that is bound to vfio-pci would.
     device = f"net_af_xdp0,iface={interface},start_queue=0,queue_count=1"
     return {"name": "uplink", "vdev": device, "kernel": KERNEL_INTERFACE}
+
+
 MONITOR_PORT = 9473
 
 
