@@ -78,7 +78,12 @@ void Takeover::refuse(const absl::Status& reason) {
 void Takeover::open_tables() {
   files_.resize(options_.workers);
   memory_.resize(options_.workers);
-  for (unsigned number = 0; usable_ && number < kFilesMax; ++number) open_table(number);
+  // All are open before one gets another number.
+  std::vector<std::unique_ptr<FlowFile>> found(usable_ ? kFilesMax : 0);
+  for (unsigned number = 0; number < found.size(); ++number) found[number] = open_table(number);
+  for (unsigned number = 0; number < found.size(); ++number) {
+    if (found[number] != nullptr) place(std::move(found[number]), number);
+  }
   make_missing_tables();
   for (const auto& file : files_) {
     if (file != nullptr) records_found_ += file->table().stats().established + file->table().stats().half_open;
@@ -88,17 +93,23 @@ void Takeover::open_tables() {
   }
 }
 
-void Takeover::open_table(unsigned number) {
+// nullptr: there is none, or none that can be used.
+std::unique_ptr<FlowFile> Takeover::open_table(unsigned number) const {
   auto file = FlowFile::open(flows(number), epoch_, options_.now_ms);
-  if (absl::IsNotFound(file.status())) return;
-  if (!file.ok()) {
-    if (legacy_)
-      spdlog::warn("event=takeover text=\"a flow table is lost\" error=\"{}\"", escaped(message(file.status())));
-    ::unlink(flows(number).c_str());
-  } else if (number < options_.workers && (*file)->records() == options_.flow_records) {
-    files_[number] = *std::move(file);
+  if (file.ok()) return *std::move(file);
+  if (absl::IsNotFound(file.status())) return nullptr;
+  if (legacy_) {
+    spdlog::warn("event=takeover text=\"a flow table is lost\" error=\"{}\"", escaped(message(file.status())));
+  }
+  ::unlink(flows(number).c_str());
+  return nullptr;
+}
+
+void Takeover::place(std::unique_ptr<FlowFile> file, unsigned number) {
+  if (number < options_.workers && file->records() == options_.flow_records) {
+    files_[number] = std::move(file);
   } else {
-    leave_over(*std::move(file), number);
+    leave_over(std::move(file), number);
   }
 }
 

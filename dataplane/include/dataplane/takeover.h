@@ -75,7 +75,8 @@ class Takeover {
   std::filesystem::path state() const { return options_.folder / "state"; }
   absl::Status prepare_folder() const;
   absl::Status read_state();
-  void open_table(unsigned number);
+  std::unique_ptr<FlowFile> open_table(unsigned number) const;
+  void place(std::unique_ptr<FlowFile> file, unsigned number);
   void leave_over(std::unique_ptr<FlowFile> file, unsigned number);
   void make_missing_tables();
   void give_up(std::string_view what, const absl::Status& reason);
