@@ -51,6 +51,9 @@ constexpr std::chrono::seconds kTendEvery{1};
 // How long a dataplane that is to be replaced may take to leave: it waits until the monitor has heard of it.
 constexpr std::chrono::seconds kLeavePatience{10};
 constexpr std::chrono::milliseconds kLeavePoll{1};
+// The kernel lets go of a queue a little after the process that had it has closed it.
+constexpr std::chrono::milliseconds kQueuePatience{2000};
+constexpr std::chrono::milliseconds kQueuePoll{2};
 
 // A packet leaves by the port that it came in by, and the snapshot does not know which one that is.
 unsigned smallest_mtu(const std::vector<std::unique_ptr<Port>>& ports) {
@@ -197,16 +200,25 @@ class App::Impl {
   absl::Status open_ports() {
     const DataplaneConfig& dataplane = config_.dataplane;
     for (std::size_t i = 0; i < dataplane.ports.size(); ++i) {
-      auto port = Port::open({.config = dataplane.ports[i],
-                              .key = fmt::format("dataplane.ports[{}]", i),
-                              .packet_buffers = dataplane.packet_buffers,
-                              .memory_mb = dataplane.memory_mb,
-                              .vips = all_vips(config_),
-                              .alone = dataplane.ports.size() == 1});
+      auto port = open_port({.config = dataplane.ports[i],
+                             .key = fmt::format("dataplane.ports[{}]", i),
+                             .packet_buffers = dataplane.packet_buffers,
+                             .memory_mb = dataplane.memory_mb,
+                             .vips = all_vips(config_),
+                             .alone = dataplane.ports.size() == 1});
       if (!port.ok()) return in_file(port.status());
       ports_.push_back(*std::move(port));
     }
     return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::unique_ptr<Port>> open_port(const PortOptions& options) const {
+    const auto patience_ends = std::chrono::steady_clock::now() + kQueuePatience;
+    for (;;) {
+      auto port = Port::open(options);
+      if (port.ok() || !replace_ || std::chrono::steady_clock::now() >= patience_ends) return port;
+      std::this_thread::sleep_for(kQueuePoll);
+    }
   }
 
   absl::Status open_probe_entrance() {
