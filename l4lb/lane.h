@@ -12,11 +12,21 @@
 
 namespace anypop::l4lb {
 
+// The flows of a lane that may have a record, or shall get one: track.h. Arrays side by side, valid up to `count`.
+struct Candidates {
+  std::size_t count = 0;
+  bool all_always = true;                  // track: always
+  std::array<std::uint8_t, kBurstMax> at;  // in the lane
+  std::array<std::uint64_t, kBurstMax> key;
+  std::array<const std::uint16_t*, kBurstMax> previous;  // of the slot; to what says that it has no window if it has none
+};
+
 // Flows of one family, in the order of the burst. Arrays side by side, valid up to `count`; not initialized, because
 // that would cost more than parsing does.
 template <class F>
 struct Lane {
   std::size_t count = 0;
+  std::size_t settled = 0;  // of these, those that have a slot
   std::array<Packet*, kBurstMax> packet;
   std::array<Flow<F>, kBurstMax> flow;
   std::array<PackedKey<F>, kBurstMax> key;  // of the service
@@ -26,6 +36,7 @@ struct Lane {
   std::array<std::uint64_t, kBurstMax> slot_hash;    // only if Snapshot::hashes_sources: of what the service hashes
   std::array<const std::uint16_t*, kBurstMax> slot;  // the backend within the service
   std::array<std::uint16_t, kBurstMax> chosen;       // where slots of remembered flows point instead
+  Candidates candidates;
 };
 
 // Whose burst this is, and when.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Theory of operation. A burst goes through stages, one loop each: what one stage needs, the stage before has asked the
-// cache for, so that the memory latencies of a burst overlap instead of adding up.
+// cache for, so that the memory latencies of a burst overlap instead of adding up. The stages up to the slots take the
+// burst in parts, the others as a whole: while one part is parsed, what the part before has asked for arrives.
 //
 //   parse     → flows, sorted into one lane per address family     prefetch: home in the service table
 //               (judge: later fragments and ICMP errors become the flows they belong to; echo requests are answered)
@@ -38,6 +39,8 @@
 namespace anypop::l4lb {
 namespace {
 
+// A burst is parsed and looked up in parts, so that what one part waits for comes while the next one is at work.
+constexpr std::size_t kPart = 16;
 // How many packets ahead headers are asked for while parsing.
 constexpr std::ptrdiff_t kHeadersAhead = 4;
 
@@ -135,15 +138,18 @@ inline void prefetch_headers(const Packet& packet) {
   __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(packet.data) - 1), 1);
 }
 
-void parse(const Snapshot& snapshot, std::span<Packet> packets, Worker& worker, Lane<V4>& v4, Lane<V6>& v6) {
+// A part: what begins with `first`.
+void parse(const Snapshot& snapshot, std::span<Packet> packets, std::size_t first, Worker& worker, Lane<V4>& v4,
+           Lane<V6>& v6) {
   const auto services_v4 = snapshot.services_v4.finder();
   const auto services_v6 = snapshot.services_v6.finder();
-  std::size_t count_v4 = 0;
-  std::size_t count_v6 = 0;
-  Packet* const end = packets.data() + packets.size();
-  for (Packet* at = packets.data(); at != end; ++at) {
+  std::size_t count_v4 = v4.count;
+  std::size_t count_v6 = v6.count;
+  Packet* const last = packets.data() + packets.size();
+  Packet* const end = packets.data() + std::min(first + kPart, packets.size());
+  for (Packet* at = packets.data() + first; at != end; ++at) {
     Packet& packet = *at;
-    if (end - at > kHeadersAhead) prefetch_headers(at[kHeadersAhead]);
+    if (last - at > kHeadersAhead) prefetch_headers(at[kHeadersAhead]);
     packet.verdict = Verdict::kForward;
     packet.ip_offset = kPlainIpOffset;
     packet.follows = false;
@@ -182,8 +188,8 @@ template <class F>
 template <class F>
 [[gnu::noinline]] void drop_reserved(const Snapshot& snapshot, Lane<F>& lane) {
   const ProbeSources<F>& reserved = snapshot.probes->of<F>();
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < lane.count; ++i) {
+  std::size_t kept = lane.settled;
+  for (std::size_t i = kept; i < lane.count; ++i) {
     const Flow<F>& flow = lane.flow[i];
     if (reserved.contains(flow.source) && snapshot.services_of<F>().has_vip(flow.destination)) [[unlikely]] {
       lane.packet[i]->verdict = Verdict::kDropReservedSource;
@@ -203,12 +209,12 @@ template <class F>
 // Service and slot of each flow. Moves what stays to the front of the lane.
 template <class F>
 void find_slots(const Snapshot& snapshot, Lane<F>& lane) {
-  snapshot.hash.hash(std::span(lane.flow).first(lane.count), std::span(lane.hash).first(lane.count));
+  const std::size_t count = lane.count;
+  std::size_t kept = lane.settled;
+  snapshot.hash.hash(std::span(lane.flow).subspan(kept, count - kept), std::span(lane.hash).subspan(kept, count - kept));
   const ServiceTable<F>& table = snapshot.services_of<F>();
   const ServiceEntry* const services = snapshot.services.data();
-  const std::size_t count = lane.count;
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < count; ++i) {
+  for (std::size_t i = kept; i < count; ++i) {
     Packet& packet = *lane.packet[i];
     const std::uint16_t index = table.find(lane.home[i], lane.key[i]);
     packet.service = index;
@@ -234,14 +240,16 @@ void find_slots(const Snapshot& snapshot, Lane<F>& lane) {
 // Other slots for those services that do not hash the whole flow.
 template <class F>
 [[gnu::noinline]] void find_slots_by_source(const Snapshot& snapshot, Lane<F>& lane) {
-  std::array<Flow<F>, kBurstMax> reduced;
-  for (std::size_t i = 0; i < lane.count; ++i) {
+  std::array<Flow<F>, kPart> reduced;
+  const std::size_t first = lane.settled;
+  for (std::size_t i = first; i < lane.count; ++i) {
     const std::uint8_t bits = snapshot.source_bits[lane.service[i]];
     const Flow<F>& flow = lane.flow[i];
-    reduced[i] = bits == kWholeFlow ? flow : Flow<F>{.source = first_bits(flow.source, bits)};
+    reduced[i - first] = bits == kWholeFlow ? flow : Flow<F>{.source = first_bits(flow.source, bits)};
   }
-  snapshot.hash.hash(std::span(reduced).first(lane.count), std::span(lane.slot_hash).first(lane.count));
-  for (std::size_t i = 0; i < lane.count; ++i) {
+  const std::size_t count = lane.count - first;
+  snapshot.hash.hash(std::span(reduced).first(count), std::span(lane.slot_hash).subspan(first, count));
+  for (std::size_t i = first; i < lane.count; ++i) {
     const ServiceEntry& service = snapshot.services[lane.service[i]];
     lane.slot[i] = service.slots + slot_of(lane.slot_hash[i], service.slot_count);
     __builtin_prefetch(lane.slot[i]);
@@ -251,7 +259,7 @@ template <class F>
 // A packet whose QUIC connection ID names a living backend gets a slot of that backend alone.
 template <class F>
 [[gnu::noinline]] void follow_connection_ids(const Snapshot& snapshot, Lane<F>& lane) {
-  for (std::size_t i = 0; i < lane.count; ++i) {
+  for (std::size_t i = lane.settled; i < lane.count; ++i) {
     const QuicRoutes& routes = snapshot.quic[lane.service[i]];
     Packet& packet = *lane.packet[i];
     if (!routes.any() || packet.follows) continue;
@@ -302,13 +310,22 @@ std::size_t forward(const Snapshot& snapshot, const Lane<F>& lane, Worker& worke
   return forwarded;
 }
 
+// What has entered the lane since the last time gets its slot.
 template <class F>
-std::size_t process_lane(const Snapshot& snapshot, Lane<F>& lane, bool tracked, Worker& worker, Counters& counters) {
-  if (lane.count == 0) return 0;
+void look_up(const Snapshot& snapshot, bool tracked, const Worker& worker, Lane<F>& lane) {
+  if (lane.settled == lane.count) return;
   if (snapshot.probes->of<F>().any()) drop_reserved(snapshot, lane);
   find_slots(snapshot, lane);
   if (snapshot.hashes_sources) find_slots_by_source(snapshot, lane);
   if (!snapshot.quic.empty()) follow_connection_ids(snapshot, lane);
+  if (tracked) find_candidates(snapshot, worker.state.flows, lane);
+  lane.settled = lane.count;
+}
+
+template <class F>
+std::size_t track_and_forward(const Snapshot& snapshot, bool tracked, Lane<F>& lane, Worker& worker,
+                              Counters& counters) {
+  if (lane.count == 0) return 0;
   if (tracked) track(snapshot, worker, lane);
   return forward(snapshot, lane, worker, [traffic = counters.by_backend()](std::uint32_t backend, std::uint32_t bytes) {
     traffic.add(backend, bytes);
@@ -356,10 +373,14 @@ void process_probe_lane(const Snapshot& snapshot, Lane<F>& lane, Worker& worker)
 void process_at_most_a_burst(const Snapshot& snapshot, std::span<Packet> packets, Worker& worker, Counters& counters) {
   Lane<V4> v4;
   Lane<V6> v6;
-  parse(snapshot, packets, worker, v4, v6);
   const bool tracked = must_track(snapshot, worker.state);
-  std::size_t forwarded = process_lane(snapshot, v4, tracked, worker, counters);
-  forwarded += process_lane(snapshot, v6, tracked, worker, counters);
+  for (std::size_t first = 0; first < packets.size(); first += kPart) {
+    parse(snapshot, packets, first, worker, v4, v6);
+    look_up(snapshot, tracked, worker, v4);
+    look_up(snapshot, tracked, worker, v6);
+  }
+  std::size_t forwarded = track_and_forward(snapshot, tracked, v4, worker, counters);
+  forwarded += track_and_forward(snapshot, tracked, v6, worker, counters);
   counters.count_verdicts(packets, forwarded);
   if (!tracked) return;
   worker.state.flows.sweep(FlowClock::units(worker.now_ms));
@@ -385,7 +406,7 @@ void process_probes(const Snapshot& snapshot, std::span<Packet> packets, std::ui
     const std::span<Packet> burst = packets.first(std::min(packets.size(), kBurstMax));
     Lane<V4> v4;
     Lane<V6> v6;
-    parse(snapshot, burst, worker, v4, v6);
+    for (std::size_t first = 0; first < burst.size(); first += kPart) parse(snapshot, burst, first, worker, v4, v6);
     process_probe_lane(snapshot, v4, worker);
     process_probe_lane(snapshot, v6, worker);
     counters.count_verdicts(burst, 0);

@@ -13,15 +13,6 @@ constexpr std::uint16_t kClosed = kNoWindow;  // where slots without a history p
 constexpr std::uint16_t kHalfOpenSpan = FlowClock::span(FlowTable::kHalfOpenMs);
 constexpr std::uint16_t kClosingSpan = FlowClock::span(kClosingMs);
 
-// The flows of a lane that may have a record, or shall get one. Arrays side by side, valid up to `count`.
-struct Candidates {
-  std::size_t count = 0;
-  bool all_always = true;                  // track: always
-  std::array<std::uint8_t, kBurstMax> at;  // in the lane
-  std::array<std::uint64_t, kBurstMax> key;
-  std::array<const std::uint16_t*, kBurstMax> previous;  // of the slot; points to kClosed if it has no history
-};
-
 // One flow that is looked up.
 struct Case {
   const Snapshot& snapshot;
@@ -61,34 +52,6 @@ struct Choice {
 
 bool peers_may_hold(const WorkerState& state, std::uint64_t key) {
   return std::ranges::any_of(state.peers, [&](const FlowTable* peer) { return !peer->empty() && peer->may_hold(key); });
-}
-
-// Asks the cache for everything that says whether there is something to look up.
-template <class F>
-void find_candidates(const Snapshot& snapshot, const FlowTable& flows, const Lane<F>& lane, Candidates& candidates) {
-  const auto& slot_hash = snapshot.hashes_sources ? lane.slot_hash : lane.hash;
-  const ServiceTracking* const tracking = snapshot.tracking.data();
-  const bool quic = !snapshot.quic.empty();
-  std::size_t found = 0;
-  for (std::size_t i = 0, count = lane.count; i < count; ++i) {
-    const ServiceTracking& service = tracking[lane.service[i]];
-    if (service.track == Track::kNever) continue;
-    if (quic && lane.packet[i]->chosen_by == ChosenBy::kConnectionId) continue;
-    const std::size_t c = found++;
-    candidates.at[c] = static_cast<std::uint8_t>(i);
-    candidates.key[c] = lane.hash[i] ^ service.salt;
-    candidates.previous[c] = &kClosed;
-    if (service.track == Track::kAlways) {
-      flows.prefetch(candidates.key[c]);
-    } else {
-      flows.prefetch_filter(candidates.key[c]);
-      candidates.all_always = false;
-    }
-    if (service.previous == nullptr) continue;
-    candidates.previous[c] = service.previous + slot_of(slot_hash[i], service.history_slots);
-    __builtin_prefetch(candidates.previous[c]);
-  }
-  candidates.count = found;
 }
 
 // Leaves those for which there is something to look up.
@@ -182,6 +145,35 @@ Choice choose(const Case& flow, const WorkerState& state) {
 
 }  // namespace
 
+template <class F>
+void find_candidates(const Snapshot& snapshot, const FlowTable& flows, Lane<F>& lane) {
+  Candidates& candidates = lane.candidates;
+  const auto& slot_hash = snapshot.hashes_sources ? lane.slot_hash : lane.hash;
+  const ServiceTracking* const tracking = snapshot.tracking.data();
+  const bool quic = !snapshot.quic.empty();
+  std::size_t found = candidates.count;
+  for (std::size_t i = lane.settled, count = lane.count; i < count; ++i) {
+    const ServiceTracking& service = tracking[lane.service[i]];
+    if (service.track == Track::kNever) continue;
+    if (quic && lane.packet[i]->chosen_by == ChosenBy::kConnectionId) continue;
+    const std::size_t c = found++;
+    const std::uint64_t key = lane.hash[i] ^ service.salt;
+    candidates.at[c] = static_cast<std::uint8_t>(i);
+    candidates.key[c] = key;
+    candidates.previous[c] = &kClosed;
+    if (service.track == Track::kAlways) {
+      flows.prefetch(key);
+    } else {
+      flows.prefetch_filter(key);
+      candidates.all_always = false;
+    }
+    if (service.previous == nullptr) continue;
+    candidates.previous[c] = service.previous + slot_of(slot_hash[i], service.history_slots);
+    __builtin_prefetch(candidates.previous[c]);
+  }
+  candidates.count = found;
+}
+
 bool must_track(const Snapshot& snapshot, const WorkerState& state) {
   return snapshot.tracks || !state.flows.empty() ||
          std::ranges::any_of(state.peers, [](const FlowTable* peer) { return !peer->empty(); });
@@ -189,9 +181,8 @@ bool must_track(const Snapshot& snapshot, const WorkerState& state) {
 
 template <class F>
 void track(const Snapshot& snapshot, Worker& worker, Lane<F>& lane) {
-  Candidates candidates;
+  Candidates& candidates = lane.candidates;
   WorkerState& state = worker.state;
-  find_candidates<F>(snapshot, state.flows, lane, candidates);
   if (!candidates.all_always) sift(snapshot, state, lane, candidates);
   const std::uint16_t now = FlowClock::units(worker.now_ms);
   const ServiceTracking* const tracking = snapshot.tracking.data();
@@ -219,6 +210,8 @@ void track(const Snapshot& snapshot, Worker& worker, Lane<F>& lane) {
   }
 }
 
+template void find_candidates<V4>(const Snapshot&, const FlowTable&, Lane<V4>&);
+template void find_candidates<V6>(const Snapshot&, const FlowTable&, Lane<V6>&);
 template void track<V4>(const Snapshot&, Worker&, Lane<V4>&);
 template void track<V6>(const Snapshot&, Worker&, Lane<V6>&);
 

@@ -31,6 +31,11 @@ inline constexpr std::uint32_t kClosingMs = 120'000;
 // Must packets be looked up at all?
 bool must_track(const Snapshot& snapshot, const WorkerState& state);
 
+// Asks the cache for everything that says whether there is something to look up, for the flows of the lane from
+// lane.settled on.
+template <class F>
+void find_candidates(const Snapshot& snapshot, const FlowTable& flows, Lane<F>& lane);
+
 // Lets lane.slot of remembered flows point to their backend, and says so in Packet::chosen_by.
 template <class F>
 void track(const Snapshot& snapshot, Worker& worker, Lane<F>& lane);
