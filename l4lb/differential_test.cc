@@ -422,11 +422,17 @@ class Pair {
   std::vector<Frame> forwarded_;  // some that were
 };
 
+// About 1300 packets each. ANYPOP_POPS=1000 makes it more than a million.
+int pops_of_this_run() {
+  const char* text = std::getenv("ANYPOP_POPS");
+  return text != nullptr ? std::max(std::atoi(text), 60) : 60;
+}
+
 TEST(Differential, EngineAndReferenceAgreeOnRandomPackets) {
   Random random(seed_of_this_run());
   std::array<std::uint64_t, kVerdictCount> seen{};
   std::array<std::uint64_t, 5> chosen{};
-  for (int pop = 0; pop < 60; ++pop) {
+  for (int pop = 0, pops = pops_of_this_run(); pop < pops; ++pop) {
     Pair pair(random, seen, chosen);
     for (int change = 0; change < 5; ++change) {
       pair.change();

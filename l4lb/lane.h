@@ -18,7 +18,8 @@ struct Candidates {
   bool all_always = true;                  // track: always
   std::array<std::uint8_t, kBurstMax> at;  // in the lane
   std::array<std::uint64_t, kBurstMax> key;
-  std::array<const std::uint16_t*, kBurstMax> previous;  // of the slot; to what says that it has no window if it has none
+  std::array<const std::uint16_t*, kBurstMax>
+      previous;  // of the slot; to what says that it has no window if it has none
 };
 
 // Flows of one family, in the order of the burst. Arrays side by side, valid up to `count`; not initialized, because

@@ -211,7 +211,8 @@ template <class F>
 void find_slots(const Snapshot& snapshot, Lane<F>& lane) {
   const std::size_t count = lane.count;
   std::size_t kept = lane.settled;
-  snapshot.hash.hash(std::span(lane.flow).subspan(kept, count - kept), std::span(lane.hash).subspan(kept, count - kept));
+  snapshot.hash.hash(std::span(lane.flow).subspan(kept, count - kept),
+                     std::span(lane.hash).subspan(kept, count - kept));
   const ServiceTable<F>& table = snapshot.services_of<F>();
   const ServiceEntry* const services = snapshot.services.data();
   for (std::size_t i = kept; i < count; ++i) {

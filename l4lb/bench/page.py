@@ -33,6 +33,17 @@ from memory {random_read:.1f} ns. The share of the processor that the run had: {
 
 {promises}
 
+{notes}
+
+## Parts
+The keyed hash of a flow, by implementation (the best one that the processor has runs; `hash_engine` in `/v1/state`):
+
+{hashes}
+
+Rebuilding a Maglev table, which happens on the control thread when backends change:
+
+{maglev}
+
 ## Everything
 
 {tables}
@@ -73,6 +84,25 @@ def promises(results: list) -> str:
     for what, figure, limit in promise_rows(results):
         if figure is not None:
             lines.append(f"| {what} | {figure:.{1 if limit > 2 else 2}f} | {limit} | {'met' if figure <= limit else 'not met'} |")
+    return "\n".join(lines)
+
+
+def hashes(found: dict) -> str:
+    lines = ["| | ns/flow |", "|---|---:|"]
+    for run in found.get("hash", []):
+        family = "IPv4" if "V4" in run["name"] else "IPv6"
+        if "ns/packet" in run:  # in the counter's unit, seconds by 10^9
+            lines.append(f"| {family}, {run['label']} | {run['ns/packet']:.1f} |")
+    return "\n".join(lines)
+
+
+def maglev(found: dict) -> str:
+    lines = ["| backends | slots | weights | ms |", "|---:|---:|---|---:|"]
+    scale = {"us": 1e-3, "ms": 1, "ns": 1e-6}
+    for run in found.get("maglev", []):
+        part = dict(word.split(":") for word in run["name"].split("/")[1:])
+        lines.append(f"| {part['backends']} | {part['slots']} | {'equal' if part['equal'] == '1' else 'all different'} | "
+                     f"{run['cpu_time'] * scale[run['time_unit']]:.2f} |")
     return "\n".join(lines)
 
 
@@ -133,7 +163,8 @@ def main() -> None:
     draw(results, L4LB / "performance.svg")
     (L4LB / "PERFORMANCE.md").write_text(PAGE.format(
         processor=found["processor"], burst=found["burst"], flows=f"{flows['flows']:,}", share=shares[0],
-        median_share=shares[len(shares) // 2], promises=promises(results), tables=tables(results), **found["references_ns"]))
+        median_share=shares[len(shares) // 2], promises=promises(results), tables=tables(results),
+        notes=(L4LB / "bench" / "notes.md").read_text().strip(), hashes=hashes(found), maglev=maglev(found), **found["references_ns"]))
 
 
 if __name__ == "__main__":

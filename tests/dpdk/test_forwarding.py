@@ -45,7 +45,9 @@ def total(dataplane):
 
 def hash_engine_of_this_processor():
     flags = next(line for line in open("/proc/cpuinfo") if line.startswith("flags")).split()
-    return "aes-ni" if {"aes", "sse4_1"} <= set(flags) else "portable"
+    if not {"aes", "sse4_1"} <= set(flags):
+        return "portable"
+    return "vaes" if {"vaes", "avx2"} <= set(flags) else "aes-ni"
 
 
 def test_frames_leave_for_their_backend_and_every_packet_is_counted(tmp_path, start):
