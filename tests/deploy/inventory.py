@@ -48,6 +48,7 @@ def _variables() -> dict:
                                   "min_healthy_percent": 50, "hold_down_ms": 500,
                                   "flaps": {"latch_penalty": 0, "hold_down_max_ms": 500}}],
         "anypop_dataplane": {"ports": [{"name": "uplink", "af_xdp": "eth0"}]},
+        "anypop_monitoring_grafana": True,
         "anypop_host_hugepages": 0,  # a container cannot reserve them; the bed has
         "anypop_host_sysctl": {"net.core.somaxconn": 4096},
         "anypop_bird_bfd_interval_ms": 100,

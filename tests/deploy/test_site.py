@@ -13,10 +13,11 @@ def test_from_nothing_to_serving(operator):
     operator.follow("Write your inventory", edit=operator.write_inventory)
     operator.follow("Look first")
     assert operator.bed.ssh("ams-lb1", "test -e /etc/anypop || test -e /etc/bird").returncode != 0, "a look changed something"
+    operator.must("lon-b1", "mkdir -p /etc/grafana/provisioning/dashboards")  # as Grafana's own package does
     operator.follow("Roll out", settle=lambda: [operator.wait_announced(balancer) for balancer in LBS])
     operator.wait_serving("ams")
     for balancer in LBS:
-        assert operator.say(balancer, "systemctl is-active bird anypop-init anypop-dataplane anypop-healthmon").split() == ["active"] * 4
+        assert operator.say(balancer, "systemctl is-active bird anypop-dataplane anypop-healthmon").split() == ["active"] * 3
         assert operator.say(balancer, "systemctl --failed --no-legend") == ""
 
 
@@ -77,6 +78,7 @@ def test_prometheus_asks_every_balancer(operator):
                   "t = json.load(sys.stdin)['data']['activeTargets']; sys.exit([x['health'] for x in t] != ['up'] * 4)\"")
     rules = json.loads(operator.must("lon-b1", "curl -s localhost:9090/api/v1/rules"))
     assert {rule["name"] for group in rules["data"]["groups"] for rule in group["rules"]} >= {"AnypopMonitorDown", "AnypopLastAnnouncer"}
+    assert operator.must("lon-b1", "ls /var/lib/anypop-dashboards").split() == ["failover.json", "fleet.json", "pop.json", "service.json"]
     pops = json.loads(operator.must("lon-b1", "curl -s 'localhost:9090/api/v1/query?query=anypop_dataplane_up'"))["data"]["result"]
     assert {(one["metric"]["pop"], one["metric"]["server"]) for one in pops} == {(lb[:3], lb) for lb in LBS}
 
