@@ -63,8 +63,9 @@ class Program:
     def workers(self):
         threads = []
         for task in Path(f"/proc/{self.process.pid}/task").iterdir():
-            if "worker" in (task / "comm").read_text():
-                threads.append(task)
+            with contextlib.suppress(OSError):  # telemetry has a thread for each question
+                if "worker" in (task / "comm").read_text():
+                    threads.append(task)
         return threads
 
     def cpu_ns(self):

@@ -34,8 +34,8 @@ def balancer(tmp_path, network, start, host):
         config = configuration(tmp_path, PORTS[host], SERVICES, probe_sources=SOURCES, **dataplane)
         one = start(config, prefix=network.within("lb"), name=f"pop{len(list(tmp_path.glob('*.log')))}").ready()
         if host == "owned":
-            network.ip("lb", "addr", "add", "10.1.0.1/24", "dev", "up0")
-            network.ip("lb", "addr", "add", "2001:db8:a::1/64", "dev", "up0", "nodad")
+            network.ip("lb", "addr", "replace", "10.1.0.1/24", "dev", "up0")
+            network.ip("lb", "addr", "replace", "2001:db8:a::1/64", "dev", "up0", "nodad")
         for name in ("b1", "b2"):
             network.ip(name, "route", "replace", SOURCES[0], "via", "10.1.0.1")
             network.ip(name, "route", "replace", SOURCES[1], "via", "2001:db8:a::1")
