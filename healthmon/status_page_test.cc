@@ -48,7 +48,7 @@ boost::json::object state() {
     "services": [{"name": "web4", "vip": "198.51.100.1", "protocol": "tcp", "port": 80, "panic": true, "backends_total": 1, "backends_healthy": 0, "healthy_percent": 0,
      "withdraw_below_percent": 50, "backends": [
       {"name": "b1", "address": "10.0.0.1", "health": "unhealthy", "healthy": false, "resolved": true, "weight": 10,
-       "weight_permille": 500, "use_reason": "panic", "cause": "</td><script>alert(1)</script>",
+       "weight_permille": 500, "used": true, "use_reason": "panic", "cause": "</td><script>alert(1)</script>",
        "drain": {"who": "alice", "reason": "a & b"}, "probes": [{"latency_us": 1234}]}]}],
     "announcements": [{"name": "web", "announce": false, "cause": "web4: 0 of 1 backends healthy", "prefixes":
       ["198.51.100.0/24"], "hold_down_remaining_ms": 1500, "hold": {"kind": "withdraw", "who": "bob", "reason": "<b>",
@@ -58,11 +58,12 @@ boost::json::object state() {
 
 TEST(StatusPage, SaysEverythingAndEscapesIt) {
   const std::string page = status_page({.state = state()});
-  for (const char* text : {"web is withdrawn.", "The dataplane does not forward: socket closed.", "Session t1 is down.",
-                           "web4: 0 of 1 backends healthy", "May return in 1.5 s", "Hold (withdraw) by bob: &lt;b&gt;",
-                           "Until it is released", "exported to nobody", "0 of 1 healthy",
-                           "0 % of the weight is healthy, withdrawn below 50 %", "Panic: too few", "1.2 ms",
-                           "drained by alice: a &amp; b", "&lt;script&gt;alert(1)", "does not tell its counters"}) {
+  for (const char* text :
+       {"web is withdrawn.", "The dataplane does not forward: socket closed.", "Session t1 is down.",
+        "web4: 0 of 1 backends healthy", "May return in 1.5 s", "Hold (withdraw) by bob: &lt;b&gt;",
+        "Until it is released", "exported to nobody", "0 of 1 healthy",
+        "0 % of the weight is healthy, withdrawn below 50 %", "Panic: too few", "1.2 ms", "data-name=\"weight\">5<",
+        "drained by alice: a &amp; b", "&lt;script&gt;alert(1)", "does not tell its counters"}) {
     EXPECT_THAT(page, HasSubstr(text));
   }
   EXPECT_THAT(page, Not(HasSubstr("<script>alert")));

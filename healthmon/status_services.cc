@@ -34,6 +34,8 @@ std::string backend_cause(const json::object& backend) {
 }
 
 std::string backend_row(const json::object& backend) {
+  const std::int64_t weight_permille =
+      flag_at(backend, "used") ? number_at(backend, "weight") * number_at(backend, "weight_permille") : 0;
   std::int64_t latency_us = 0;
   for (const json::value& probe : list_at(backend, "probes")) {
     latency_us = std::max(latency_us, number_at(as_object(probe), "latency_us"));
@@ -43,8 +45,7 @@ std::string backend_row(const json::object& backend) {
       "data-name=\"answered in\">{:.1f} ms</td><td class=\"number\" data-name=\"weight\">{:g}</td><td "
       "data-name=\"address\">{}</td></tr>\n",
       html(text_at(backend, "name")), backend_state(backend), html(backend_cause(backend)),
-      static_cast<double>(latency_us) / 1000,
-      static_cast<double>(number_at(backend, "weight") * number_at(backend, "weight_permille")) / 1000,
+      static_cast<double>(latency_us) / 1000, static_cast<double>(weight_permille) / 1000,
       html(text_at(backend, "address")));
 }
 
