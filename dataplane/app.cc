@@ -37,7 +37,6 @@
 #include "dataplane/watch.h"
 #include "dataplane/worker.h"
 #include "dataplane/worker_threads.h"
-#include "dataplane_api/http_client.h"
 #include "dataplane_api/http_server.h"
 #include "dataplane_api/service_manager.h"
 #include "explain_api/explain_answer.h"
@@ -50,7 +49,6 @@ constexpr std::chrono::milliseconds kHugepagePoll{10};
 constexpr std::chrono::seconds kTendEvery{1};
 // How long a dataplane that is to be replaced may take to leave: it waits until the monitor has heard of it.
 constexpr std::chrono::seconds kLeavePatience{10};
-constexpr std::chrono::milliseconds kLeavePoll{1};
 // The kernel lets go of a queue a little after the process that had it has closed it.
 constexpr std::chrono::milliseconds kQueuePatience{2000};
 constexpr std::chrono::milliseconds kQueuePoll{2};
@@ -173,21 +171,9 @@ class App::Impl {
     return absl::OkStatus();
   }
 
-  // Where no dataplane runs, this one simply begins.
   absl::Status replace() {
-    const auto answer =
-        http_call(config_.dataplane_socket(), {"POST", std::string(dataplane_api::kRestartPath), ""}, kLeavePatience);
-    if (!answer.ok() && !absl::IsUnavailable(answer.status())) return in_file(answer.status());
-    if (answer.ok() && answer->status != 200) {
-      return in_file(failed_precondition("the running dataplane does not leave: HTTP {}", answer->status));
-    }
-    const auto patience_ends = std::chrono::steady_clock::now() + kLeavePatience;
-    absl::Status status = listen();
-    while (absl::IsAlreadyExists(status) && std::chrono::steady_clock::now() < patience_ends) {
-      std::this_thread::sleep_for(kLeavePoll);
-      status = listen();
-    }
-    return status;
+    if (absl::Status status = relieve(config_.dataplane_socket(), kLeavePatience); !status.ok()) return in_file(status);
+    return listen();
   }
 
   absl::Status start_eal() {

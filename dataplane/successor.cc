@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/successor.h"
 
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -9,12 +10,17 @@
 #include <utility>
 
 #include <absl/cleanup/cleanup.h>
+#include <poll.h>
 #include <spawn.h>
 #include <spdlog/spdlog.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/owned_fd.h"
 #include "base/text.h"
+#include "dataplane_api/http_client.h"
+#include "dataplane_api/messages.h"
 
 namespace anypop::dataplane {
 namespace {
@@ -72,6 +78,23 @@ void Successor::wait_for_its_end() {
                   pid_);
     pid_ = 0;
   });
+}
+
+absl::Status relieve(const std::filesystem::path& socket, std::chrono::milliseconds patience) {
+  const auto answer = http_call(socket, {"GET", std::string(dataplane_api::kStatePath), ""}, patience);
+  if (absl::IsUnavailable(answer.status())) return absl::OkStatus();
+  if (!answer.ok()) return answer.status();
+  const auto state = dataplane_api::parse_state(answer->body);
+  if (!state.ok()) return state.status();
+  const OwnedFd former(static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(state->pid), 0)));
+  if (former.get() < 0) return errno_error(errno, "cannot watch process {}", state->pid);
+  const auto asked = http_call(socket, {"POST", std::string(dataplane_api::kRestartPath), ""}, patience);
+  if (!asked.ok()) return asked.status();
+  if (asked->status != 200) return failed_precondition("the running dataplane does not leave: HTTP {}", asked->status);
+  pollfd ended{.fd = former.get(), .events = POLLIN, .revents = 0};
+  if (::poll(&ended, 1, static_cast<int>(patience.count())) == 1) return absl::OkStatus();
+  return deadline_exceeded("process {}, the running dataplane, is still there after {} ms", state->pid,
+                           patience.count());
 }
 
 std::string program_path(const char* name) {

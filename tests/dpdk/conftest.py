@@ -25,6 +25,7 @@ def start(tmp_path):
     for dataplane in running:
         print(dataplane.text())  # pytest shows it when the test failed
         dataplane.stop(signal.SIGKILL)
+        dataplane.end_successors()
 
 
 @pytest.fixture

@@ -115,9 +115,14 @@ def main():
                 b["resolved"] for s in SERVICES for b in bench.dataplane.backend_states(s["name"]).values()))
             for kind, number in KINDS.items():
                 results[kind] = [bench.measure(number) for _ in range(arguments.runs)]
+        except BaseException:
+            if bench.dataplane:
+                print(bench.dataplane.text(), file=sys.stderr)
+            raise
         finally:
-            if bench.dataplane and bench.pid():
-                bench.stop(signal.SIGKILL)
+            if bench.dataplane:
+                bench.dataplane.stop(signal.SIGKILL)
+                bench.dataplane.end_successors()
             for server in servers:
                 server.kill()
                 server.wait()

@@ -4,6 +4,7 @@ import copy
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -127,6 +128,16 @@ class Dataplane:
         lines = [line for line in self.text().splitlines() if line.startswith("anypop-dataplane: ")]
         assert len(lines) == 1, self.text()
         return code, lines[0]
+
+    def end_successors(self):
+        """Those that this process started and that are still there; nobody's children."""
+        for pid in map(int, re.findall(r"successor=(\d+)", self.text())):
+            try:
+                with open(f"/proc/{pid}/cmdline", encoding="utf-8") as command:
+                    if str(self.config_path) in command.read():
+                        os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass
 
     def stop(self, number=signal.SIGTERM):
         if self.process.poll() is None:

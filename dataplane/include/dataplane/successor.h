@@ -4,6 +4,8 @@
 // thread.
 #pragma once
 
+#include <chrono>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -33,6 +35,11 @@ class Successor {
   boost::asio::signal_set children_;
   pid_t pid_ = 0;
 };
+
+// Asks the dataplane that serves the socket to leave, and waits until its process has ended, because some of what it
+// has of its queues goes no sooner. Nobody serves it: that is as good. DeadlineExceeded: it is still there after
+// `patience`.
+absl::Status relieve(const std::filesystem::path& socket, std::chrono::milliseconds patience);
 
 // The absolute path of a program that was called by this name.
 std::string program_path(const char* name);
