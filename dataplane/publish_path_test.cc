@@ -74,7 +74,7 @@ void change(Forwarding& forwarding, unsigned step, std::vector<std::string>& unk
     case 1: return ok(forwarding.set_health({{{"web", backend, step % 3 != 0}}}, unknown));
     case 2:
       return ok(forwarding.set_next_hops([&](const IpAddress&) {
-        return MacAddress({2, 0, 0, 0, 1, static_cast<std::uint8_t>(step)});
+        return Forwarding::NextHop{MacAddress({2, 0, 0, 0, 1, static_cast<std::uint8_t>(step)})};
       }));
     case 3: return ok(forwarding.close_windows());
     default: break;
@@ -84,7 +84,7 @@ void change(Forwarding& forwarding, unsigned step, std::vector<std::string>& unk
   // Meanwhile something changes.
   ok(forwarding.set_health({{{"web", "a", true}}}, unknown));
   builder.join();
-  ok(forwarding.finish_reload(std::move(reload), [](const IpAddress&) { return kMac; }));
+  ok(forwarding.finish_reload(std::move(reload), [](const IpAddress&) { return Forwarding::NextHop{kMac}; }));
 }
 
 TEST(PublishPath, ChangesOfAllKindsUnderLoad) {
