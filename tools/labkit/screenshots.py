@@ -23,19 +23,22 @@ def take(lab: Lab, out: Path, say: Callable[[str], None]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="anypop-screenshots-") as folder:
         _report(lab, Path(folder), out, say)
-        with observe.load(lab, Path(folder) / "requests.jsonl") as load:
-            time.sleep(TRAFFIC_S)
-            victim = lab.topology.backends(lab.topology.preferred)[0].name
-            lab.kill(victim, "nginx")
-            try:
-                _while_a_backend_is_dead(lab, Path(folder), out, say)
-            finally:
-                lab.start(victim, "nginx")
+        victim = lab.topology.backends(lab.topology.preferred)[0].name
+        try:
+            with observe.load(lab, Path(folder) / "page.jsonl") as load:
+                time.sleep(TRAFFIC_S)
+                lab.kill(victim, "nginx")
+                _page(lab, out, say)
                 load.stop(signal.SIGINT)
+            with observe.load(lab, Path(folder) / "terminal.jsonl") as load:  # each ends by itself after a while
+                _terminals(lab, Path(folder), out, say)
+                load.stop(signal.SIGINT)
+        finally:
+            lab.start(victim, "nginx")
     lab.wait_steady()
 
 
-def _while_a_backend_is_dead(lab: Lab, folder: Path, out: Path, say: Callable[[str], None]) -> None:
+def _page(lab: Lab, out: Path, say: Callable[[str], None]) -> None:
     where = balancer(lab)
     with Browser(lab.enter(where.name)) as browser:
         browser.open(f"http://{configs.monitor_listen(where)}/")
@@ -46,7 +49,10 @@ def _while_a_backend_is_dead(lab: Lab, folder: Path, out: Path, say: Callable[[s
             browser.look(width, 900, scheme)
             browser.screenshot(out / f"{name}.png", height_max=2600)
             say(f"{out / name}.png")
-    bin_dir = namespaces.BIN_DIR
+
+
+def _terminals(lab: Lab, folder: Path, out: Path, say: Callable[[str], None]) -> None:
+    where, bin_dir = balancer(lab), namespaces.BIN_DIR
     _terminal(lab.enter(where.name, f"{bin_dir}/anypop", "top"), r"web6.*packets/s.*[0-9]{2,} .*#", "anypop top", folder,
               out / "top.png", say)
     inventory = folder / "pops"
