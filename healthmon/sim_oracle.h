@@ -68,6 +68,9 @@ class Oracle {
   void not_run_until(SteadyTime end, SteadyTime::duration stalled) {
     heard = std::max(heard, end);
     state_read += stalled;
+    // Nor for that of a dataplane that was being restarted.
+    const SteadyTime once_more = end + Milliseconds(config_.monitor.heartbeat_timeout_ms);
+    if (restarted_by_ >= end - stalled) restarted_by_ = std::max(restarted_by_, once_more);
   }
 
   // Others are asked for only where they matter, which has just changed.
@@ -230,8 +233,17 @@ class Oracle {
           << "intended before the first full round: " << decision.cause;
     } else if (!held(i, bgpctl::HoldKind::kAnnounce) && !config_.announcements[i].canary) {
       const Level most = decision.kept_last ? Level::kDrained : deserved(i, now);
-      EXPECT_LE(decision.level, most) << decision.cause;
+      EXPECT_LE(decision.level, most) << decision.cause << "; as told: " << told(i, now);
     }
+  }
+
+  // For the message of a failure.
+  std::string told(std::size_t i, SteadyTime now) const {
+    const auto ago = [&](SteadyTime at) { return std::chrono::duration_cast<Milliseconds>(now - at).count(); };
+    return fmt::format("{} sessions of {}, dataplane {}, heard {} ms ago, state {} ms ago, restarting {}",
+                       routing[i].sessions.value_or(0), config_.announcements[i].min_sessions,
+                       gone_or_stuck ? "gone" : "there", ago(heard), state ? ago(state_read) : -1,
+                       now <= restarted_by_);
   }
 
   // Kept only if that was ordered, while nobody else is known, and de-preferred.
@@ -243,7 +255,7 @@ class Oracle {
     ++kept;
     EXPECT_TRUE(config_.announcements[i].keep_last) << decision.cause;
     EXPECT_EQ(decision.level, Level::kDrained) << decision.cause;
-    EXPECT_FALSE(holds[i] && holds[i]->kind != bgpctl::HoldKind::kDrain) << "kept against a hold: " << decision.cause;
+    EXPECT_FALSE(held(i, bgpctl::HoldKind::kWithdraw)) << "kept against a hold: " << decision.cause;
     const bool long_enough = fault && now - fault_since_[i] > kLastAnnouncerWait + kOracleLate;
     EXPECT_FALSE(long_enough && routing[i].others.value_or(false))
         << "kept although others are there: " << decision.cause;

@@ -102,6 +102,10 @@ void World::run_until(SteadyTime end) {
 void World::start_monitor() {
   ++life_;
   const StateFiles files = bird_.state_files();
+  // An operator's word to a monitor that died before it heard.
+  for (std::size_t i = 0; i < saved_.size(); ++i) {
+    if (saved_[i].empty()) oracle_.books[i].forget();
+  }
   monitor_ = std::make_unique<MonitorCore>(config_, files, read_dampings(), wall());
   armed_for_ = SteadyTime::min();
   bird_busy_until_ = stalled_until_ = now_;
