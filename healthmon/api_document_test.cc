@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // API.md against the program: its paths, its roles, its fields and its examples.
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <fstream>
@@ -119,7 +120,12 @@ class ApiDocument : public Daemon {
     const Names documented = documented_fields(what);
     EXPECT_FALSE(documented.empty()) << what;
     EXPECT_THAT(without_prefixes(documented, fields_of(found)), testing::IsEmpty()) << what << ": not served";
-    EXPECT_THAT(without_prefixes(fields_of(found), documented), testing::IsEmpty()) << what << ": not in API.md";
+    for (const std::string& name : without_prefixes(fields_of(found), documented)) {
+      const bool below = std::any_of(documented.begin(), documented.end(), [&](const std::string& field) {
+        return field.starts_with(name + ".") || field.starts_with(name + "[");
+      });
+      EXPECT_TRUE(below) << what << ": " << name << " is not in API.md";
+    }
   }
 };
 
@@ -127,12 +133,13 @@ TEST_F(ApiDocument, EveryPathIsThereForThoseWhoMayUseIt) {
   start_everything();
   const std::string served = ask("GET", "/nothing").body;
   const auto routes = documented_routes();
-  ASSERT_EQ(routes.size(), 8U);
+  ASSERT_EQ(routes.size(), 9U);
   for (const Route& route : routes) {
     EXPECT_THAT(served, testing::HasSubstr(route.path)) << "in API.md, and the server does not name it";
     if (route.path.ends_with("stream") || route.path == "/v1/events") continue;  // they do not end
     const std::string path = std::regex_replace(route.path, std::regex("NAME"), "web");
-    const unsigned expected = route.method == "POST" ? 400 : 200;  // an empty order is a bad one
+    // An empty order is a bad one; a reload needs none.
+    const unsigned expected = route.method == "POST" && path != "/v1/reload" ? 400 : 200;
     EXPECT_EQ(ask(route.method, path).status, expected) << route.method << " " << path;
     const unsigned reader = route.role == "operator" ? 403 : 200;
     EXPECT_EQ(ask_at(read_only_socket(config_), route.method, path).status, reader) << route.method << " " << path;

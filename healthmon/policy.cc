@@ -148,7 +148,7 @@ void apply(const bgpctl::Hold& hold, bool first_round_done, Decision& decision) 
       if (decision.level == Level::kWithdrawn || decision.kept_last) return;  // health says more
       if (decision.level == Level::kAnnounced) decision.as_found = false;
       decision.level = Level::kDrained;
-      decision.cause = held("drained", hold);
+      decision.cause = fmt::format("{}; {}", held("drained", hold), decision.cause);
   }
 }
 
