@@ -81,7 +81,8 @@ class Oracle {
   void on_heartbeat(const absl::StatusOr<dataplane_api::Heartbeat>& beat, SteadyTime now) {
     dataplane_told = true;
     if (!beat.ok()) {
-      gone_or_stuck = gone_or_stuck || absl::IsUnavailable(beat.status());
+      // While it is being restarted, nobody at its socket is silence.
+      gone_or_stuck = gone_or_stuck || (absl::IsUnavailable(beat.status()) && now > restarted_by_);
       return;
     }
     gone_or_stuck = beat->workers[0].age_ms > config_.monitor.heartbeat_timeout_ms;
