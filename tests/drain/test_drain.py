@@ -13,6 +13,7 @@ import time
 
 from labkit import facts, observe
 from labkit.daemons import BIN
+from labkit.scenarios.scenario import traffic_moved
 from labkit.timeline import Observations
 from labkit.topology import VIPS
 
@@ -110,7 +111,7 @@ def test_draining_a_pop_fails_no_request_and_leaves_no_gap(lab, tmp_path):
                                    stdout=subprocess.PIPE, text=True) for host in ("ams-lb1", "ams-lb2")]
         assert [drain.wait(timeout=60) for drain in drains] == [0, 0]
         said = [drain.communicate()[0] for drain in drains]
-        lab.wait_route("t1", {"fra"})
+        traffic_moved(lab)
         repair = time.time_ns()
         for host in ("ams-lb1", "ams-lb2"):
             order(lab, host, "undrain", "web", "--wait-healthy", "--deadline", f"{DEADLINE_S}s")
