@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a drain promises: no request fails and no connection breaks.
 
-Two balancers of one PoP choose the same backend for a flow without talking, so when the router moves a connection from one
-to the other, it goes on. Between PoPs that cannot be: the other PoP has other backends, and a connection that is open
-when the router moves it is reset there, as after any change of an anycast route. What a drain promises there is that
-nothing else is lost: every request that begins after the move is answered, and there is no gap.
+Two balancers of one PoP choose the same backend for a flow without talking, so when the router, which spreads the flows
+over both, moves a connection from one to the other, it goes on. Between PoPs that cannot be: the other PoP has other
+backends, and a connection that is open when the router moves it is reset there, as after any change of an anycast route.
+What a drain promises there is that nothing else is lost: every request that begins after the move is answered, and there
+is no gap.
 """
 import json
 import signal
@@ -17,7 +18,9 @@ from labkit.scenarios.scenario import traffic_moved
 from labkit.timeline import Observations
 from labkit.topology import VIPS
 
+VARIANT = "ecmp"
 DEADLINE_S = 20
+PAIR = {"ams-lb1", "ams-lb2"}
 
 
 def order(lab, host, *words):
@@ -30,10 +33,10 @@ def address(lab, host, family):
     return lab.topology.hosts[host].address(family)
 
 
-def wait_router_uses(lab, host):
+def wait_router_uses(lab, hosts):
     for family in VIPS:
-        facts.wait_for(f"t1 sends {family} to {host}",
-                       lambda f=family: facts.gateways(lab.init("t1"), f) == {address(lab, host, f)}, 20, 0.01)
+        facts.wait_for(f"t1 sends {family} to {', '.join(sorted(hosts))}",
+                       lambda f=family: facts.gateways(lab.init("t1"), f) == {address(lab, host, f) for host in hosts}, 20, 0.01)
 
 
 def forwarded(lab, host):
@@ -76,13 +79,13 @@ class Load:
 
 def test_draining_a_balancer_breaks_no_connection(lab, tmp_path):
     lab.wait_steady()
-    wait_router_uses(lab, "ams-lb1")
+    wait_router_uses(lab, PAIR)
     with Load(lab, tmp_path) as load:
         said = json.loads(order(lab, "ams-lb1", "drain", "web", "--wait", "--deadline", f"{DEADLINE_S}s",
                                 "--quiet-for", "1s", "--reason", "kernel update", "--json"))
-        wait_router_uses(lab, "ams-lb2")
-        after = forwarded(lab, "ams-lb1")
-        # Out of the way: its death is nobody's concern, and its second BIRD session may go.
+        wait_router_uses(lab, {"ams-lb2"})
+        carried = forwarded(lab, "ams-lb1")
+        # It is out of the way: its death is nobody's concern.
         lab.kill("ams-lb1", "dataplane")
         others = forwarded(lab, "ams-lb2")
         facts.wait_for("the other one carries on", lambda: forwarded(lab, "ams-lb2") > others + 500)
@@ -90,16 +93,15 @@ def test_draining_a_balancer_breaks_no_connection(lab, tmp_path):
         facts.wait_for("ams-lb1 in full service",
                        lambda: lab.forwarding_gaps(lab.topology.hosts["ams-lb1"]) == [], 20)
         order(lab, "ams-lb1", "undrain", "web", "--wait-healthy", "--deadline", f"{DEADLINE_S}s")
-        wait_router_uses(lab, "ams-lb1")
+        wait_router_uses(lab, PAIR)
     print(f"{len(load.requests)} requests, {len(load.connections('long'))} connections for the whole time; drain: {said}")
     result = said["announcements"][0]
     assert result["ok"] and result["ended"] == "quiet" and result["waited_s"] < DEADLINE_S
-    assert after > 0
+    assert carried > 0, "it had no part of the load, so nothing was drained"
     assert load.errors("new") == []
     assert load.errors("long") == []
     assert {r["pop"] for r in load.requests} == {"ams"}
     assert len(load.connections("long")) == observe.LONG_CONNECTIONS, "a connection was broken and opened anew"
-    assert all(change["action"] == "add" for change in load.routes), "a replaced route is never taken out in between"
 
 
 def test_draining_a_pop_fails_no_request_and_leaves_no_gap(lab, tmp_path):
