@@ -273,7 +273,7 @@ def problem(found: dict) -> str | None:
     return None
 
 
-def run(lab: Lab, seed: int, first: int, rounds: int, say) -> list[dict]:
+def run(lab: Lab, seed: int, first: int, rounds: int, say, record=lambda result: None) -> list[dict]:
     chaos = Chaos(lab)
     results = []
     with tempfile.TemporaryDirectory() as folder:
@@ -284,6 +284,7 @@ def run(lab: Lab, seed: int, first: int, rounds: int, say) -> list[dict]:
             found = chaos.round(faults, Path(folder))
             wrong = problem(found)
             results.append({"round": number, "faults": [asdict(fault) for fault in faults], **found, "problem": wrong})
+            record(results[-1])
             say(f"round {number}: {words}: {found}" + (f"  WRONG: {wrong}" if wrong else ""))
     return results
 
@@ -298,15 +299,18 @@ def main() -> int:
     arguments = parser.parse_args()
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(1 << 32)
     print(f"seed {seed}", flush=True)
+
+    def record(result: dict) -> None:  # round by round, so that an interrupted run is not lost
+        if arguments.out:
+            with open(arguments.out, "a") as out:
+                out.write(json.dumps({"seed": seed, **result}) + "\n")
+
     with lab_state.machine_lock():
         try:
             lab = Lab.up(arguments.build, lambda line: None)
-            results = run(lab, seed, arguments.first, arguments.rounds, lambda line: print(line, flush=True))
+            results = run(lab, seed, arguments.first, arguments.rounds, lambda line: print(line, flush=True), record)
         finally:
             clean_up()
-    if arguments.out:
-        with open(arguments.out, "a") as out:
-            out.writelines(json.dumps({"seed": seed, **result}) + "\n" for result in results)
     wrong = [result for result in results if result["problem"]]
     for key, text in (("served_dead_s", "route to a PoP that could not serve"), ("missing_s", "route missing")):
         values = [result[key] for result in results]
