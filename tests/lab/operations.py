@@ -10,6 +10,7 @@ import argparse
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,6 +21,7 @@ from labkit import daemons, facts, observe  # noqa: E402
 from labkit import state as lab_state  # noqa: E402
 from labkit.lab import Lab, clean_up  # noqa: E402
 from labkit.scenarios.scenario import traffic_moved  # noqa: E402
+from labkit.timeline import Observations  # noqa: E402
 
 HEAD = """# A day in operations
 
@@ -67,14 +69,20 @@ def drain(page: Page, folder: Path) -> None:
     page.say("""The machine is to be restarted. `drain` makes the announcement unattractive (GRACEFUL_SHUTDOWN and two prepends, in one
         replacing update), waits until its packets have stopped, and only then withdraws. A client is busy meanwhile with 200 new
         connections a second.""")
-    with observe.load(page.lab, folder / "requests.jsonl") as load:
+    begin = time.time_ns()
+    with observe.route_watch(page.lab, folder / "routes.jsonl") as routes, \
+            observe.load(page.lab, folder / "requests.jsonl") as load:
         facts.wait_for("the load", lambda: len(load.lines()) > 100)
         page.run("ams-lb1", 'bgpctl drain web --wait --deadline 5m --quiet-for 2s --reason "kernel update"')
         load.stop(signal.SIGINT)
-        lines = load.lines()
-    bad = [line for line in lines if line["kind"] == "new" and line["error"]]
-    page.say(f"""Of {sum(line['kind'] == 'new' for line in lines)} connections that the client opened during this, {len(bad)}
-        failed. The order is a hold: it outranks health and survives every restart.""")
+        routes.stop(signal.SIGTERM)
+        seen = Observations("ams", begin, begin, load.lines(), [line for line in routes.lines() if "unix_ns" in line], [])
+    new = [index for index, line in enumerate(seen.requests) if line["kind"] == "new"]
+    bad = [seen.requests[index]["error"] for index in new if seen.requests[index]["error"] and index not in seen.moved]
+    print(f"drain: {len(new)} new requests, failed: {bad}", file=sys.stderr)
+    page.say(f"""Of {len(new)} connections that the client opened during this, {len(bad)} failed, and
+        {len(seen.moved.intersection(new))} were open at the very moment at which the router moved them to `fra`. The order is
+        a hold: it outranks health and survives every restart.""")
     page.run("ams-lb1", "bgpctl hold")
     page.run("ams-lb1", "bgpctl status web")
     page.run("client", "curl -s http://198.51.100.1/")
@@ -140,6 +148,7 @@ def bad_config(page: Page) -> None:
     try:
         conf.write_text(good + "protocol bgp new_peer {\n  neighbor 10.1.0.9 as\n")
         page.run("ams-lb1", "birdc configure", exit_code=1)
+        page.run("ams-lb1", "bgpctl status | head -n 5")
         page.run("ams-lb1", 'bgpctl withdraw web --reason "bird.conf is broken, ticket 44"')
         page.run("client", "curl -s http://198.51.100.1/")
     finally:
