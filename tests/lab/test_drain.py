@@ -18,7 +18,7 @@ from labkit.scenarios.scenario import traffic_moved
 from labkit.timeline import Observations
 from labkit.topology import VIPS
 
-VARIANT = "ecmp"
+VARIANT = "pair"
 DEADLINE_S = 20
 PAIR = {"ams-lb1", "ams-lb2"}
 

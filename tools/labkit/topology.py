@@ -41,6 +41,10 @@ VARIANTS = {
         tuple(replace(pop, port="punt", probes="dataplane") for pop in POPS),
         "the dataplanes own their NICs: BGP, ARP and all else reach the kernel through them, probes go the clients' way",
     ),
+    "pair": (
+        (replace(POPS[0], balancers=2), *POPS[1:]),
+        "two balancers in ams that ask the backends directly",
+    ),
     "ecmp": (
         (replace(POPS[0], balancers=2, backends=3, probes="dataplane"), *POPS[1:]),
         "two balancers in ams, over which its router spreads the flows",
