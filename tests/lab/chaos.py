@@ -305,6 +305,7 @@ def main() -> int:
             with open(arguments.out, "a") as out:
                 out.write(json.dumps({"seed": seed, **result}) + "\n")
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the lab is taken down then, too
     with lab_state.machine_lock():
         try:
             lab = Lab.up(arguments.build, lambda line: None)

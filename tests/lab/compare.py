@@ -251,6 +251,7 @@ def main() -> int:
     load = Path("/proc/loadavg").read_text().split()[0]
     configs.PROBE.update(interval_ms=INTERVAL_S * 1000, fast_interval_ms=INTERVAL_S * 1000, down_interval_ms=INTERVAL_S * 1000,
                          jitter_percent=0, timeout_ms=TIMEOUT_S * 1000 - 1, rise=RISE, fall=FALL)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the lab is taken down then, too
     with lab_state.machine_lock():
         try:
             lab = Lab.up(arguments.build, lambda line: None)

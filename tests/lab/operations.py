@@ -185,6 +185,7 @@ def main() -> int:
     parser.add_argument("--build", type=Path, default=ROOT / "build/release")
     parser.add_argument("--out", type=Path, default=ROOT / "bgpctl/OPERATIONS.md")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the lab is taken down then, too
     with lab_state.machine_lock():
         try:
             lab = Lab.up(arguments.build, lambda line: None)
