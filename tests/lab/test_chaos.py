@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A few rounds of chaos.py, with a new seed each time; CHAOS.md has the result of 200. ANYPOP_SEED repeats a run."""
+"""A few rounds of chaos.py, with a new seed each time; CHAOS.md has the record of a longer run. ANYPOP_SEED repeats a run."""
 import os
 import random
 
