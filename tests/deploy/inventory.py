@@ -10,8 +10,9 @@ from labkit.topology import Topology
 from bed import KEY, SSH_OPTIONS
 
 MONITORING = "lon-b1"  # has Prometheus besides
-# Faster than the example's, so that the test is: the way is the same.
-PROBE = {"type": "http", "path": "/healthz", "interval_ms": 250, "timeout_ms": 200, "rise": 2, "fall": 3}
+# Probes more often than the example's, so that a test waits less; deadlines longer, so that a machine that is short of
+# processors takes no balancer for dead.
+PROBE = {"type": "http", "path": "/healthz", "interval_ms": 500, "timeout_ms": 1500, "rise": 2, "fall": 3}
 
 
 def write(folder: Path, topology: Topology) -> None:
@@ -51,8 +52,8 @@ def _variables() -> dict:
         "anypop_monitoring_grafana": True,
         "anypop_host_hugepages": 0,  # a container cannot reserve them; the bed has
         "anypop_host_sysctl": {"net.core.somaxconn": 4096},
-        "anypop_bird_bfd_interval_ms": 100,
-        "anypop_bird_hold_time_s": 9,
+        "anypop_monitor": {"http_listen": "{{ ansible_host }}:9473", "heartbeat_timeout_ms": 3000},
+        "anypop_bird_bfd_multiplier": 10,
         "anypop_drain_deadline": "20s",
         "anypop_undrain_deadline": "60s",
         "anypop_announce_timeout": "60s",
