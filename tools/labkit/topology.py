@@ -46,7 +46,7 @@ VARIANTS = {
         "two balancers in ams that ask the backends directly",
     ),
     "ecmp": (
-        (replace(POPS[0], balancers=2, backends=3, probes="dataplane"), *POPS[1:]),
+        (replace(POPS[0], balancers=2, backends=3), *POPS[1:]),
         "two balancers in ams, over which its router spreads the flows",
     ),
 }
