@@ -2,8 +2,6 @@
 #include "maglev.h"
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cassert>
 #include <numeric>
 
@@ -25,7 +23,6 @@ class Bitmap {
  public:
   explicit Bitmap(std::uint32_t bits) : words_(bits / 64 + 1) {}
   bool test(std::uint32_t bit) const { return ((words_[bit / 64] >> (bit % 64)) & 1U) != 0; }
-  const std::uint64_t* words() const { return words_.data(); }
   void set(std::uint32_t bit) { words_[bit / 64] |= std::uint64_t{1} << (bit % 64); }
 
  private:
@@ -34,11 +31,12 @@ class Bitmap {
 
 struct Walker {
   std::uint32_t position = 0;
-  std::array<std::uint32_t, 4> skips{};  // one, two, four and eight of them, modulo size
-  std::uint32_t steps_per_slot = 0;      // the inverse of skip modulo size; 0: not computed yet
-  std::uint32_t left = 0;                // slots still to take
-  std::uint64_t credit = 0;              // towards its next turn
-  std::uint64_t credit_step = 0;         // earned in each round
+  std::uint32_t skip = 0;
+  std::uint32_t two_skips = 0;
+  std::uint32_t steps_per_slot = 0;  // the inverse of skip modulo size; 0: not computed yet
+  std::uint32_t left = 0;            // slots still to take
+  std::uint64_t credit = 0;          // towards its next turn
+  std::uint64_t credit_step = 0;     // earned in each round
   std::uint16_t backend = 0;
 };
 
@@ -46,28 +44,20 @@ struct Walker {
 // size × ln(size) of these.
 std::uint32_t sum_modulo(std::uint32_t a, std::uint32_t b, std::uint32_t size) { return std::min(a + b, a + b - size); }
 
-// While most slots are free.
-std::uint32_t next_free_soon(const Bitmap& taken, Walker& walker, std::uint32_t size) {
-  while (taken.test(walker.position)) walker.position = sum_modulo(walker.position, walker.skips[0], size);
-  return walker.position;
-}
-
-// Afterwards eight tries at a time: one position after the other is a chain of dependent steps, and where it ends
-// cannot be predicted.
+// Two tries at a time, because one position after the other is a chain of dependent steps.
 std::uint32_t next_free(const Bitmap& taken, Walker& walker, std::uint32_t size) {
-  const std::uint64_t* const words = taken.words();
-  std::array<std::uint32_t, 8> at;
-  for (std::uint32_t position = walker.position;; position = sum_modulo(position, walker.skips[3], size)) {
-    at[0] = position;
-    at[1] = sum_modulo(at[0], walker.skips[0], size);
-    for (unsigned i = 0; i < 2; ++i) at[2 + i] = sum_modulo(at[i], walker.skips[1], size);
-    for (unsigned i = 0; i < 4; ++i) at[4 + i] = sum_modulo(at[i], walker.skips[2], size);
-    std::uint64_t free = 0;
-    for (unsigned i = 0; i < at.size(); ++i) free |= (~(words[at[i] / 64] >> (at[i] % 64)) & 1U) << i;
-    if (free == 0) continue;
-    walker.position = at[static_cast<unsigned>(std::countr_zero(free))];
-    return walker.position;
+  std::uint32_t position = walker.position;
+  for (;;) {
+    if (!taken.test(position)) break;
+    const std::uint32_t second = sum_modulo(position, walker.skip, size);
+    position = sum_modulo(position, walker.two_skips, size);
+    if (!taken.test(second)) {
+      position = second;
+      break;
+    }
   }
+  walker.position = position;
+  return position;
 }
 
 // Whose turn it is. The paper lets every backend take one slot a round. Here a backend earns credit in proportion to
@@ -113,7 +103,7 @@ class LastSlots {
   }
 
   std::uint32_t take_next(Walker& walker) {
-    if (walker.steps_per_slot == 0) walker.steps_per_slot = inverse(walker.skips[0]);
+    if (walker.steps_per_slot == 0) walker.steps_per_slot = inverse(walker.skip);
     std::size_t nearest = 0;
     std::uint64_t fewest = size_;
     for (std::size_t i = 0; i < free_.size(); ++i) {
@@ -187,10 +177,9 @@ std::vector<std::uint16_t> build_maglev(std::span<const MaglevMember> members, s
   std::vector<Walker> walkers;
   for (const std::size_t i : by_name(members)) {
     const MaglevSequence sequence = maglev_sequence(members[i].name, size);
-    std::array<std::uint32_t, 4> skips = {sequence.skip};
-    for (unsigned k = 1; k < skips.size(); ++k) skips[k] = sum_modulo(skips[k - 1], skips[k - 1], size);
     walkers.push_back({.position = sequence.offset,
-                       .skips = skips,
+                       .skip = sequence.skip,
+                       .two_skips = sum_modulo(sequence.skip, sequence.skip, size),
                        .left = shares[i],
                        .credit_step = std::uint64_t{members[i].weight} * members.size(),
                        .backend = members[i].backend});
@@ -202,7 +191,7 @@ std::vector<std::uint16_t> build_maglev(std::span<const MaglevMember> members, s
   Rounds rounds(walkers, total_weight(members));
   for (; free > last; --free) {
     Walker& walker = rounds.next();
-    const std::uint32_t slot = free > size / 2 ? next_free_soon(taken, walker, size) : next_free(taken, walker, size);
+    const std::uint32_t slot = next_free(taken, walker, size);
     taken.set(slot);
     slots[slot] = walker.backend;
   }
