@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// consistency [SCHEDULES [FIRST_SEED [SECONDS]]]: the simulation of consistency.h over random schedules, as a table.
+// consistency [SCHEDULES [FIRST_SEED [SECONDS [FLOOD_PER_SECOND [RECORDS]]]]]: the simulation of consistency.h over
+// random schedules, as a table.
 #include <cstdio>
 #include <string_view>
 
@@ -43,16 +44,20 @@ int run(std::uint64_t schedules, ConsistencyPlan plan) {
 
 int main(int count, char** arguments) {
   ConsistencyPlan plan;
-  std::array<std::uint64_t, 3> numbers = {12, plan.seed, plan.seconds};
+  std::array<std::uint64_t, 5> numbers = {12, plan.seed, plan.seconds, plan.flood_per_second, plan.flow_records};
   for (int i = 1; i < count; ++i) {
     const auto number = anypop::parse_number<std::uint64_t>(arguments[i], 1, 1'000'000'000);
-    if (!number || i > 3) {
-      fmt::print(stderr, "consistency: found '{}', expected [SCHEDULES [FIRST_SEED [SECONDS]]]\n", arguments[i]);
+    if (!number || static_cast<std::size_t>(i) > numbers.size()) {
+      fmt::print(stderr,
+                 "consistency: found '{}', expected [SCHEDULES [FIRST_SEED [SECONDS [FLOOD_PER_SECOND [RECORDS]]]]]\n",
+                 arguments[i]);
       return 2;
     }
     numbers[static_cast<std::size_t>(i - 1)] = *number;
   }
   plan.seed = numbers[1];
   plan.seconds = static_cast<std::uint32_t>(numbers[2]);
+  plan.flood_per_second = static_cast<std::uint32_t>(numbers[3]);
+  plan.flow_records = static_cast<std::uint32_t>(numbers[4]);
   return run(numbers[0], plan);
 }
