@@ -59,7 +59,7 @@ class DampingStore::Impl : public std::enable_shared_from_this<Impl> {
     write();
   }
 
-  Dampings load(Now now) const {
+  Dampings load(Now now) {
     Dampings dampings(config_.announcements.size());
     for (std::size_t i = 0; i < dampings.size(); ++i) {
       const auto text = read_file(path(i));
@@ -67,6 +67,7 @@ class DampingStore::Impl : public std::enable_shared_from_this<Impl> {
       const auto damping = text.ok() ? parse_damping(*text, now, boot_id_) : text.status();
       if (damping.ok()) {
         dampings[i] = *damping;
+        save(i, *damping);  // so that the wall clock is asked at most once in each boot, and may be stepped afterwards
       } else {
         spdlog::warn("event=flaps_forgotten file={} error=\"{}\"", path(i).string(),
                      escaped(message(damping.status())));
@@ -136,7 +137,7 @@ DampingStore::DampingStore(boost::asio::io_context& io, const PopConfig& config,
   impl_->start(io);
 }
 DampingStore::~DampingStore() { impl_->stop(); }
-Dampings DampingStore::load(Now now) const { return impl_->load(now); }
+Dampings DampingStore::load(Now now) { return impl_->load(now); }
 void DampingStore::save(std::size_t announcement, const Damping& damping) { impl_->save(announcement, damping); }
 
 }  // namespace anypop::healthmon

@@ -159,13 +159,16 @@ void World::perform(const SaveDamping& save) {
   saved_[save.announcement] = damping_text(save.damping, wall(), boot_id());
 }
 
-Dampings World::read_dampings() const {
+// Written down anew, as the store does: from here on the monotonic clock of this boot tells the age.
+Dampings World::read_dampings() {
   Dampings dampings(saved_.size());
   for (std::size_t i = 0; i < saved_.size(); ++i) {
     if (saved_[i].empty()) continue;
     const auto read = parse_damping(saved_[i], wall(), boot_id());
     EXPECT_TRUE(read.ok()) << read.status();
-    if (read.ok()) dampings[i] = *read;
+    if (!read.ok()) continue;
+    dampings[i] = *read;
+    saved_[i] = damping_text(*read, wall(), boot_id());
   }
   return dampings;
 }

@@ -93,7 +93,7 @@ class World {
   void damping_fault();
   void reboot();
   void reload();
-  Dampings read_dampings() const;
+  Dampings read_dampings();
   std::string boot_id() const { return std::to_string(boots_); }
   Now wall() const {
     return {now_, std::chrono::duration_cast<Milliseconds>(now_.time_since_epoch()).count() + wall_offset_ms_};

@@ -25,8 +25,9 @@ class DampingStore {
   DampingStore(const DampingStore&) = delete;
   DampingStore& operator=(const DampingStore&) = delete;
 
-  // What the files say. A file that cannot be read counts as none, and the log says so.
-  Dampings load(Now now) const;
+  // What the files say; they are written anew as this boot's. A file that cannot be read counts as none, and the log
+  // says so.
+  Dampings load(Now now);
   // Written a moment later, so that no command to BIRD waits for a disk.
   void save(std::size_t announcement, const Damping& damping);
 
