@@ -41,7 +41,7 @@ void look_up(benchmark::State& state, const FlowTable& table, const std::vector<
   std::uint64_t found = 0;
   for (std::size_t at = 0; state.KeepRunningBatch(kBurst); at = (at + kBurst) % (keys.size() - kBurst)) {
     for (std::size_t i = at; i < at + kBurst; ++i) table.prefetch(keys[i]);
-    for (std::size_t i = at; i < at + kBurst; ++i) found += table.find(keys[i], kNow) ? 1 : 0;
+    for (std::size_t i = at; i < at + kBurst; ++i) found += table.find(keys[i], kNow) ? 1U : 0U;
   }
   benchmark::DoNotOptimize(found);
 }
