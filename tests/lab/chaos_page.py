@@ -16,7 +16,7 @@ from results_page import machine  # noqa: E402
 PAGE = """# Every process killed, stopped and restarted
 
 Written by `tests/lab/chaos_page.py` from what `sudo tests/lab/chaos.py --seed {seed} --rounds {rounds} --out FILE`
-wrote; do not edit. {rounds} rounds on {machine}, which was busy with other work.
+wrote; do not edit. {rounds} rounds on {machine}.
 
 In each round one to three of a PoP's processes are killed, stopped (SIGSTOP) or restarted at random moments, for 0.1
 to 1.8 seconds each, also side by side: the dataplane, the monitor, BIRD, nginx on both backends. Then everything is
