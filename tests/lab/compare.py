@@ -37,6 +37,7 @@ CHECKER = Path(__file__).with_name("exec_checker.py")
 
 class Setup:
     """One way of announcing 198.51.100.0/24 from the preferred PoP's balancer."""
+    goes_on = False  # after its turn
 
     def __init__(self, lab: Lab):
         self.lab = lab
@@ -59,12 +60,10 @@ class Setup:
 class Anypop(Setup):
     name = "anypop-healthmon"
     text = "one process; probes in its event loop; `disable` on BIRD's socket"
+    goes_on = True  # the next one is the same with another setting
 
     def begin(self):
         pass  # it runs
-
-    def end(self):
-        pass  # the next one is the same with another setting
 
     def processes(self):
         return [self.lab.pid(self.host.name, "healthmon")]
@@ -73,6 +72,7 @@ class Anypop(Setup):
 class AnypopByDefault(Anypop):
     name = "the same, `fast_interval_ms` by default"
     text = "half of the interval while a change is under way"
+    goes_on = False
 
     def begin(self):
         path = self.root / "etc/anypop/pop.yaml"
@@ -202,8 +202,9 @@ def measure(lab: Lab, setup: Setup, trials: int) -> dict:
     time.sleep(CPU_S)
     used = (cpu_s(pids) - before) / (time.monotonic() - begin)
     took = [trial(lab, setup) for _ in range(trials)]
-    setup.end()
-    home_route(lab, False)
+    if not setup.goes_on:
+        setup.end()
+        home_route(lab, False)
     print(f"{setup.name}: {[round(t) for t in took]} ms, {used * 100:.2f} % of a core", flush=True)
     return {"name": setup.name, "text": setup.text, "took": took, "cpu_percent": used * 100}
 
