@@ -85,6 +85,12 @@ Traffic CounterLedger::sum(const Era& era, const Place& place) {
   return sum;
 }
 
+std::vector<std::uint64_t> CounterLedger::packets_of_services() const {
+  std::vector<std::uint64_t> packets(first_name_.size());
+  for (const auto& [name, place] : current_.places) packets[place.first] += sum(current_, place).packets;
+  return packets;
+}
+
 Traffic CounterLedger::backend(std::size_t service, std::size_t backend) const {
   const Name& name = names_[first_name_[service] + backend];
   Traffic total = sum(current_, {service, backend});

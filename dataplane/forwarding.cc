@@ -100,6 +100,7 @@ Forwarding::Forwarding(PopConfig config, MacAddress source_mac, unsigned mtu_byt
       builder_(config_->services, config_->dataplane.hash_key, config_->dataplane.engine),
       known_(known_at_start(*config_, source_mac, mtu_bytes)),
       counters_(config_->services, workers),
+      packets_at_build_(config_->services.size()),
       published_(workers, view(builder_.build(known_.input))) {}
 
 std::shared_ptr<const WorkerView> Forwarding::view(std::shared_ptr<const l4lb::Snapshot> snapshot) const {
@@ -114,6 +115,7 @@ absl::Status Forwarding::set_capture(std::shared_ptr<Capture> capture) {
 absl::Status Forwarding::inherit(const Legacy& legacy) {
   if (absl::Status status = builder_.restore(legacy.slots); !status.ok()) return status;
   known_.monitored = legacy.monitored;
+  packets_at_build_.clear();
   return publish(inherited(*config_, legacy, known_.input));
 }
 
@@ -178,10 +180,20 @@ absl::Status Forwarding::publish_if_changed(const l4lb::SnapshotInput& wanted) {
   return wanted.backends == known_.input.backends ? absl::OkStatus() : publish(wanted);
 }
 
+// What a worker forwards between the look at its counters and the publishing goes by the former snapshot, and counts as
+// gone by the next one: microseconds, and only of a service that had been idle.
+std::shared_ptr<const l4lb::Snapshot> Forwarding::build(l4lb::SnapshotInput& input) {
+  const std::vector<std::uint64_t> packets = counters_.packets_of_services();
+  input.idle.clear();
+  for (std::size_t s = 0; s < packets_at_build_.size(); ++s) input.idle.push_back(packets[s] == packets_at_build_[s]);
+  input.now_ms = steady_ms();
+  packets_at_build_ = packets;
+  return builder_.build(input);
+}
+
 absl::Status Forwarding::publish(l4lb::SnapshotInput next, Kept kept) {
   ++next.generation;
-  next.now_ms = steady_ms();
-  auto snapshot = builder_.build(next);
+  auto snapshot = build(next);
   if (kept == Kept::kAnew) keep(next);
   const absl::Status status = published_.publish(view(std::move(snapshot)), kPublishWait);
   // Late workers change nothing about what is in force.
@@ -211,13 +223,15 @@ absl::Status Forwarding::finish_reload(Reload reload, const FindNextHop& find) {
   l4lb::SnapshotInput input = carry_over(*config_, known_, *reload.after);
   resolve(*reload.after, find, input);
   ++input.generation;
-  input.now_ms = steady_ms();
   reload.builder->continue_from(builder_);
   config_ = std::move(reload.after);
   builder_ = *std::move(reload.builder);
   known_.input = std::move(input);
   counters_.renew(config_->services);
-  auto snapshot = builder_.build(known_.input);
+  // Who still follows the old snapshot counts in the old counters: none of the services is taken for idle.
+  packets_at_build_.clear();
+  auto snapshot = build(known_.input);
+  packets_at_build_.clear();
   keep(known_.input);
   return published_.publish(view(std::move(snapshot)), kPublishWait);
 }

@@ -136,5 +136,29 @@ TEST_F(ForwardingTest, WhatIsToldBetweenPrepareAndFinishIsNotLost) {
   EXPECT_FALSE(forwarding.backend(0, 0).healthy);
 }
 
+// Several balancers of a PoP agree on flows because what none of them served leaves no trace.
+TEST_F(ForwardingTest, BackendsThatComeAndGoBeforeTheFirstPacketOpenNoWindow) {
+  for (const bool healthy : {false, true, false, true}) ASSERT_TRUE(tell("b1", healthy).ok());
+  EXPECT_EQ(l4lb::open_windows(forwarding.snapshot(), 0), 0U);
+  forwarding.counters().current()[0]->by_backend().add(0, 64);
+  ASSERT_TRUE(tell("b1", false).ok());
+  EXPECT_EQ(l4lb::open_windows(forwarding.snapshot(), 0), 0U) << "it is dead";
+  ASSERT_TRUE(tell("b1", true).ok());
+  EXPECT_EQ(l4lb::open_windows(forwarding.snapshot(), 0), 0U) << "and back before the next packet";
+  ASSERT_TRUE(tell("b1", false).ok());
+  forwarding.counters().current()[0]->by_backend().add(1, 64);
+  ASSERT_TRUE(tell("b1", true).ok());
+  EXPECT_GT(l4lb::open_windows(forwarding.snapshot(), 0), 0U) << "b2 has got flows of b1's slots";
+}
+
+TEST_F(ForwardingTest, AfterAReloadNoServiceCountsAsIdle) {
+  ASSERT_TRUE(tell("b1", false).ok());
+  PopConfig more = config;
+  more.services[0].backends.push_back({.name = "b3", .address = *IpAddress::parse("10.1.0.13")});
+  ASSERT_TRUE(reload(more).ok());
+  ASSERT_TRUE(tell("b1", true).ok());
+  EXPECT_GT(l4lb::open_windows(forwarding.snapshot(), 0), 0U);
+}
+
 }  // namespace
 }  // namespace anypop::dataplane

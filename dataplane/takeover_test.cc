@@ -195,6 +195,7 @@ TEST_F(TakeoverTest, ForwardingGoesOnWithHealthAndWindows) {
     first.keep_with(keep);
     ASSERT_EQ(kept.health.backends.size(), 3U) << "already before the first change";
     EXPECT_FALSE(kept.monitored);
+    first.counters().current()[0]->by_backend().add(0, 64);  // a packet that a flow may go on from
     ASSERT_TRUE(first.set_health({{{"web", "b1", true, 0}, {"web", "b2", false}}}, unknown).ok());
   }
   config.services[0].backends.push_back({.name = "b4", .address = *IpAddress::parse("10.1.0.14")});

@@ -137,7 +137,9 @@ EngineConfig random_engine(Random& random) {
 SnapshotInput random_input(Random& random, const std::vector<ServiceConfig>& services) {
   SnapshotInput input{.source_mac = *MacAddress::parse("02:00:00:00:ff:01"),
                       .mtu_bytes = random.of<unsigned>({300, 600, 1500})};
+  const bool idles = random.one_in(2);
   for (const ServiceConfig& service : services) {
+    if (idles) input.idle.push_back(random.one_in(2));
     input.backends.emplace_back();
     const std::uint64_t sick = 1 + random.below(4);
     for (std::size_t i = 0; i < service.backends.size(); ++i) {

@@ -41,22 +41,25 @@ std::vector<std::uint16_t> numbers_in(const std::vector<std::string>& names, con
   return numbers;
 }
 
+void renumber_all(const std::vector<std::uint16_t>& to, std::size_t backends, SlotState& state) {
+  if (state.owners != nullptr) {
+    state.owners = std::make_shared<MaglevTable>(MaglevTable{.slots = renumber(state.owners->slots, to), .owned = {}});
+  }
+  if (state.history != nullptr) {
+    auto history = std::make_shared<SlotHistory>(*state.history);
+    history->previous = renumber(history->previous, to);
+    state.history = std::move(history);
+  }
+  std::vector<bool> lives(backends);
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    if (to[i] != kNoPrevious && i < state.lives.size()) lives[to[i]] = state.lives[i];
+  }
+  state.lives = std::move(lives);
+}
+
 void renumber_all(const std::vector<std::string>& names, ServiceMemory& memory) {
   const std::vector<std::uint16_t> to = numbers_in(names, memory.backends);
-  if (memory.owners != nullptr) {
-    memory.owners =
-        std::make_shared<MaglevTable>(MaglevTable{.slots = renumber(memory.owners->slots, to), .owned = {}});
-  }
-  if (memory.history != nullptr) {
-    auto history = std::make_shared<SlotHistory>(*memory.history);
-    history->previous = renumber(history->previous, to);
-    memory.history = std::move(history);
-  }
-  std::vector<bool> lives(names.size());
-  for (std::size_t i = 0; i < to.size(); ++i) {
-    if (to[i] != kNoPrevious && i < memory.lives.size()) lives[to[i]] = memory.lives[i];
-  }
-  memory.lives = std::move(lives);
+  for (SlotState* const state : {&memory.now, &memory.used}) renumber_all(to, names.size(), *state);
 }
 
 }  // namespace
@@ -67,8 +70,8 @@ ServiceMemories carry_over(ServiceMemories memories, const std::vector<ServiceCo
     ServiceMemory& memory = result[service.name];
     if (const auto known = memories.find(service.name); known != memories.end()) memory = std::move(known->second);
     if (memory.hash != service.hash || memory.network_bits != service.network_bits) {
-      memory.owners = nullptr;
-      memory.history = nullptr;
+      memory.now = {};
+      memory.used = {};
     }
     memory.hash = service.hash;
     memory.network_bits = service.network_bits;
@@ -80,25 +83,39 @@ ServiceMemories carry_over(ServiceMemories memories, const std::vector<ServiceCo
   return result;
 }
 
-void HistoryKeeper::change(const std::shared_ptr<const MaglevTable>& owners, std::vector<bool> lives, Track track,
-                           ServiceMemory& memory) {
-  const std::shared_ptr<const MaglevTable> before = std::exchange(memory.owners, owners);
-  const std::vector<bool> lived = std::exchange(memory.lives, lives);
-  if (track == Track::kNever) memory.history = nullptr;
-  const bool over = memory.history != nullptr && (memory.history->next_end <= now_ || lived != lives);
-  if (track == Track::kNever || (before == owners && !over)) return;
-  const Key key{before.get(), owners.get(), memory.history.get(), lives};
+void HistoryKeeper::note_use(bool idle, ServiceMemory& memory) const {
+  if (!idle) {
+    memory.used = memory.now;
+    memory.used_until = now_;
+  } else if (now_ - memory.used_until >= window_) {
+    memory.used = {};  // whoever was there has been silent for too long
+  }
+}
+
+std::shared_ptr<const SlotHistory> HistoryKeeper::history_after(const SlotState& before, const SlotState& after) {
+  const bool over = before.history != nullptr && (before.history->next_end <= now_ || before.lives != after.lives);
+  if (before.owners == after.owners && !over) return before.history;
+  const Key key{before.owners.get(), after.owners.get(), before.history.get(), after.lives};
   const auto [known, added] = done_.try_emplace(key);
   if (added) {
     const auto slots_of = [](const auto& table) {
       return table == nullptr ? std::span<const std::uint16_t>() : std::span<const std::uint16_t>(table->slots);
     };
-    known->second =
-        next_history(memory.history.get(),
-                     {.was = slots_of(before), .is = slots_of(owners), .lives = lives, .now = now_, .window = window_});
-    alive_.insert(alive_.end(), {before, memory.history});
+    known->second = next_history(before.history.get(), {.was = slots_of(before.owners),
+                                                        .is = slots_of(after.owners),
+                                                        .lives = after.lives,
+                                                        .now = now_,
+                                                        .window = window_});
+    alive_.insert(alive_.end(), {before.owners, before.history});
   }
-  memory.history = known->second;
+  return known->second;
+}
+
+void HistoryKeeper::change(const std::shared_ptr<const MaglevTable>& owners, std::vector<bool> lives, Track track,
+                           bool idle, ServiceMemory& memory) {
+  note_use(idle, memory);
+  memory.now = {.lives = std::move(lives), .owners = owners, .history = nullptr};
+  if (track != Track::kNever) memory.now.history = history_after(memory.used, memory.now);
 }
 
 }  // namespace anypop::l4lb

@@ -20,14 +20,23 @@
 
 namespace anypop::l4lb {
 
+// By what packets of a service are sent from one build to the next.
+struct SlotState {
+  std::vector<bool> lives;                     // by the backends' numbers
+  std::shared_ptr<const MaglevTable> owners;   // nullptr: none
+  std::shared_ptr<const SlotHistory> history;  // nullptr: no window is open
+};
+
 struct ServiceMemory {
   HashBy hash = HashBy::kFlow;  // with network_bits: what slots are made of
   unsigned network_bits = 0;
-  std::vector<std::string> backends;           // by the numbers that owners and history use
-  std::map<std::string, std::uint16_t> ids;    // of these backends, and of former ones, which may come back
-  std::vector<bool> lives;                     // by the same numbers
-  std::shared_ptr<const MaglevTable> owners;   // nullptr: none
-  std::shared_ptr<const SlotHistory> history;  // nullptr: no window is open
+  std::vector<std::string> backends;         // by the numbers that owners and history use
+  std::map<std::string, std::uint16_t> ids;  // of these backends, and of former ones, which may come back
+  SlotState now;
+  // The last one by which a packet went. No flow is where only later ones would have sent it, so a change is a change
+  // from here: what came and went without a packet opens no window. Not saved: restored, it is what was `now`.
+  SlotState used;
+  std::uint32_t used_until = 0;  // in units of 1024 ms: no packet went by `used` after that
 };
 
 using ServiceMemories = std::map<std::string, ServiceMemory>;  // by the service's name
@@ -41,11 +50,15 @@ class HistoryKeeper {
   // Both in units of 1024 ms.
   HistoryKeeper(std::uint32_t now, std::uint32_t window) : now_(now), window_(window) {}
 
-  // Notes who owns the slots now, and which backends live. track: never needs no history.
-  void change(const std::shared_ptr<const MaglevTable>& owners, std::vector<bool> lives, Track track,
+  // Notes who owns the slots now, and which backends live; `idle`: no packet went by what has been in force until now.
+  // track: never needs no history.
+  void change(const std::shared_ptr<const MaglevTable>& owners, std::vector<bool> lives, Track track, bool idle,
               ServiceMemory& memory);
 
  private:
+  void note_use(bool idle, ServiceMemory& memory) const;
+  std::shared_ptr<const SlotHistory> history_after(const SlotState& before, const SlotState& after);
+
   using Key = std::tuple<const MaglevTable*, const MaglevTable*, const SlotHistory*, std::vector<bool>>;
   std::uint32_t now_;
   std::uint32_t window_;

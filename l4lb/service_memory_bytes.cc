@@ -122,7 +122,7 @@ void write_service(const std::string& name, const ServiceMemory& memory, std::ui
   to.count(memory.backends.size());
   for (std::size_t i = 0; i < memory.backends.size(); ++i) {
     to.name(memory.backends[i]);
-    to.number(static_cast<std::uint8_t>(i < memory.lives.size() && memory.lives[i]));
+    to.number(static_cast<std::uint8_t>(i < memory.now.lives.size() && memory.now.lives[i]));
   }
   to.count(memory.ids.size());
   for (const auto& [backend, id] : memory.ids) {
@@ -144,7 +144,7 @@ void read_backends(Reader& from, ServiceMemory& memory) {
   std::set<std::string> seen;
   for (std::uint32_t left = from.count(kCountMax); left > 0 && from.ok(); --left) {
     memory.backends.push_back(from.name());
-    memory.lives.push_back(from.number<std::uint8_t>() != 0);
+    memory.now.lives.push_back(from.number<std::uint8_t>() != 0);
     if (!seen.insert(memory.backends.back()).second) from.fail("it names a backend twice");
   }
 }
@@ -167,7 +167,7 @@ std::string save(const ServiceMemories& memories, std::uint64_t key_check) {
   Numbered<SlotHistory> histories;
   Writer services;
   for (const auto& [name, memory] : memories) {
-    write_service(name, memory, tables.number_of(memory.owners), histories.number_of(memory.history), services);
+    write_service(name, memory, tables.number_of(memory.now.owners), histories.number_of(memory.now.history), services);
   }
   Writer all;
   all.number(key_check);
@@ -204,8 +204,8 @@ absl::Status restore(std::string_view bytes, std::uint64_t key_check, ServiceMem
   for (std::uint32_t left = from.count(kCountMax); left > 0 && from.ok(); --left) {
     ServiceMemory& memory = read[from.name()];
     memory = {.hash = static_cast<HashBy>(from.number<std::uint8_t>()), .network_bits = from.number<std::uint32_t>()};
-    memory.owners = tables.read(from);
-    memory.history = histories.read(from);
+    memory.now.owners = tables.read(from);
+    memory.now.history = histories.read(from);
     read_backends(from, memory);
     read_ids(from, memory);
   }

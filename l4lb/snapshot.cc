@@ -152,7 +152,7 @@ void add_ids(const ServiceMemory& memory, ServiceTracking& tracking, Snapshot& s
   for (std::size_t i = 0; i < memory.backends.size(); ++i) {
     const std::uint16_t id = memory.ids.at(memory.backends[i]);
     snapshot.id_of_backend.push_back(id);
-    if (memory.lives[i]) snapshot.backend_of_id[tracking.first_id + id] = static_cast<std::uint16_t>(i);
+    if (memory.now.lives[i]) snapshot.backend_of_id[tracking.first_id + id] = static_cast<std::uint16_t>(i);
   }
 }
 
@@ -161,13 +161,13 @@ void add_tracking(const ServiceConfig& service, const EngineConfig& engine, cons
   ServiceTracking tracking{.salt = hash_text(service.name) >> 16U, .track = service.track};
   tracking.idle = FlowClock::span(service.protocol == Protocol::kTcp ? engine.tcp_idle_ms : engine.udp_idle_ms);
   add_ids(memory, tracking, snapshot);
-  if (memory.history != nullptr) {
-    tracking.previous = memory.history->previous.data();
-    tracking.history_slots = static_cast<std::uint32_t>(memory.history->previous.size());
+  if (memory.now.history != nullptr) {
+    tracking.previous = memory.now.history->previous.data();
+    tracking.history_slots = static_cast<std::uint32_t>(memory.now.history->previous.size());
   }
-  snapshot.tracks = snapshot.tracks || memory.history != nullptr || service.track == Track::kAlways;
+  snapshot.tracks = snapshot.tracks || memory.now.history != nullptr || service.track == Track::kAlways;
   snapshot.tracking.push_back(tracking);
-  snapshot.histories.push_back(memory.history);
+  snapshot.histories.push_back(memory.now.history);
 }
 
 void add_backends(const ServiceConfig& service, const std::vector<BackendState>& states, const SnapshotInput& input,
@@ -270,7 +270,8 @@ void SnapshotBuilder::Impl::add_service(std::size_t index, const SnapshotInput& 
   assert(states.size() == service.backends.size());
   auto table = tables.get({.size = service.table_size, .members = members_of(service, states)});
   ServiceMemory& memory = memories.at(service.name);
-  keeper.change(table, living(states), service.track, memory);
+  const bool idle = index < input.idle.size() && input.idle[index];
+  keeper.change(table, living(states), service.track, idle, memory);
 
   ServiceEntry entry{.first_backend = static_cast<std::uint32_t>(snapshot.backends.size())};
   if (table != nullptr) {
@@ -302,8 +303,8 @@ std::shared_ptr<const Snapshot> SnapshotBuilder::build(const SnapshotInput& inpu
 std::optional<std::uint64_t> SnapshotBuilder::next_change_ms() const {
   std::optional<std::uint64_t> next;
   for (const auto& [name, memory] : impl_->memories) {
-    if (memory.history == nullptr) continue;
-    const std::uint64_t end = std::uint64_t{memory.history->next_end} << 10U;
+    if (memory.now.history == nullptr) continue;
+    const std::uint64_t end = std::uint64_t{memory.now.history->next_end} << 10U;
     next = std::min(next.value_or(end), end);
   }
   return next;

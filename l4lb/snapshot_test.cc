@@ -83,5 +83,80 @@ TEST_F(Snapshots, OutliveTheirBuilderAndFreeTheirTables) {
   EXPECT_TRUE(table.expired());
 }
 
+// A service whose backends come and go, with or without packets in between.
+class IdleService : public Snapshots {
+ protected:
+  static constexpr std::uint64_t kWindowMs = 120'000;
+
+  // Backend 0 of the service is there or not from now on; `idle`: no packet went since the last build.
+  std::size_t windows_after(bool healthy, bool idle) {
+    input_.backends[kSpread][0].healthy = healthy;
+    input_.now_ms += 5000;
+    input_.idle.assign(input_.backends.size(), idle);
+    last_ = builder_.build(input_);
+    return open_windows(*last_, kSpread);
+  }
+
+  std::shared_ptr<const Snapshot> last_;
+};
+
+TEST_F(IdleService, WithoutAPacketNothingIsRemembered) {
+  EXPECT_EQ(windows_after(true, true), 0);
+  EXPECT_EQ(windows_after(false, true), 0);
+  EXPECT_EQ(windows_after(true, true), 0) << "nobody can have a flow with the others";
+  EXPECT_EQ(windows_after(false, true), 0);
+  EXPECT_EQ(builder_.next_change_ms(), std::nullopt);
+  EXPECT_GT(windows_after(true, false), 0) << "now somebody can";
+}
+
+TEST_F(IdleService, WhatComesBackBeforeTheNextPacketHasNeverBeenAway) {
+  windows_after(true, true);
+  windows_after(false, false);
+  const std::size_t open = windows_after(true, false);
+  ASSERT_GT(open, 100) << "flows of its slots are with the others";
+  const SlotHistory before = *last_->histories[kSpread];
+  windows_after(false, false);
+  EXPECT_NE(last_->histories[kSpread]->until, before.until) << "its windows begin anew: a change";
+  EXPECT_EQ(windows_after(true, true), open) << "no packet went while it was away";
+  EXPECT_EQ(last_->histories[kSpread]->until, before.until);
+  EXPECT_EQ(last_->histories[kSpread]->previous, before.previous);
+}
+
+TEST_F(IdleService, AWindowIsAboutWhoHadTheFlowsAndNotWhoWasThereInBetween) {
+  windows_after(true, true);
+  input_.backends[kSpread][1].weight_permille = 0;
+  ASSERT_GT(windows_after(true, false), 0) << "packets went while 1 had slots";
+  const SlotHistory direct = *last_->histories[kSpread];
+  const auto owners = last_->tables[kSpread];
+
+  input_.backends[kSpread][2].weight_permille = 0;
+  windows_after(true, true);
+  input_.backends[kSpread][2].weight_permille = kWholeWeight;
+  windows_after(true, true);
+  EXPECT_EQ(last_->tables[kSpread], owners);
+  EXPECT_EQ(last_->histories[kSpread]->previous, direct.previous);
+}
+
+TEST_F(IdleService, WhoWasSilentForAWindowIsForgotten) {
+  windows_after(true, true);
+  input_.backends[kSpread][1].weight_permille = 0;
+  ASSERT_GT(windows_after(true, false), 0);
+  input_.now_ms += kWindowMs - 10'000;
+  EXPECT_GT(windows_after(true, true), 0);
+  input_.now_ms += 10'000;
+  EXPECT_EQ(windows_after(true, true), 0);
+  input_.backends[kSpread][1].weight_permille = kWholeWeight;
+  EXPECT_EQ(windows_after(true, true), 0);
+}
+
+TEST_F(IdleService, AfterARestartFlowsMayBeWhereTheyWere) {
+  windows_after(true, true);
+  windows_after(false, false);
+  SnapshotBuilder next(golden_services(), kGoldenKey);
+  ASSERT_TRUE(next.restore(builder_.save()).ok());
+  builder_ = std::move(next);
+  EXPECT_GT(windows_after(true, false), 0);
+}
+
 }  // namespace
 }  // namespace anypop::l4lb

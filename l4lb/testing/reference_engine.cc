@@ -124,7 +124,8 @@ void ReferenceEngine::update(const l4lb::SnapshotInput& input) {
     for (std::size_t j = 0; j < services_[i].backends.size(); ++j) {
       if (input.backends[i][j].healthy) living.insert(services_[i].backends[j].name);
     }
-    flows_[services_[i].name].change(owners, living, input.now_ms, config_.flow_window_ms);
+    flows_[services_[i].name].change(owners, living, i < input.idle.size() && input.idle[i], input.now_ms,
+                                     config_.flow_window_ms);
   }
 }
 

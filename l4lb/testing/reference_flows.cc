@@ -13,17 +13,26 @@ std::uint32_t units_between(std::uint32_t from_ms, std::uint32_t to_ms) {
 
 }  // namespace
 
-void ReferenceFlows::change(const std::vector<std::string>& owners, const std::set<std::string>& living,
+void ReferenceFlows::change(const std::vector<std::string>& owners, const std::set<std::string>& living, bool idle,
                             std::uint64_t now_ms, unsigned window_ms) {
   const std::uint64_t now = now_ms / 1024;
   const std::uint64_t until = now + (window_ms + 1023) / 1024 + 1;
+  if (!idle) {
+    used_owners_ = owners_;
+    used_windows_ = windows_;
+    used_until_ = now;
+  } else if (until - now <= now - used_until_) {
+    used_owners_.clear();
+    used_windows_.clear();
+  }
+  windows_ = used_windows_;
   std::erase_if(windows_, [&](const auto& window) {
     return window.second.until <= now || !living.contains(window.second.previous);
   });
-  for (std::size_t slot = 0; slot < owners_.size(); ++slot) {
+  for (std::size_t slot = 0; slot < used_owners_.size(); ++slot) {
     const std::string is = owners.empty() ? "" : owners[slot];
-    if (owners_[slot] == is) continue;
-    if (!windows_.contains(slot) && living.contains(owners_[slot])) windows_[slot] = {owners_[slot], 0};
+    if (used_owners_[slot] == is) continue;
+    if (!windows_.contains(slot) && living.contains(used_owners_[slot])) windows_[slot] = {used_owners_[slot], 0};
     if (windows_.contains(slot)) windows_[slot].until = until;
   }
   owners_ = owners;

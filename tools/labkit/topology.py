@@ -46,8 +46,8 @@ VARIANTS = {
         "two balancers in ams that ask the backends directly",
     ),
     "ecmp": (
-        (replace(POPS[0], balancers=2, backends=3), *POPS[1:]),
-        "two balancers in ams, over which its router spreads the flows",
+        (replace(POPS[0], balancers=2, backends=3, probes="dataplane"), *POPS[1:]),
+        "two balancers in ams, over which its router spreads the flows, and which probe through themselves",
     ),
 }
 CLIENT_TRANSIT = "t1"  # the client's gateway; the PoPs behind it are the nearest ones

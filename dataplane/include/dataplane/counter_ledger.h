@@ -38,6 +38,8 @@ class CounterLedger {
   std::uint64_t verdict(l4lb::Verdict verdict) const;
   std::uint64_t verdict(unsigned worker, l4lb::Verdict verdict) const;
   Traffic backend(std::size_t service, std::size_t backend) const;
+  // Of each service, since the last renew().
+  std::vector<std::uint64_t> packets_of_services() const;
 
  private:
   using Name = std::pair<std::string, std::string>;  // service, backend

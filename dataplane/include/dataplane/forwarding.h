@@ -100,6 +100,7 @@ class Forwarding {
   std::shared_ptr<const WorkerView> view(std::shared_ptr<const l4lb::Snapshot> snapshot) const;
   enum class Kept : std::uint8_t { kAnew, kAsItIs };
   absl::Status publish(l4lb::SnapshotInput next, Kept kept = Kept::kAnew);
+  std::shared_ptr<const l4lb::Snapshot> build(l4lb::SnapshotInput& input);
   // `input` will be in force, with the snapshot that was just built.
   void keep(const l4lb::SnapshotInput& input) const;
 
@@ -107,6 +108,7 @@ class Forwarding {
   l4lb::SnapshotBuilder builder_;
   Known known_;
   CounterLedger counters_;
+  std::vector<std::uint64_t> packets_at_build_;  // of each service; empty: unknown
   std::shared_ptr<Capture> capture_;
   std::function<void(const Legacy&)> keep_;  // may be empty
   Published<WorkerView> published_;

@@ -38,6 +38,9 @@ struct SnapshotInput {
   std::uint32_t mtu_bytes = 1500;                   // of that port: the largest IP packet it takes
   std::uint64_t generation = 0;
   std::uint64_t now_ms = 0;  // of a clock that does not go back, and is the same one after save() and restore()
+  // By service: no packet of it has been forwarded since the last build (or ever, before the first), so that a change
+  // moves no flow that was not moved before. Empty: no service is idle.
+  std::vector<bool> idle;
 };
 
 class Snapshot;
@@ -81,7 +84,7 @@ class SnapshotBuilder {
 
 // Questions the control path asks of a snapshot. (What workers read is in snapshot_layout.h, for the engine only.)
 std::uint64_t generation(const Snapshot& snapshot);
-// Which of the hash's implementations this processor runs: "aes-ni" or "portable". Both give the same values.
+// Which of the hash's implementations this processor runs: "vaes", "aes-ni" or "portable". All give the same values.
 std::string_view hash_engine();
 // Maglev slots that `backend` of `service` owns.
 std::size_t slots(const Snapshot& snapshot, std::size_t service, std::size_t backend);

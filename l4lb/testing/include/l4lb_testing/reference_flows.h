@@ -17,10 +17,13 @@ namespace anypop::l4lb_testing {
 // Of one service.
 class ReferenceFlows {
  public:
-  // A change: who owns each slot now (empty: nobody owns any), and who lives.
-  void change(const std::vector<std::string>& owners, const std::set<std::string>& living, std::uint64_t now_ms,
-              unsigned window_ms);
-  void forget_windows() { windows_.clear(); }
+  // A change: who owns each slot now (empty: nobody owns any), and who lives; idle: no packet since the last change.
+  void change(const std::vector<std::string>& owners, const std::set<std::string>& living, bool idle,
+              std::uint64_t now_ms, unsigned window_ms);
+  void forget_windows() {
+    windows_.clear();
+    used_windows_.clear();
+  }
 
   struct Packet {
     std::string flow;  // whatever tells flows apart
@@ -55,9 +58,14 @@ class ReferenceFlows {
   static std::uint32_t idle_of(const Record& record, const Packet& packet);
   Record* find(const Packet& packet);
 
+  using Windows = std::map<std::size_t, Window>;  // of the slots that have one
+  // What the last packet met.
+  std::vector<std::string> used_owners_;
+  Windows used_windows_;
+  std::uint64_t used_until_ = 0;  // in units of 1024 ms
   std::vector<std::string> owners_;
   std::set<std::string> living_;
-  std::map<std::size_t, Window> windows_;  // of the slots that have one
+  Windows windows_;
   std::map<std::string, Record> records_;
 };
 
