@@ -30,6 +30,7 @@ void DataplaneCondition::dead(std::string cause) {
   facts_.cause = std::move(cause);
   facts_.restarting = false;
   restarted_by_ = SteadyTime::min();
+  works_since_ = SteadyTime::max();
 }
 
 void DataplaneCondition::on_heartbeat(const absl::StatusOr<dataplane_api::Heartbeat>& heartbeat, SteadyTime now) {
@@ -52,6 +53,8 @@ void DataplaneCondition::on_heartbeat(const absl::StatusOr<dataplane_api::Heartb
   excused_ = false;
   silence_.clear();
   note_restart(heartbeat->planned_restart_ms, now);
+  if (instance_ != heartbeat->instance) works_since_ = now;
+  works_since_ = std::min(works_since_, now);
   instance_ = heartbeat->instance;
   generation_ = heartbeat->generation;
   facts_.condition = Condition::kAlive;

@@ -92,6 +92,7 @@ Actions MonitorCore::on_probe(ProbeId id, const ProbeResult& result, Now now) {
   ++latencies.counts[static_cast<std::size_t>(bound - kLatencyBounds.begin())];
   latencies.sum_s += latency_s;
   BackendProbes& probes = backends_[id.service][id.backend].probes;
+  if (was_lost_on_the_way(id, result, now)) return now.steady < planned_wake_ ? Actions{} : finish(now);
   const bool changed = probes.add(id.probe, result, now.unix_ms);
   if (!changed && now.steady < planned_wake_) return {};
   if (changed && probes.health() == Health::kUnhealthy && all_fell_silent()) {
@@ -100,6 +101,17 @@ Actions MonitorCore::on_probe(ProbeId id, const ProbeResult& result, Now now) {
     believe(id, now);
   }
   return finish(now);
+}
+
+// A probe through the dataplane has gone unanswered, and so have all others, because the dataplane was not there: that
+// says nothing about the backend. Without it a restart of the dataplane would take backends away one by one, as their
+// probes come due. Of whom nothing is known yet, it is believed when the dataplane is dead, so that a first round ends.
+bool MonitorCore::was_lost_on_the_way(ProbeId id, const ProbeResult& result, Now now) const {
+  const ProbeConfig& probe = config_.services[id.service].probes[id.probe];
+  if (result.ok || result.evidence == Evidence::kAnswered || probe.via != ProbeVia::kDataplane) return false;
+  const bool known = backends_[id.service][id.backend].probes.health() != Health::kUnknown;
+  const bool dead = dataplane_.facts().condition == Condition::kDead;
+  return (known || !dead) && !dataplane_.worked_since(now.steady - result.latency);
 }
 
 Actions MonitorCore::on_heartbeat(const absl::StatusOr<dataplane_api::Heartbeat>& heartbeat, Now now) {

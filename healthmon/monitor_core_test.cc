@@ -111,6 +111,80 @@ TEST_F(MonitorCoreTest, AVerdictAndItsCommandAreOneStep) {
   EXPECT_THAT(probe(1, false), ElementsAre("backend", "verdict", "set-", "health b1- b2-"));
 }
 
+// Probes through the dataplane, each of which takes 50 ms to fail.
+class ThroughTheDataplane : public MonitorCoreTest {
+ protected:
+  ThroughTheDataplane() { config.services[0].probes[0].via = ProbeVia::kDataplane; }
+  Words lose(std::size_t backend, Evidence evidence = Evidence::kSilence) {
+    const ProbeResult result{.ok = false, .cause = "timeout after 50 ms", .evidence = evidence, .latency = 50ms};
+    return words(core.on_probe({0, backend}, result, now()));
+  }
+};
+
+TEST_F(ThroughTheDataplane, ItsRestartSaysNothingAboutTheBackends) {
+  reach_announced();
+  ms = 1000;
+  dataplane.planned_restart_ms = 2000;
+  beat();
+  for (int i = 0; i < 5; ++i) EXPECT_THAT(lose(0), testing::Not(testing::Contains("backend")));
+  ms = 1200;
+  dataplane.restart();
+  beat();
+  state();
+  ms = 1240;
+  for (int i = 0; i < 5; ++i)
+    EXPECT_THAT(lose(0), testing::Not(testing::Contains("backend"))) << "sent before it was back";
+  EXPECT_TRUE(core.decision(0).announced());
+  ms = 1300;
+  beat();
+  lose(0);
+  EXPECT_THAT(lose(0), testing::Contains("backend")) << "sent since then";
+}
+
+TEST_F(ThroughTheDataplane, WhatTheBackendItselfAnsweredIsBelieved) {
+  reach_announced();
+  dataplane.planned_restart_ms = 2000;
+  beat();
+  lose(0, Evidence::kAnswered);
+  EXPECT_THAT(lose(0, Evidence::kAnswered), testing::Contains("backend"));
+}
+
+TEST_F(ThroughTheDataplane, ADeadDataplaneIsNoReasonToThinkIllOfBackends) {
+  reach_announced();
+  ms = 1000;
+  core.on_heartbeat(absl::UnavailableError("refused"), now());
+  EXPECT_FALSE(core.decision(0).announced());
+  for (const std::size_t backend : {0U, 1U, 0U, 1U, 0U, 1U}) {
+    EXPECT_THAT(lose(backend), testing::Not(testing::Contains("backend")));
+  }
+}
+
+TEST_F(ThroughTheDataplane, AFirstRoundEndsWithoutADataplane) {
+  holds(std::nullopt);
+  look();
+  for (const std::size_t backend : {0U, 1U, 0U, 1U})
+    EXPECT_THAT(lose(backend), testing::Not(testing::Contains("backend")));
+  core.on_heartbeat(absl::UnavailableError("refused"), now());
+  lose(0);
+  lose(0);
+  lose(1);
+  lose(1);
+  EXPECT_FALSE(core.decision(0).as_found) << "the first round is over";
+  EXPECT_FALSE(core.decision(0).announced());
+}
+
+TEST_F(ThroughTheDataplane, SilentBackendsBehindAWorkingDataplaneAreDown) {
+  config.monitor.second_opinion = false;
+  reach_announced();
+  ms = 1000;
+  beat();
+  lose(0);
+  lose(0);
+  lose(1);
+  EXPECT_THAT(lose(1), testing::Contains("verdict"));
+  EXPECT_FALSE(core.decision(0).announced());
+}
+
 TEST_F(MonitorCoreTest, AWithdrawalDoesNotWaitForACommandUnderWay) {
   reach_announced();
   bird.set_protocols(0, false);

@@ -40,6 +40,12 @@ class DataplaneCondition {
 
   const DataplaneFacts& facts() const { return facts_; }
   SteadyTime deadline() const;  // when silence will be death
+  // The same process has been heard, and at no restart, from `start` until now: whatever was sent through it then found
+  // it at work, as far as anybody can know.
+  bool worked_since(SteadyTime start) const {
+    return facts_.condition == DataplaneFacts::Condition::kAlive && !facts_.restarting && silence_.empty() &&
+           works_since_ <= start;
+  }
   // The state read last belongs to the heartbeat seen last. False: read it again.
   bool state_is_current() const {
     return state_asked_ && instance_ == state_instance_ && generation_ <= state_generation_;
@@ -53,6 +59,7 @@ class DataplaneCondition {
 
   MonitorConfig config_;
   DataplaneFacts facts_;
+  SteadyTime works_since_ = SteadyTime::max();   // its first heartbeat, when it is alive
   SteadyTime heard_;                             // last fresh heartbeat, at first the start
   bool excused_ = false;                         // since then
   SteadyTime restarted_by_ = SteadyTime::min();  // the planned restart that was announced is over

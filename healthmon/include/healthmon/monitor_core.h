@@ -149,6 +149,7 @@ class MonitorCore {
 
   void begin(Now now);  // of every event
   Actions finish(Now now);
+  bool was_lost_on_the_way(ProbeId id, const ProbeResult& result, Now now) const;
   void believe(BackendId id, Now now);
   bool all_fell_silent() const;
   void ask_again(Now now);
