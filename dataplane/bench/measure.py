@@ -52,10 +52,18 @@ class Bench:
             time.sleep(WARM_S)
             return program.measure(WINDOW_S)
 
-    def point(self, **options):
-        """The median of some runs of the dataplane."""
-        captures = [self.capture(options.pop("flows", FLOWS), options.get("services", 1))]
-        runs = [self.window(self.dataplane(captures, **options)) for _ in range(options.pop("runs", 2))]
+    def copies(self, capture, count):
+        """A capture of its own for each queue."""
+        paths = [capture.with_suffix(f".{number}.pcap") for number in range(count)]
+        for path in paths:
+            if not path.exists():
+                shutil.copy(capture, path)
+        return paths
+
+    def point(self, flows=FLOWS, workers=1, **options):
+        """The better of two runs of the dataplane."""
+        captures = self.copies(self.capture(flows, options.get("services", 1)), workers)
+        runs = [self.window(self.dataplane(captures, **options)) for _ in range(2)]
         return min(runs, key=lambda run: run["ns_per_packet"])
 
 
@@ -63,7 +71,7 @@ def testpmd(bench):
     """Both programs in turn, so that whatever the machine does meets both."""
     found = {}
     for workers in (1, 2):
-        captures = [self_copy(bench, n) for n in range(workers)]
+        captures = bench.copies(bench.capture(FLOWS), workers)
         runs = collections.defaultdict(list)
         for _ in range(ROUNDS):
             for mode in MODES:
@@ -77,14 +85,6 @@ def testpmd(bench):
             for name, several in runs.items()}
         print(f"  {workers} worker(s): " + ", ".join(f"{n} {r['ns_per_packet']:.1f} ns" for n, r in found[str(workers)].items()))
     return found
-
-
-def self_copy(bench, number):
-    """A capture of its own for each queue."""
-    path = bench.folder / f"queue{number}.pcap"
-    if not path.exists():
-        shutil.copy(bench.capture(FLOWS), path)
-    return path
 
 
 # What a symbol belongs to, first match wins.
@@ -152,13 +152,14 @@ def reload(bench):
 
 
 def curves(bench):
-    """One thing changes, all others stay: 32,000 flows, one service, 10 backends, ipip."""
+    """One thing changes, all others stay: one worker, 32,000 flows, one service, 10 backends, ipip."""
     base = {"forwarding": "ipip"}
     found = {}
     plans = {
         "flows": ("flows", [1, 1000, 32_000, 128_000]),
         "services": ("services", [1, 10, 100, 1000]),
         "backends": ("backends", [1, 10, 100, 1000]),
+        "workers": ("workers", list(range(1, len(os.sched_getaffinity(0)) + 1))),
     }
     for name, (key, values) in plans.items():
         found[name] = []

@@ -49,9 +49,13 @@ no RSS. `io` is what receiving and sending costs here, and no program can be fas
 
 ## Curves
 
-`ipip`; where nothing else is said 32,000 flows, one service, 10 backends. ns/packet, the better of two runs.
+`ipip`; where nothing else is said one worker, 32,000 flows, one service, 10 backends. ns of a worker's time for each packet, the better
+of two runs. Two workers share memory and caches, and on this machine the cores with everything else.
 
 {curves}
+
+## Restart
+How long a restart, a crash and an upgrade leave the port alone, and what becomes of connections: [README.md](README.md#restart).
 
 ## Over veth, beside nftables
 

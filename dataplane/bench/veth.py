@@ -31,7 +31,7 @@ table ip anypop_bench {
 """ % VIP
 NGINX = """daemon off; master_process off; error_log stderr warn; pid %s;
 events { worker_connections 8192; }
-http { access_log off; server { listen 80 backlog=8192; location / { add_header X-Anypop "pop=bench backend=b"; return 200 "ok"; } } }
+http { access_log off; server { listen 80 backlog=8192; location / { return 200 "pop=bench backend=b\n"; } } }
 """
 
 
@@ -92,8 +92,10 @@ def load(network, bin_dir, rate):
     requests = [json.loads(line) for line in out.read_text().splitlines()]
     good = sorted(request["latency_us"] for request in requests if not request["error"])
     span = (max(r["end_unix_ns"] for r in requests) - min(r["start_unix_ns"] for r in requests)) / 1e9
+    if not good:
+        raise SystemExit(f"measure: {rate} requests a second by {network.target}: none of {len(requests)} was answered")
     return {"rate": rate, "requests_per_s": len(good) / span, "failed": len(requests) - len(good),
-            "p50_us": good[len(good) // 2] if good else None, "p99_us": good[len(good) * 99 // 100] if good else None}
+            "p50_us": good[len(good) // 2], "p99_us": good[len(good) * 99 // 100]}
 
 
 @contextlib.contextmanager
