@@ -109,18 +109,28 @@ class NeighbourMonitor::Impl {
   absl::Status look_at_routes(bool& changed) {
     routes_suspect_ = false;
     routes_seen_ = Clock::now();
-    bool rerouted = false;
+    auto rerouted = look_at_vlans();
+    if (!rerouted.ok()) return rerouted.status();
     for (const IpAddress& destination : table_.routed()) {
       auto route = asker_.find_route(destination);
       if (!route.ok()) return route.status();
-      rerouted = table_.set_route(destination, *std::move(route)) || rerouted;
+      rerouted = table_.set_route(destination, *std::move(route)) || *rerouted;
     }
-    if (!rerouted) return absl::OkStatus();
+    if (!*rerouted) return absl::OkStatus();
     changed = true;
     // Other gateways: what the kernel knows of them, and what it should find out.
     if (absl::Status status = look_at_neighbours(changed); !status.ok()) return status;
     ask();
     return absl::OkStatus();
+  }
+
+  // True when there are others than before.
+  absl::StatusOr<bool> look_at_vlans() {
+    std::vector<VlanLink> vlans;
+    auto socket = Rtnetlink::open();  // as in look_at_neighbours()
+    if (!socket.ok()) return socket.status();
+    if (absl::Status status = socket->dump_vlans(vlans); !status.ok()) return status;
+    return table_.set_vlans(vlans);
   }
 
   absl::Status look_at_neighbours(bool& changed) {

@@ -46,8 +46,26 @@ NeighbourTable::NeighbourTable(std::vector<unsigned> interfaces, const std::vect
   follow();
 }
 
-bool NeighbourTable::is_port(unsigned interface_index) const {
-  return std::find(interfaces_.begin(), interfaces_.end(), interface_index) != interfaces_.end();
+std::optional<unsigned> NeighbourTable::port_of(unsigned interface_index) const {
+  if (std::find(interfaces_.begin(), interfaces_.end(), interface_index) != interfaces_.end()) return interface_index;
+  const auto vlan = vlans_.find(interface_index);
+  return vlan == vlans_.end() ? std::nullopt : std::optional(vlan->second);
+}
+
+bool NeighbourTable::set_vlans(std::span<const VlanLink> vlans) {
+  auto before = std::exchange(vlans_, {});
+  // One in another (802.1ad) is found in the next pass.
+  for (std::size_t found = 1; found > 0;) {
+    found = 0;
+    for (const VlanLink& vlan : vlans) {
+      if (port_of(vlan.interface_index)) continue;
+      const auto port = port_of(vlan.below);
+      if (port && vlans_.emplace(vlan.interface_index, *port).second) ++found;
+    }
+  }
+  if (before == vlans_) return false;
+  follow();
+  return true;
 }
 
 std::vector<NeighbourTable::Candidate> NeighbourTable::candidates(const IpAddress& destination) const {
@@ -55,10 +73,11 @@ std::vector<NeighbourTable::Candidate> NeighbourTable::candidates(const IpAddres
   const auto route = routes_.find(destination);
   if (route == routes_.end()) {
     for (const unsigned interface : interfaces_) found.push_back({{interface, destination}, 1});
+    for (const auto& [vlan, port] : vlans_) found.push_back({{vlan, destination}, 1});
     return found;
   }
   for (const RouteHop& hop : route->second.hops) {
-    if (is_port(hop.interface_index)) {
+    if (port_of(hop.interface_index)) {
       found.push_back({{hop.interface_index, hop.gateway.value_or(destination)}, hop.weight});
     }
   }
@@ -143,9 +162,9 @@ std::optional<NeighbourTable::NextHop> NeighbourTable::next_hop(const IpAddress&
   NextHop found{*entries_.find(*key)->second.mac, {}};
   for (const Candidate& candidate : candidates(destination)) {
     const auto entry = entries_.find(candidate.key);
-    if (entry != entries_.end() && entry->second.mac == found.mac) {
-      found.interfaces.push_back(candidate.key.interface_index);
-    }
+    if (entry == entries_.end() || entry->second.mac != found.mac) continue;
+    const unsigned port = *port_of(candidate.key.interface_index);
+    if (std::ranges::find(found.interfaces, port) == found.interfaces.end()) found.interfaces.push_back(port);
   }
   return found;
 }

@@ -149,6 +149,38 @@ TEST_F(NextHopKernel, GatewaysOfTheOtherFamilyAndOnTheLink) {
   expect_text("2001:db8:9::11", "no route");
 }
 
+TEST_F(NextHopKernel, VlanInterfacesOfAPortAreThatPort) {
+  if (std::system("ip link add link eth1 name eth1.7 type vlan id 7 2>/dev/null") != 0) {
+    GTEST_SKIP() << "this kernel has no VLAN interfaces (8021q)";
+  }
+  ip("link set eth1.7 up");
+  ip("addr add 10.7.0.2/24 dev eth1.7");
+  gateway("10.7.0.1", kMac1, "eth1.7");
+  ip("route add 10.9.0.0/24 via 10.7.0.1");
+  follow({{address("10.9.0.11"), false}, {address("10.8.0.11"), true}});
+  EXPECT_EQ(text("10.9.0.11"), "10.7.0.1 on eth1.7");
+  EXPECT_EQ(mac("10.9.0.11"), kMac1);
+  const auto hop = monitor->table().next_hop(address("10.9.0.11"));
+  ASSERT_TRUE(hop);
+  EXPECT_EQ(hop->interfaces, std::vector{::if_nametoindex("eth1")});
+
+  // One that comes later, within another, and the neighbour on it.
+  ip("link add link eth1.7 name inner type vlan id 8");
+  ip("link set inner up");
+  ip("addr add 10.8.0.2/24 dev inner");
+  gateway("10.8.0.11", kMac2, "inner");
+  expect_mac("10.8.0.11", kMac2);
+  EXPECT_EQ(text("10.8.0.11"), "10.8.0.11 on inner");
+
+  ip("link add link mgmt name mgmt.7 type vlan id 7");
+  ip("link set mgmt.7 up");
+  ip("addr add 10.6.0.2/24 dev mgmt.7");
+  ip("route replace 10.9.0.0/24 via 10.6.0.1");
+  expect_text("10.9.0.11", "the route leaves by mgmt.7, which is no port");
+  ip("link del eth1.7");
+  expect_text("10.8.0.11", "10.8.0.11 does not answer on eth0");
+}
+
 TEST_F(NextHopKernel, NexthopObjectsAndRules) {
   ip("nexthop add id 7 via 10.1.0.1 dev eth0");
   ip("route add 10.9.0.0/24 nhid 7");

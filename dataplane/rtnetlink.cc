@@ -62,6 +62,19 @@ absl::Status Rtnetlink::dump_neighbours(Family family, std::vector<NeighbourUpda
   }
 }
 
+absl::Status Rtnetlink::dump_vlans(std::vector<VlanLink>& all) {
+  if (absl::Status status = send(link_dump_request(++sequence_)); !status.ok()) return status;
+  while (true) {
+    const auto datagram = receive();
+    if (!datagram.ok()) return datagram.status();
+    const LinkMessages messages = parse_link_messages(*datagram);
+    all.insert(all.end(), messages.vlans.begin(), messages.vlans.end());
+    if (messages.error != 0) return errno_error(messages.error, "the kernel did not list its links");
+    if (messages.malformed) return internal_error("the kernel's list of links is malformed");
+    if (messages.done) return absl::OkStatus();
+  }
+}
+
 void Rtnetlink::forget_answers() {
   while (::recv(fd(), buffer_.data(), buffer_.size(), MSG_DONTWAIT) > 0) {
   }

@@ -30,6 +30,8 @@ class Rtnetlink {
 
   // All neighbours of a family.
   absl::Status dump_neighbours(Family family, std::vector<NeighbourUpdate>& all);
+  // All VLAN interfaces.
+  absl::Status dump_vlans(std::vector<VlanLink>& all);
   // The kernel's route to each.
   absl::StatusOr<Route> find_route(const IpAddress& destination);
   // Adds or deletes one of what the kernel must know about probes. What is there already, or is not there any more, is

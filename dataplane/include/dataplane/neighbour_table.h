@@ -15,6 +15,7 @@
 
 #include "base/address.h"
 #include "base/config.h"
+#include "dataplane/link_message.h"
 #include "dataplane/neighbour_message.h"
 #include "dataplane/route_message.h"
 
@@ -42,6 +43,10 @@ class NeighbourTable {
   // strangers costs no memory. With several interfaces the first one that knows an address wins.
   NeighbourTable(std::vector<unsigned> interfaces, const std::vector<Destination>& destinations);
 
+  // The VLAN interfaces that there are now. What is behind one on a port is behind that port, for frames that come and
+  // go with its tag. True when there are others on the ports than before; then more neighbours may be followed.
+  bool set_vlans(std::span<const VlanLink> vlans);
+
   // True when the MAC of something followed changed. O(log n).
   bool apply(const NeighbourUpdate& update);
   // Takes a complete dump: what it does not mention is unresolved. True when a MAC changed.
@@ -57,7 +62,7 @@ class NeighbourTable {
   // proportion to its weight; when one loses its MAC, only its own destinations go elsewhere.
   struct NextHop {
     MacAddress mac;
-    std::vector<unsigned> interfaces;  // behind which it is; more than one if they are on one link
+    std::vector<unsigned> interfaces;  // ports behind which it is; more than one if they are on one link
     friend bool operator==(const NextHop&, const NextHop&) = default;
   };
   std::optional<NextHop> next_hop(const IpAddress& destination) const;
@@ -81,13 +86,15 @@ class NeighbourTable {
     unsigned weight = 1;
   };
 
-  bool is_port(unsigned interface_index) const;
+  // The port that an interface is, or that its VLAN is on; nullopt: none.
+  std::optional<unsigned> port_of(unsigned interface_index) const;
   std::vector<Candidate> candidates(const IpAddress& destination) const;  // possible next hops on the ports
   std::optional<Key> chosen(const IpAddress& destination) const;          // of those with a MAC
   void follow();
   std::string reason(const IpAddress& destination, const InterfaceName& name) const;
 
   std::vector<unsigned> interfaces_;
+  absl::btree_map<unsigned, unsigned> vlans_;  // an interface on a port, and that port
   std::vector<IpAddress> direct_;
   std::vector<IpAddress> routed_;
   absl::btree_map<IpAddress, Route> routes_;
