@@ -52,7 +52,8 @@ class Bed(Lab):
 
     def _come_up(self, bin_dir: Path, tree: Path) -> None:
         lab_state.STATE_DIR.mkdir(mode=0o755, exist_ok=True)
-        lab_state.add_hugepages(self.state, len(self.topology.balancers()) * HUGEPAGES_PER_BALANCER)
+        balancers_and_a_successor = len(self.topology.balancers()) + 1
+        lab_state.add_hugepages(self.state, balancers_and_a_successor * HUGEPAGES_PER_BALANCER)
         log = lab_state.STATE_DIR / "setup.log"
         self.state.init_pid = namespaces.start_outer(bin_dir, log)
         self.state.init_start = lab_state.start_time(self.state.init_pid)
