@@ -23,7 +23,6 @@ from labkit import state as lab_state  # noqa: E402
 from rollout import Operator  # noqa: E402
 
 
-
 def pytest_addoption(parser):
     parser.addoption("--build", type=Path, default=ROOT / "build/release", help="build folder, programs in its bin/")
     parser.addoption("--keep", action="store_true", help="use the bed that is up, and leave it up: for work on the tests")
@@ -65,7 +64,7 @@ def operator(request, packages, tmp_path_factory):
             if fresh:
                 made.start_web_servers()
             else:
-                made.write_inventory()
+                made.go_on()
             yield made
             print("\n".join(f"{seconds:7.1f} s  {name}" for name, seconds in made.durations))
         finally:
