@@ -20,6 +20,7 @@ import checkout  # noqa: E402
 import machines  # noqa: E402
 import tree  # noqa: E402
 from labkit import state as lab_state  # noqa: E402
+from labkit.lab import clean_up  # noqa: E402
 from rollout import Operator  # noqa: E402
 
 
@@ -69,7 +70,7 @@ def operator(request, packages, tmp_path_factory):
             print("\n".join(f"{seconds:7.1f} s  {name}" for name, seconds in made.durations))
         finally:
             if not keep:
-                testbed.tear_down()
+                clean_up()
 
 
 @pytest.fixture(autouse=True)
