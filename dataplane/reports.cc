@@ -80,7 +80,8 @@ dataplane_api::ServiceState service_state(const Reporters& from, std::size_t ind
       service.vip_prefix_bits ? service.vip_prefix().to_string() : service.vip.to_string(),
       std::string(protocol_name(service.protocol)),
       service.port,
-      {}};
+      {},
+      l4lb::open_windows(from.forwarding->snapshot(), index)};
   const auto& reserved = from.forwarding->config().dataplane.engine.probe_sources;
   const IpPrefix* const prefix = find_probe_prefix(reserved, service.vip.family());
   const auto sources = prefix != nullptr ? probe_sources(*prefix, service.backends) : std::vector<IpAddress>();

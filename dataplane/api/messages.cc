@@ -42,7 +42,7 @@ void fields(Is<BackendState> auto& m, auto&& visit) {
 }
 void fields(Is<ServiceState> auto& m, auto&& visit) {
   visit("name", m.name), visit("vip", m.vip), visit("protocol", m.protocol), visit("port", m.port);
-  visit("backends", m.backends);
+  visit("backends", m.backends), visit("open_windows", m.open_windows, kOptional);
 }
 void fields(Is<PuntState> auto& m, auto&& visit) {
   visit("kind", m.kind), visit("sent", m.sent), visit("limited", m.limited), visit("refused", m.refused);

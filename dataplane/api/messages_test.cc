@@ -14,7 +14,7 @@ TEST(Messages, StateSurvivesTheRoundTrip) {
   state.pop = "ams";
   state.generation = 7;
   state.ports.push_back({.name = "uplink", .device = "eth0", .mac = "02:00:00:00:00:01", .link_up = true});
-  state.services.push_back({.name = "web4", .vip = "198.51.100.1", .protocol = "tcp", .port = 80});
+  state.services.push_back({.name = "web4", .vip = "198.51.100.1", .protocol = "tcp", .port = 80, .open_windows = 5});
   state.services[0].backends.push_back(
       {.name = "b1", .address = "10.0.0.1", .weight = 3, .healthy = false, .slots = 9, .weight_permille = 250});
   const auto read = parse_state(to_json(state));
@@ -22,6 +22,7 @@ TEST(Messages, StateSurvivesTheRoundTrip) {
   EXPECT_EQ(to_json(*read), to_json(state));
   EXPECT_EQ(read->services[0].backends[0].weight, 3U);
   EXPECT_FALSE(read->services[0].backends[0].healthy);
+  EXPECT_EQ(read->services[0].open_windows, 5U);
 }
 
 TEST(Messages, AnOlderMonitorSaysNothingAboutWeights) {

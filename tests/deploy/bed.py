@@ -17,7 +17,7 @@ from labkit.facts import wait_for
 from labkit.lab import Lab, clean_up
 from labkit.topology import Host, Pop, Topology
 
-from machines import Machine, remove_cgroups
+from machines import Machine
 
 POPS = (Pop("ams", 1, "t1", balancers=2, backends=2), Pop("fra", 2, "t2", backends=1), Pop("lon", 3, "t2", backends=1))
 HUGEPAGES_PER_BALANCER = 64
@@ -31,12 +31,12 @@ class Bed(Lab):
     @classmethod
     def up(cls, build: Path, tree: Path, say: Callable[[str], None]) -> Bed:
         lab_state.require_root()
-        tear_down()
+        clean_up()
         bed = cls(lab_state.State(build=str(build)), Topology(pops=POPS), say)
         try:
             bed._come_up(build / "bin", tree)
         except BaseException:
-            tear_down()
+            clean_up()
             raise
         return bed
 
@@ -52,7 +52,8 @@ class Bed(Lab):
 
     def _come_up(self, bin_dir: Path, tree: Path) -> None:
         lab_state.STATE_DIR.mkdir(mode=0o755, exist_ok=True)
-        lab_state.add_hugepages(self.state, len(self.topology.balancers()) * HUGEPAGES_PER_BALANCER)
+        balancers_and_a_successor = len(self.topology.balancers()) + 1
+        lab_state.add_hugepages(self.state, balancers_and_a_successor * HUGEPAGES_PER_BALANCER)
         log = lab_state.STATE_DIR / "setup.log"
         self.state.init_pid = namespaces.start_outer(bin_dir, log)
         self.state.init_start = lab_state.start_time(self.state.init_pid)
@@ -126,8 +127,3 @@ def configure_host(host: Host, init: int) -> None:
     plain = host if not is_machine(host) else Host(host.name, "balancer", host.pop, None, host.attachments, host.gateway4,
                                                    host.gateway6)
     network.configure_host(plain, init)
-
-
-def tear_down() -> None:
-    clean_up()
-    remove_cgroups()

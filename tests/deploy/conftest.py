@@ -20,8 +20,8 @@ import checkout  # noqa: E402
 import machines  # noqa: E402
 import tree  # noqa: E402
 from labkit import state as lab_state  # noqa: E402
+from labkit.lab import clean_up  # noqa: E402
 from rollout import Operator  # noqa: E402
-
 
 
 def pytest_addoption(parser):
@@ -65,12 +65,12 @@ def operator(request, packages, tmp_path_factory):
             if fresh:
                 made.start_web_servers()
             else:
-                made.write_inventory()
+                made.go_on()
             yield made
             print("\n".join(f"{seconds:7.1f} s  {name}" for name, seconds in made.durations))
         finally:
             if not keep:
-                testbed.tear_down()
+                clean_up()
 
 
 @pytest.fixture(autouse=True)

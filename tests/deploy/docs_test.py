@@ -1,8 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The rollout's pages against what they speak of: every alert has its line in the runbook, every variable its explanation."""
+"""The rollout's pages against what they speak of: every alert has its line in the runbook, every variable its explanation. And
+the collection as it is handed out."""
 import re
+import shutil
+import subprocess
 import sys
+import tarfile
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -23,6 +28,20 @@ class Docs(unittest.TestCase):
             defaults = specs.parents[1] / "defaults/main.yml"
             for variable in yaml.safe_load(specs.read_text())["argument_specs"]["main"]["options"]:
                 self.assertIn(variable, defaults.read_text(), f"{defaults.relative_to(ROOT)} does not speak of it")
+
+    @unittest.skipUnless(shutil.which("ansible-galaxy"), "ansible is not installed")
+    def test_the_collection_is_whole(self):
+        command = re.search(r"^(cp -rL .* ansible-galaxy .*)$", (ROOT / "ansible/README.md").read_text(), re.MULTILINE)[1]
+        with tempfile.TemporaryDirectory() as folder:
+            command = command.replace("build/", f"{folder}/")
+            subprocess.run(["bash", "-euc", command], cwd=ROOT, check=True, capture_output=True)
+            with tarfile.open(next(Path(folder).glob("*.tar.gz"))) as built:
+                names = set(built.getnames())
+        for role in sorted(path.name for path in (ROOT / "ansible/roles").iterdir()):
+            self.assertIn(f"roles/{role}/meta/argument_specs.yml", names)
+        self.assertLessEqual({"playbooks/site.yml", "playbooks/files/look", "roles/monitoring/files/prometheus/alerts.yml",
+                              "roles/monitoring/files/grafana/pop.json"}, names)
+        self.assertNotIn("inventory/example/hosts.yml", names)
 
 
 if __name__ == "__main__":

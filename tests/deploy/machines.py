@@ -2,7 +2,7 @@
 """Machines: Debian systems that boot systemd and sshd, each in the network namespace of a host of the lab.
 
 A machine is a systemd-nspawn inside the lab's outer namespaces, on an overlay whose upper layer is memory: when the lab's
-init ends, however it ends, the kernel takes all of it. Only control groups outlive that; remove_cgroups() takes them.
+init ends, however it ends, the kernel takes all of it. Only control groups outlive that; labkit.cgroups takes them.
 """
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ import hashlib
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
-from labkit import namespaces
+from labkit import cgroups, namespaces
 from labkit.facts import wait_for
 
 BED = "/run/lab/machines"  # in the outer mount namespace
-CGROUP = "anypop-bed"
 
 # The flags beyond the ordinary: BPF and AF_XDP work with every capability and bpf(); --register and --keep-unit leave the
 # machine's own systemd out of it; DPDK wants to look at /sys/module. 133 is a reboot. A server that reboots has forgotten
@@ -36,8 +34,8 @@ else
   places="$cgroups/unified $cgroups/systemd"
 fi
 for place in $places; do
-  mkdir -p "$place/anypop-bed/$BED_NAME"
-  echo $$ >"$place/anypop-bed/$BED_NAME/cgroup.procs"
+  mkdir -p "$place/$BED_CGROUP/$BED_NAME"
+  echo $$ >"$place/$BED_CGROUP/$BED_NAME/cgroup.procs"
 done
 cd "$BED_DIR"
 while :; do
@@ -80,7 +78,7 @@ class Machine:
         (keys / "authorized_keys").write_text(public_key)
 
     def start(self) -> None:
-        environment = {**os.environ, namespaces.MARKER: f"{self.name}.machine", "BED_NAME": self.name,
+        environment = {**os.environ, namespaces.MARKER: f"{self.name}.machine", "BED_NAME": self.name, "BED_CGROUP": cgroups.NAME,
                        "BED_DIR": f"{BED}/{self.name}", "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",
                        "BED_CGROUP2": "yes" if Path("/sys/fs/cgroup/cgroup.controllers").exists() else "no"}
         network = f"--net=/proc/{self._lab.init(self.name)}/ns/net"
@@ -112,8 +110,8 @@ class Machine:
 
     def _pids(self) -> list[int]:
         found = []
-        for tree in _cgroup_roots():
-            for procs in (tree / CGROUP / self.name).rglob("cgroup.procs"):
+        for folder in cgroups.folders():
+            for procs in (folder / self.name).rglob("cgroup.procs"):
                 found += [int(line) for line in procs.read_text().split()]
         return found
 
@@ -128,27 +126,3 @@ def cannot_boot(tree: Path) -> str:
                "--system-call-filter=bpf", f"--directory={tree}", "/bin/true"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     return "" if done.returncode == 0 else (done.stderr or done.stdout).strip() or f"exit code {done.returncode}"
-
-
-def remove_cgroups(deadline_s: float = 10) -> None:
-    """Of machines whose processes are gone."""
-    end = time.monotonic() + deadline_s
-    for tree in _cgroup_roots():
-        for folder in sorted((tree / CGROUP).rglob("*"), reverse=True):
-            _remove(folder, end)
-        _remove(tree / CGROUP, end)
-
-
-def _remove(folder: Path, end: float) -> None:
-    while folder.is_dir():
-        try:
-            folder.rmdir()
-        except OSError:  # the kernel has not yet taken its last process apart
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.02)
-
-
-def _cgroup_roots() -> list[Path]:
-    root = Path("/sys/fs/cgroup")
-    return [tree for tree in (root, root / "unified", root / "systemd") if (tree / CGROUP).is_dir()]

@@ -117,5 +117,18 @@ def test_a_machine_lost_in_the_middle_of_an_upgrade_stops_the_play(operator, pac
         operator.wait_announced(balancer)
 
 
+def test_the_lost_machine_comes_back_and_the_upgrade_goes_on(operator, packages):
+    """Until then it keeps out by itself: its drain is on disk, and it booted withdrawn."""
+    operator.bed.machines["ams-lb1"].start()
+    operator.bed.wait_ssh("ams-lb1")
+    operator.wait("ams-lb1", "systemctl is-active anypop-healthmon && bgpctl hold | grep 'rolling upgrade'")
+    assert "198.51.100.0/24" not in operator.must("ams-lb1", "birdc show route export t1_v4")
+    with operator.load("after the loss") as load:
+        operator.succeed("rolling_upgrade.yml", "--limit", "ams-lb1")
+    load.must_be_clean()
+    assert operator.version("ams-lb1") == checkout.version(packages[0]["anypop"])
+    operator.wait_announced("ams-lb1")
+
+
 def test_the_guide_was_followed_to_its_end(operator):
     assert operator.guide.left() == []

@@ -92,8 +92,13 @@ def test_what_belongs_to_a_flow_of_the_other_worker_reaches_its_backend(tmp_path
     held = world("client", "--hold", str(COUNT), VIP4, VIP6)
     assert held.stdout.readline() == "ready\n"
     health(True)
+
+    def windows():
+        return [one["open_windows"] > 0 for one in dataplane.get("/v1/state")["services"]]
+    assert windows() == [True, True]
     # The slots of half of the flows are b2's now, and only the records know better.
     wait_for("the windows are over", lambda: "event=snapshot cause=windows" in dataplane.text())
+    assert windows() == [False, False]
     flows = dataplane.get("/v1/stats")["flows"]
     assert flows["established"] >= COUNT / 2, flows
     forwarded = [next(v["packets"] for v in w["verdicts"] if v["verdict"] == "forward")

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Callable
 
-from . import configs, daemons, facts, namespaces, network
+from . import cgroups, configs, daemons, facts, namespaces, network
 from . import state as lab_state
 from .daemons import Daemon, daemons_of
 from .errors import LabError
@@ -285,6 +285,7 @@ def clean_up() -> None:
         state = lab_state.load()
         if state is not None:
             lab_state.give_back_hugepages(state)
+        cgroups.remove()
         lab_state.forget()
 
 

@@ -68,6 +68,9 @@ struct ServiceState {
   std::string protocol;
   std::uint64_t port = 0;
   std::vector<BackendState> backends;
+  // Slots whose flows are remembered because of a change. Another balancer of the PoP may not agree on these: one that
+  // is to get its users back waits for 0. May be missing in the JSON.
+  std::uint64_t open_windows = 0;
 };
 
 // A kind of packets on their way from a port to the kernel's interface for it.
