@@ -344,9 +344,9 @@ int run(int argc, char** argv) {
   cli.app.footer(
       "Examples:\n"
       "  bgpctl status                                              what is intended, and what BIRD really exports\n"
-      "  bgpctl withdraw web --reason \"ticket 42\" --for 30m        out, and held out, whatever health says\n"
+      "  bgpctl withdraw web --reason \"ticket 42\" --for 30m         out, and held out, whatever health says\n"
       "  bgpctl announce web                                        the way back\n"
-      "  bgpctl drain web --wait --deadline 10m --reason \"kernel\"  de-preferred, quiet, withdrawn\n"
+      "  bgpctl drain web --wait --deadline 10m --reason \"kernel\"   de-preferred, quiet, withdrawn\n"
       "  bgpctl undrain web --wait-healthy                          back: de-preferred first, then in full\n"
       "  bgpctl hold; bgpctl release web                            which orders stand; end one\n"
       "  bgpctl log --follow                                        what happens, and why\n"
