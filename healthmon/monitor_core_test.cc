@@ -382,6 +382,48 @@ TEST_F(MonitorCoreTest, ADrainedBackendIsNoCapacityAndGetsNoNewFlows) {
   EXPECT_THAT(core.decision(0).cause, HasSubstr("0 of 2 backends"));
 }
 
+TEST(MonitorCoreOfTwoAnnouncements, WhenOneFailsTheOtherIsNotTouched) {
+  PopConfig config = small_pop();
+  config.services.push_back({.name = "mail4", .backends = {{.name = "m1"}}, .probes = {{.rise = 1, .fall = 2}}});
+  config.announcements.push_back(
+      {.name = "mail", .prefixes = {*IpPrefix::parse("203.0.113.0/24")}, .services = {"mail4"}});
+  sim::BirdModel bird(config);
+  sim::DataplaneModel dataplane(config);
+  const Now now{SteadyTime(1h), 1'800'000'000'000};
+  MonitorCore core(config, bird.state_files(), {}, now);
+  std::vector<std::size_t> ordered;
+  const auto take = [&](const Actions& actions) {
+    for (const Action& action : actions) {
+      if (const auto* set = std::get_if<SetAnnouncement>(&action)) ordered.push_back(set->announcement);
+    }
+  };
+  const auto probe = [&](ProbeId id, bool ok) {
+    take(core.on_probe(id, {ok, ok ? "HTTP 200" : "connection refused"}, now));
+  };
+  take(core.on_holds(Holds{std::optional<bgpctl::Hold>(), std::optional<bgpctl::Hold>()}, now));
+  take(core.on_time(now));
+  take(core.on_bird(bird.look(), bird.state_files(), now));
+  take(core.on_heartbeat(dataplane.heartbeat(), now));
+  take(core.on_dataplane_state(dataplane.state(), now));
+  for (const ProbeId id : {ProbeId{0, 0}, ProbeId{0, 1}, ProbeId{1, 0}}) probe(id, true);
+  for (const std::size_t one : {0U, 1U}) {
+    ASSERT_TRUE(core.decision(one).announced()) << core.decision(one).cause;
+    const auto result = bird.set(one, Level::kAnnounced, false);
+    take(core.on_set({one, Level::kAnnounced}, result, bird.files[one], now));
+  }
+  take(core.on_bird(bird.look(), bird.state_files(), now));
+
+  ordered.clear();
+  for (int i = 0; i < 2; ++i) probe({0, 0}, false), probe({0, 1}, false);
+  EXPECT_THAT(ordered, ElementsAre(0U)) << "one command, for the one that fails";
+  EXPECT_FALSE(core.decision(0).announced());
+  const auto result = bird.set(0, Level::kWithdrawn, false);
+  take(core.on_set({0, Level::kWithdrawn}, result, bird.files[0], now));
+  take(core.on_bird(bird.look(), bird.state_files(), now));
+  EXPECT_THAT(ordered, ElementsAre(0U));
+  EXPECT_TRUE(core.decision(1).announced()) << core.decision(1).cause;
+}
+
 TEST_F(MonitorCoreTest, SlowStartMovesWithTime) {
   config.services[0].slow_start_ms = 10'000;
   reach_announced();

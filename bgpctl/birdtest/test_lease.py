@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """When the monitor is dead for good: `bgpctl withdraw --all --monitor-lost`, as systemd runs it. And who else announces
 a prefix, as BIRD knows it."""
+import threading
+
 import pytest
 import yaml
 
-from fakes import Monitor
+from fakes import Dataplane, Monitor
 from lab import BOTH, PREFIX4, Bird, Lab, wait_for
 
 
@@ -94,6 +96,41 @@ def test_the_last_announcer_is_kept_until_somebody_undrained_is_there():
         lab.router.ask('enable "plain6"')
         wait_for("both", lambda: lab.known_at_pop() == BOTH)
         assert "exported to none of 1 established sessions" in lost(lab).stdout
+    finally:
+        lab.close()
+
+
+def test_a_rollout_does_not_drain_the_last_one_away():
+    lab = OtherPop()
+    try:
+        config = yaml.safe_load(lab.config.read_text())
+        config["announcements"][0]["keep_last"] = True
+        lab.config.write_text(yaml.safe_dump(config))
+        lab.bgpctl("announce", "web")
+        drain = ("drain", "web", "--wait", "--deadline", "3s", "--reason", "rollout")
+        refused = lab.bgpctl(*drain, exit_code=1)
+        assert "web: not drained: keep_last, and BIRD knows nobody else who announces it" in refused.stderr
+        assert lab.status()["announcements"][0]["table_level"] == "announced"
+        assert lab.bgpctl("hold").stdout == "no holds\n"
+
+        lab.router.ask('enable "plain*"')
+        wait_for("the other PoP", lambda: lab.known_at_pop() == BOTH)
+        with Dataplane(lab.folder / "run" / "dataplane.sock", pps=500):
+            # The other one goes while this one waits for its traffic to leave.
+            gone = threading.Timer(1, lab.router.ask, ['disable "plain*"'])
+            gone.start()
+            kept = lab.bgpctl(*drain, exit_code=1)
+            gone.join()
+        assert "web: drained and held, but not withdrawn: keep_last" in kept.stderr
+        assert lab.status()["announcements"][0]["table_level"] == "drained"
+
+        lab.router.ask('enable "plain*"')
+        wait_for("the other PoP", lambda: lab.known_at_pop() == BOTH)
+        assert "drained and withdrawn" in lab.bgpctl(*drain).stdout
+        lab.bgpctl("announce", "web")
+        lab.router.ask('disable "plain*"')
+        wait_for("nobody else", lambda: lab.known_at_pop() == [])
+        assert "exported to none" in lab.bgpctl("withdraw", "web", "--reason", "told so").stdout
     finally:
         lab.close()
 

@@ -56,6 +56,17 @@ bool is_out_already(const PopConfig& config, const AnnouncementConfig& announcem
   return !file.ok() || *file == Level::kWithdrawn;
 }
 
+// A rollout that drains one PoP after the other must not take out the last one. Whoever wants that says `withdraw`.
+bool is_the_last(Bird& bird, const AnnouncementConfig& announcement, std::string_view stays, Report& report) {
+  if (!announcement.keep_last) return false;
+  const absl::StatusOr<BirdView> view = bird.look();
+  if (!view.ok() || has_others(announcement, *view).value_or(true)) return false;
+  report.bad(announcement.name, fmt::format("{}: keep_last, and BIRD knows nobody else who announces it; `bgpctl "
+                                            "withdraw` takes it out all the same",
+                                            stays));
+  return true;
+}
+
 // Hold, level, read-back. True: there is traffic to wait for.
 bool begin(const PopConfig& config, const Order& order, Bird& bird, const AnnouncementConfig& announcement,
            Report& report) {
@@ -63,6 +74,9 @@ bool begin(const PopConfig& config, const Order& order, Bird& bird, const Announ
   const auto hold = load_hold(config, name, now_unix_ms());
   if (hold.ok() && *hold && (*hold)->kind == HoldKind::kWithdraw) {
     report.good(name, "is out already: " + hold_text(**hold, now_unix_ms()));
+    return false;
+  }
+  if (order.wait && !is_out_already(config, announcement) && is_the_last(bird, announcement, "not drained", report)) {
     return false;
   }
   if (!place(config, order, order.wait && is_out_already(config, announcement) ? HoldKind::kWithdraw : HoldKind::kDrain,
@@ -124,6 +138,7 @@ void finish(const PopConfig& config, const Order& order, Bird& bird, const Leavi
   const std::string& name = leaving.announcement.name;
   const auto pps = leaving.watch.pps() ? json::value(*leaving.watch.pps()) : json::value(nullptr);
   report.log_drain(name, leaving.ended, leaving.waited_s, pps);
+  if (is_the_last(bird, leaving.announcement, "drained and held, but not withdrawn", report)) return;
   if (!place(config, order, HoldKind::kWithdraw, name, report)) return;
   const auto end = Clock::now() + kReadBackPatience;
   if (!set(config, bird, leaving.announcement, Level::kWithdrawn, end, report)) return;

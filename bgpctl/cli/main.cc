@@ -289,14 +289,14 @@ void add_commands(Cli& cli) {
   sub->add_flag("--force", cli.line.force, "keep it in whatever health says, by a hold");
   cli.names(sub, true), cli.hold_options(sub), cli.order_options(sub);
 
-  sub =
-      cli.add("drain", "Make announcements unattractive, wait until their traffic has left, withdraw, keep forwarding",
-              "  bgpctl drain web --wait --deadline 10m --reason \"kernel update\"\n"
-              "  bgpctl drain web --reason \"ticket 42\" --for 2h\n"
-              "The first one is over when at most drain.quiet_pps packets a second have arrived for drain.quiet_s\n"
-              "seconds, or at the deadline. Interrupted, it leaves the announcement drained and held; given again, it\n"
-              "goes on.\n",
-              run_drain);
+  sub = cli.add(
+      "drain", "Make announcements unattractive, wait until their traffic has left, withdraw, keep forwarding",
+      "  bgpctl drain web --wait --deadline 10m --reason \"kernel update\"\n"
+      "  bgpctl drain web --reason \"ticket 42\" --for 2h\n"
+      "The first one is over when at most drain.quiet_pps packets a second have arrived for drain.quiet_s\n"
+      "seconds, or at the deadline. Interrupted, it leaves the announcement drained and held; given again, it\n"
+      "goes on. With keep_last it refuses while BIRD knows nobody else who announces it; `withdraw` does not.\n",
+      run_drain);
   sub->add_flag("--wait", cli.line.wait, "wait until the traffic has left, and then withdraw");
   sub->add_option("--deadline", cli.line.timeout, "withdraw after so long in any case: 90s, 10m; default: 10m");
   sub->add_option("--quiet-pps", cli.line.quiet_pps, "packets a second that count as quiet; default: pop.yaml's")
@@ -344,9 +344,9 @@ int run(int argc, char** argv) {
   cli.app.footer(
       "Examples:\n"
       "  bgpctl status                                              what is intended, and what BIRD really exports\n"
-      "  bgpctl withdraw web --reason \"ticket 42\" --for 30m        out, and held out, whatever health says\n"
+      "  bgpctl withdraw web --reason \"ticket 42\" --for 30m         out, and held out, whatever health says\n"
       "  bgpctl announce web                                        the way back\n"
-      "  bgpctl drain web --wait --deadline 10m --reason \"kernel\"  de-preferred, quiet, withdrawn\n"
+      "  bgpctl drain web --wait --deadline 10m --reason \"kernel\"   de-preferred, quiet, withdrawn\n"
       "  bgpctl undrain web --wait-healthy                          back: de-preferred first, then in full\n"
       "  bgpctl hold; bgpctl release web                            which orders stand; end one\n"
       "  bgpctl log --follow                                        what happens, and why\n"

@@ -80,9 +80,11 @@ def drain(page: Page, folder: Path) -> None:
     new = [index for index, line in enumerate(seen.requests) if line["kind"] == "new"]
     bad = [seen.requests[index]["error"] for index in new if seen.requests[index]["error"] and index not in seen.moved]
     print(f"drain: {len(new)} new requests, failed: {bad}", file=sys.stderr)
-    page.say(f"""Of {len(new)} connections that the client opened during this, {len(bad)} failed, and
-        {len(seen.moved.intersection(new))} were open at the very moment at which the router moved them to `fra`. The order is
-        a hold: it outranks health and survives every restart.""")
+    page.say(f"""Connections that the client opened during this: {len(new)}. Failed: {len(bad)}. Open at the very moment at which the
+        router moved them to `fra`, where the backends do not know them and reset what is not over yet:
+        {len(seen.moved.intersection(new))}. No drain of a whole PoP can spare those; long connections are better ended by the
+        service itself before it ([what a drain keeps](README.md#how-a-drain-works)). The order is a hold: it outranks health
+        and survives every restart.""")
     page.run("ams-lb1", "bgpctl hold")
     page.run("ams-lb1", "bgpctl status web")
     page.run("client", "curl -s http://198.51.100.1/")
