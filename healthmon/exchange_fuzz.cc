@@ -33,7 +33,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::size_t piece = 1 + (data[0] >> 2U) * 7U;
   anypop::DnsProbeConfig dns{.name = "example.com", .type = 15, .expected_answer = "10 mail.example.com"};
   switch (data[0] & 3U) {
-    case 0: feed(*anypop::healthmon::http_exchange({.http = {.expected_body = "o+k"}}, "host"), answer, piece); break;
+    case 0: {
+      static const auto question = anypop::healthmon::http_question({.http = {.expected_body = "o+k"}}, "host");
+      feed(*anypop::healthmon::http_exchange(question), answer, piece);
+      break;
+    }
     case 1: feed(*anypop::healthmon::grpc_exchange({.grpc = {.service = "a"}}, "host"), answer, piece); break;
     case 2: feed(*anypop::healthmon::dns_exchange(dns, 0x1234), answer, piece); break;
     default:

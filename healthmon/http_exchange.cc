@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <utility>
 
 #include <boost/beast/http.hpp>
 #include <re2/re2.h>
@@ -9,6 +11,13 @@
 #include "healthmon/exchange.h"
 
 namespace anypop::healthmon {
+
+struct HttpQuestion {
+  HttpProbeConfig probe;
+  std::string request;
+  std::optional<RE2> body;  // none: any body will do
+};
+
 namespace {
 
 namespace beast = boost::beast;
@@ -33,15 +42,14 @@ std::string expected_text(const std::vector<StatusRange>& ranges) {
 
 class HttpExchange : public Exchange {
  public:
-  HttpExchange(const ProbeConfig& probe, std::string_view host)
-      : probe_(probe.http), output_(request_text(probe, host)) {
+  explicit HttpExchange(std::shared_ptr<const HttpQuestion> question) : question_(std::move(question)) {
     parser_.eager(true);
     parser_.header_limit(kHeaderMaxBytes);
     parser_.body_limit(boost::none);  // bounded by what is kept of it
-    parser_.skip(probe.http.method == "HEAD");
+    parser_.skip(question_->probe.method == "HEAD");
   }
 
-  std::string output() override { return std::exchange(output_, {}); }
+  std::string output() override { return std::exchange(asked_, true) ? std::string() : question_->request; }
 
   std::optional<ProbeResult> input(std::string_view bytes) override {
     pending_ += bytes;
@@ -81,21 +89,20 @@ class HttpExchange : public Exchange {
 
   ProbeResult judge() const {
     const unsigned status = parser_.get().result_int();
-    const bool expected = std::any_of(probe_.expected_status.begin(), probe_.expected_status.end(),
+    const HttpProbeConfig& probe = question_->probe;
+    const bool expected = std::any_of(probe.expected_status.begin(), probe.expected_status.end(),
                                       [&](const StatusRange& r) { return r.first <= status && status <= r.last; });
-    if (!expected) return {false, fmt::format("HTTP {}, expected {}", status, expected_text(probe_.expected_status))};
-    if (probe_.expected_body.empty()) return {true, fmt::format("HTTP {}", status)};
-    RE2::Options options;
-    options.set_log_errors(false);
-    if (!RE2::PartialMatch(body_, RE2(probe_.expected_body, options))) {
+    if (!expected) return {false, fmt::format("HTTP {}, expected {}", status, expected_text(probe.expected_status))};
+    if (!question_->body) return {true, fmt::format("HTTP {}", status)};
+    if (!RE2::PartialMatch(body_, *question_->body)) {
       return {false, fmt::format("HTTP {}, but no match of '{}' in {} bytes of body", status,
-                                 escaped(probe_.expected_body), body_.size())};
+                                 escaped(probe.expected_body), body_.size())};
     }
     return {true, fmt::format("HTTP {}, body as expected", status)};
   }
 
-  HttpProbeConfig probe_;
-  std::string output_;
+  std::shared_ptr<const HttpQuestion> question_;
+  bool asked_ = false;
   std::string pending_;
   std::string body_;
   http::response_parser<http::buffer_body> parser_;
@@ -103,8 +110,18 @@ class HttpExchange : public Exchange {
 
 }  // namespace
 
-std::unique_ptr<Exchange> http_exchange(const ProbeConfig& probe, std::string_view host) {
-  return std::make_unique<HttpExchange>(probe, host);
+std::shared_ptr<const HttpQuestion> http_question(const ProbeConfig& probe, std::string_view host) {
+  auto question = std::make_shared<HttpQuestion>();
+  question->probe = probe.http;
+  question->request = request_text(probe, host);
+  RE2::Options options;
+  options.set_log_errors(false);
+  if (!probe.http.expected_body.empty()) question->body.emplace(probe.http.expected_body, options);
+  return question;
+}
+
+std::unique_ptr<Exchange> http_exchange(std::shared_ptr<const HttpQuestion> question) {
+  return std::make_unique<HttpExchange>(std::move(question));
 }
 
 }  // namespace anypop::healthmon

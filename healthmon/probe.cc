@@ -52,6 +52,18 @@ std::shared_ptr<ProbeAttempt> make_attempt(asio::io_context& io, const ProbeTarg
   return stream_attempt(io, target, std::move(handler));
 }
 
+std::vector<std::string> environment(const ServiceConfig& service, const BackendConfig& backend,
+                                     const ProbeTarget& target) {
+  std::vector<std::string> variables = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                                        "ANYPOP_SERVICE=" + service.name,
+                                        "ANYPOP_VIP=" + service.vip.to_string(),
+                                        "ANYPOP_BACKEND=" + backend.name,
+                                        "ANYPOP_ADDRESS=" + target.address.to_string(),
+                                        fmt::format("ANYPOP_PORT={}", target.probe.port)};
+  if (target.source) variables.push_back("ANYPOP_SOURCE=" + target.source->to_string());
+  return variables;
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<asio::ssl::context>> probe_tls(const TlsProbeConfig& tls) {
@@ -74,35 +86,38 @@ absl::StatusOr<std::shared_ptr<asio::ssl::context>> probe_tls(const TlsProbeConf
   return context;
 }
 
-ProbeTarget probe_target(const ServiceConfig& service, std::size_t backend_index, const ProbeConfig& probe,
-                         const std::vector<IpPrefix>& probe_sources, std::shared_ptr<asio::ssl::context> tls) {
-  const BackendConfig& backend = service.backends[backend_index];
-  ProbeTarget target{.probe = probe,
-                     .address = backend.address,
+std::vector<ProbeTarget> probe_targets(const ServiceConfig& service, const ProbeConfig& probe,
+                                       const std::vector<IpPrefix>& probe_sources,
+                                       const std::shared_ptr<asio::ssl::context>& tls) {
+  ProbeTarget shared{.probe = probe,
+                     .address = service.vip,
                      .source = std::nullopt,
                      .host = probe.http.host,
-                     .tls = std::move(tls),
+                     .tls = tls,
+                     .http = nullptr,
                      .environment = {}};
-  if (probe.via == ProbeVia::kDataplane) {
-    const IpPrefix* const prefix = find_probe_prefix(probe_sources, service.vip.family());
-    target.address = service.vip;
-    target.source = anypop::probe_sources(*prefix, service.backends)[backend_index];
-  }
-  if (target.probe.port == 0) target.probe.port = service.port;
-  if (target.host.empty()) {
-    target.host =
+  if (shared.probe.port == 0) shared.probe.port = service.port;
+  if (shared.host.empty()) {
+    shared.host =
         service.vip.family() == Family::kV6 ? fmt::format("[{}]", service.vip.to_string()) : service.vip.to_string();
   }
-  if (probe.type == ProbeType::kExec) {
-    target.environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                          "ANYPOP_SERVICE=" + service.name,
-                          "ANYPOP_VIP=" + service.vip.to_string(),
-                          "ANYPOP_BACKEND=" + backend.name,
-                          "ANYPOP_ADDRESS=" + target.address.to_string(),
-                          fmt::format("ANYPOP_PORT={}", target.probe.port)};
-    if (target.source) target.environment.push_back("ANYPOP_SOURCE=" + target.source->to_string());
+  if (probe.type == ProbeType::kHttp || probe.type == ProbeType::kHttps) {
+    shared.http = http_question(probe, shared.host);
   }
-  return target;
+  std::vector<IpAddress> sources;
+  if (probe.via == ProbeVia::kDataplane) {
+    sources = anypop::probe_sources(*find_probe_prefix(probe_sources, service.vip.family()), service.backends);
+  }
+  std::vector<ProbeTarget> targets(service.backends.size(), shared);
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    if (sources.empty()) {
+      targets[i].address = service.backends[i].address;
+    } else {
+      targets[i].source = sources[i];
+    }
+    if (probe.type == ProbeType::kExec) targets[i].environment = environment(service, service.backends[i], targets[i]);
+  }
+  return targets;
 }
 
 ProbeAttempt::ProbeAttempt(asio::io_context& io, const ProbeTarget& target, Probe::Handler handler)

@@ -25,7 +25,7 @@ class ProbeRunner : public testing::Test {
     const ServiceConfig service{.name = "web",
                                 .vip = *IpAddress::parse("198.51.100.1"),
                                 .backends = {{.name = "b1", .address = *IpAddress::parse(address)}}};
-    const ProbeTarget target = probe_target(service, 0, config, probe_sources, *tls);
+    const ProbeTarget target = probe_targets(service, config, probe_sources, *tls)[0];
     const auto start = std::chrono::steady_clock::now();
     {
       const Probe probe(io, target, [&](const ProbeResult& found) {

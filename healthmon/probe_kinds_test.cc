@@ -67,7 +67,7 @@ TEST_F(StreamProbes, AnswersInPiecesAndInChunks) {
   const ProbeConfig probe{.type = ProbeType::kHttp, .timeout_ms = 5000, .http = {.expected_body = "^hello world$"}};
   const std::string text =
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nTrailer: 1\r\n\r\n";
-  const auto exchange = http_exchange(probe, "h");
+  const auto exchange = http_exchange(http_question(probe, "h"));
   EXPECT_THAT(exchange->output(),
               AllOf(StartsWith("GET / HTTP/1.1\r\nHost: h\r\n"), HasSubstr("Connection: close\r\n")));
   std::optional<ProbeResult> result;

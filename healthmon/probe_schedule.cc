@@ -31,8 +31,12 @@ std::size_t ProbeSchedule::add(Milliseconds spread, unsigned jitter_percent, Ste
   return probe;
 }
 
+bool ProbeSchedule::may_start(const Planned& next, SteadyTime now) const {
+  return next.at <= now + std::min<SteadyTime::duration>(kTogether, entries_[next.probe].spread / kTogetherShare);
+}
+
 bool ProbeSchedule::take(SteadyTime now, Start& start) {
-  while (!planned_.empty() && planned_.top().at <= now) {
+  while (!planned_.empty() && may_start(planned_.top(), now)) {
     const Planned next = planned_.top();
     planned_.pop();
     Entry& entry = entries_[next.probe];
@@ -41,7 +45,7 @@ bool ProbeSchedule::take(SteadyTime now, Start& start) {
       continue;
     }
     entry.started = next.at;
-    start = {next.probe, now - next.at};
+    start = {next.probe, std::max(now - next.at, SteadyTime::duration::zero())};
     return true;
   }
   return false;

@@ -31,7 +31,7 @@ std::string name_alone(std::string_view host) {
 std::unique_ptr<Exchange> make_exchange(const ProbeTarget& target) {
   switch (target.probe.type) {
     case ProbeType::kHttp:
-    case ProbeType::kHttps: return http_exchange(target.probe, target.host);
+    case ProbeType::kHttps: return http_exchange(target.http);
     case ProbeType::kGrpc: return grpc_exchange(target.probe, target.host);
     case ProbeType::kDns: return dns_exchange(target.probe.dns, static_cast<std::uint16_t>(::arc4random()));
     default: return nullptr;
@@ -159,7 +159,7 @@ class StreamAttempt : public ProbeAttempt {
   std::optional<TlsStream> tls_;
   std::unique_ptr<Exchange> exchange_;
   std::string sending_;
-  std::array<char, 4096> chunk_{};
+  std::array<char, 4096> chunk_;  // not cleared: that would cost as much as the rest of it
 };
 
 }  // namespace

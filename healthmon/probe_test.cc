@@ -139,9 +139,9 @@ TEST_F(ProbeTest, LeavesNoSocketBehind) {
 TEST_F(ProbeTest, TheHostDefaultsToTheVip) {
   const ServiceConfig service{
       .name = "web6", .vip = *IpAddress::parse("2001:db8:53::1"), .port = 80, .backends = {BackendConfig{}}};
-  EXPECT_EQ(probe_target(service, 0, {}, {}).host, "[2001:db8:53::1]");
-  EXPECT_EQ(probe_target(service, 0, {}, {}).probe.port, 80);
-  EXPECT_EQ(probe_target(service, 0, {.http = {.host = "www.example.com"}}, {}).host, "www.example.com");
+  EXPECT_EQ(probe_targets(service, {}, {})[0].host, "[2001:db8:53::1]");
+  EXPECT_EQ(probe_targets(service, {}, {})[0].probe.port, 80);
+  EXPECT_EQ(probe_targets(service, {.http = {.host = "www.example.com"}}, {})[0].host, "www.example.com");
 }
 
 TEST_F(ProbeTest, ThroughTheDataPathItGoesToTheVipFromTheSourceThatNamesTheBackend) {
@@ -151,11 +151,11 @@ TEST_F(ProbeTest, ThroughTheDataPathItGoesToTheVipFromTheSourceThatNamesTheBacke
                               .backends = {{.name = "b1", .address = *IpAddress::parse("10.0.0.1")},
                                            {.name = "b2", .address = *IpAddress::parse("10.0.0.2")}}};
   const std::vector<IpPrefix> sources = {*IpPrefix::parse("127.9.0.0/24")};
-  const ProbeTarget direct = probe_target(service, 1, {}, sources);
+  const ProbeTarget direct = probe_targets(service, {}, sources)[1];
   EXPECT_EQ(direct.address.to_string(), "10.0.0.2");
   EXPECT_FALSE(direct.source);
   const ProbeTarget through =
-      probe_target(service, 1, {.type = ProbeType::kExec, .via = ProbeVia::kDataplane}, sources);
+      probe_targets(service, {.type = ProbeType::kExec, .via = ProbeVia::kDataplane}, sources)[1];
   EXPECT_EQ(through.address, service.vip);
   EXPECT_EQ(through.source, probe_sources(sources[0], service.backends)[1]);
   EXPECT_THAT(through.environment, testing::Contains("ANYPOP_ADDRESS=198.51.100.1"));

@@ -28,12 +28,9 @@ class Prober::Impl : public std::enable_shared_from_this<Impl> {
       for (std::size_t p = 0; p < service.probes.size(); ++p) {
         const ProbeConfig& probe = service.probes[p];
         const auto tls = probe_tls(probe.tls);
-        for (std::size_t b = 0; b < service.backends.size(); ++b) {
-          probes_.push_back(
-              {{s, b, p},
-               probe_target(service, b, probe, config.dataplane.engine.probe_sources, tls.ok() ? *tls : nullptr),
-               tls.status(),
-               nullptr});
+        auto targets = probe_targets(service, probe, config.dataplane.engine.probe_sources, tls.ok() ? *tls : nullptr);
+        for (std::size_t b = 0; b < targets.size(); ++b) {
+          probes_.push_back({{s, b, p}, std::move(targets[b]), tls.status(), nullptr});
           schedule_.add(Milliseconds(probe.fast_ms()), probe.jitter_percent, now);
         }
       }
@@ -92,6 +89,7 @@ class Prober::Impl : public std::enable_shared_from_this<Impl> {
 
   void on_result(std::size_t probe, const ProbeResult& result) {
     const SteadyTime now = SteadyTime::clock::now();
+    probes_[probe].running = nullptr;  // what it has allocated, the next one gets while it is still in the cache
     // Nothing was learnt: ask again.
     if (result.cause.empty()) return schedule_.repeat(probe, now);
     const Milliseconds interval = handler_(probes_[probe].id, result);

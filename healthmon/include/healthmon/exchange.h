@@ -36,9 +36,13 @@ class Exchange {
   Exchange() = default;
 };
 
-// An HTTP/1.1 request (RFC 9112). `host` is the Host header. The status must be an expected one and the answer
-// complete; of a larger body the first kAnswerMaxBytes count as complete, and expected_body is looked for in them.
-std::unique_ptr<Exchange> http_exchange(const ProbeConfig& probe, std::string_view host);
+// The request and the expectations of an HTTP probe, made ready once for all the exchanges that share them.
+struct HttpQuestion;
+// `host` is the Host header.
+std::shared_ptr<const HttpQuestion> http_question(const ProbeConfig& probe, std::string_view host);
+// An HTTP/1.1 request (RFC 9112). The status must be an expected one and the answer complete; of a larger body the
+// first kAnswerMaxBytes count as complete, and expected_body is looked for in them.
+std::unique_ptr<Exchange> http_exchange(std::shared_ptr<const HttpQuestion> question);
 // grpc.health.v1.Health/Check over HTTP/2, which must say SERVING. `authority`: host and port.
 std::unique_ptr<Exchange> grpc_exchange(const ProbeConfig& probe, std::string_view authority);
 // A DNS query over TCP (RFC 7766), as check_dns_answer() judges it. `id` should be random.

@@ -30,16 +30,17 @@ struct ProbeTarget {
   std::optional<IpAddress> source;                 // from which; nullopt: as the kernel likes
   std::string host;                                // Host header, :authority, and the default of SNI
   std::shared_ptr<boost::asio::ssl::context> tls;  // nullptr: without TLS
+  std::shared_ptr<const HttpQuestion> http;        // of http and https
   std::vector<std::string> environment;            // of exec: "NAME=value"
 };
 
 // What all probes of one configuration share; nullptr without TLS. The error names a CA file that cannot be read.
 absl::StatusOr<std::shared_ptr<boost::asio::ssl::context>> probe_tls(const TlsProbeConfig& tls);
-// The target of a backend of `service`, by its number: the host defaults to the VIP. `probe_sources` are
-// EngineConfig::probe_sources, for probes through the data path.
-ProbeTarget probe_target(const ServiceConfig& service, std::size_t backend, const ProbeConfig& probe,
-                         const std::vector<IpPrefix>& probe_sources,
-                         std::shared_ptr<boost::asio::ssl::context> tls = nullptr);
+// One of `service`'s probes for its backends 0, 1, 2, …, as many as there are: the host defaults to the VIP.
+// `probe_sources` are EngineConfig::probe_sources, for probes through the data path.
+std::vector<ProbeTarget> probe_targets(const ServiceConfig& service, const ProbeConfig& probe,
+                                       const std::vector<IpPrefix>& probe_sources,
+                                       const std::shared_ptr<boost::asio::ssl::context>& tls = nullptr);
 
 class ProbeAttempt;
 

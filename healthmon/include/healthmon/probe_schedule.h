@@ -5,7 +5,8 @@
 // thousands of them never begin together. Afterwards an interval is measured from planned start to planned start, and
 // shortened by up to the jitter at random, so that probes with the same interval do not beat together. A probe that
 // outlasts its interval delays its own successor only. After a stop of the whole process longer than an interval the
-// starts are spread anew instead of being caught up with in one burst.
+// starts are spread anew instead of being caught up with in one burst. Starts that lie close together are taken
+// together, the later ones early: to sleep and wake for each costs more than many probes do themselves.
 #pragma once
 
 #include <chrono>
@@ -18,6 +19,10 @@
 #include "healthmon/time.h"
 
 namespace anypop::healthmon {
+
+// How much too early a start may be, and never more than this share of its shortest interval.
+inline constexpr SteadyTime::duration kTogether = std::chrono::milliseconds(2);
+inline constexpr int kTogetherShare = 16;
 
 // From `interval` to `percent` less. `random` is uniform over 64 bits.
 std::chrono::microseconds jittered(Milliseconds interval, unsigned percent, std::uint64_t random);
@@ -35,7 +40,8 @@ class ProbeSchedule {
     std::size_t probe = 0;
     SteadyTime::duration late{0};
   };
-  // Takes out the next probe whose start has come; false: none has. It gets no further start until finished().
+  // Takes out the next probe whose start has come or is so near that it may be early; false: there is none. It gets no
+  // further start until finished().
   bool take(SteadyTime now, Start& start);
   // The probe is over; its next start lies `interval` after the last one, or now if that has passed.
   void finished(std::size_t probe, Milliseconds interval, SteadyTime now);
@@ -55,6 +61,7 @@ class ProbeSchedule {
     SteadyTime started;  // as planned
   };
   SteadyTime::duration phase_of(const Entry& entry) const;
+  bool may_start(const Planned& next, SteadyTime now) const;
 
   std::mt19937_64 random_;
   std::vector<Entry> entries_;
