@@ -102,7 +102,8 @@ Decision early_decision(const AnnouncementConfig& announcement, const Assessment
   decision.memory.drained_since.reset();  // nobody knows
   decision.memory.announced_since.reset();
   if (certain.level < memory.level) {
-    if (!memory.damping.lost) lose(announcement, certain.level, now, decision.memory);
+    const bool further = certain.level < memory.earned;  // than what is lost already
+    if (!memory.damping.lost || further) lose(announcement, certain.level, now, decision.memory);
     decision.level = certain.level;
     decision.cause = certain.cause;
     return decision;

@@ -161,6 +161,21 @@ TEST_F(Policy, BeforeTheFirstFullRoundACertainFaultWithdraws) {
   EXPECT_TRUE(at(501).announced());
 }
 
+TEST_F(Policy, BeforeTheFirstFullRoundADrainedOneThatFallsFurtherWaitsForItsHoldDown) {
+  config.announcements[0].drain_below_percent = 100;
+  facts.first_round_done = false;
+  facts.backends[0][0].health = Health::kUnhealthy;
+  memory.level = memory.earned = Level::kAnnounced;
+  EXPECT_EQ(at(0).level, Level::kDrained);
+  facts.backends[0].assign(2, {Health::kUnhealthy, true});
+  EXPECT_EQ(at(1).level, Level::kWithdrawn);
+  facts.first_round_done = true;
+  facts.backends[0][1].health = Health::kHealthy;
+  EXPECT_EQ(at(2).level, Level::kWithdrawn) << "it was drained once, and has to earn that anew";
+  EXPECT_EQ(at(501).level, Level::kWithdrawn);
+  EXPECT_EQ(at(502).level, Level::kDrained);
+}
+
 TEST_F(Policy, HoldsOutrankHealth) {
   EXPECT_TRUE(at(0).announced());
   hold = order(bgpctl::HoldKind::kWithdraw);
