@@ -85,7 +85,8 @@ struct World {
                      {.config = [this]() -> const anypop::PopConfig& { return config; },
                       .unix_ms = [] { return std::int64_t{1'795'184'777'000}; },
                       .record = [](const boost::json::object&) {},
-                      .holds_changed = [] {}}};
+                      .holds_changed = [] {},
+                      .reload = [] { return absl::OkStatus(); }}};
   std::unique_ptr<HttpServer> operators;
   std::unique_ptr<HttpServer> readers;
 };
