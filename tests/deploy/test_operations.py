@@ -147,6 +147,7 @@ def test_the_lost_machine_comes_back_and_the_upgrade_goes_on(operator, packages)
     operator.bed.machines["ams-lb1"].start()
     operator.bed.wait_ssh("ams-lb1")
     operator.wait("ams-lb1", "systemctl is-active anypop-healthmon && bgpctl hold | grep 'rolling upgrade'")
+    operator.wait("ams-lb1", "birdc show protocols t1_v4 | grep Established")
     assert "198.51.100.0/24" not in operator.must("ams-lb1", "birdc show route export t1_v4")
     with operator.load("after the loss") as load:
         operator.succeed("rolling_upgrade.yml", "--limit", "ams-lb1")
