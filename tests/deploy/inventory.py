@@ -15,8 +15,8 @@ MONITORING = "lon-b1"  # has Prometheus besides
 PROBE = {"type": "http", "path": "/healthz", "interval_ms": 500, "timeout_ms": 1500, "rise": 2, "fall": 3}
 
 
-def write(folder: Path, topology: Topology) -> None:
-    """Into a copy of the example; JSON is YAML."""
+def write(folder: Path, topology: Topology, **changes) -> None:
+    """Into a copy of the example; JSON is YAML. `changes` are variables that are another than in the beginning."""
     balancers, backends = topology.balancers(), topology.backends()
     groups = {
         "monitoring": {"hosts": {MONITORING: {}}},
@@ -29,7 +29,7 @@ def write(folder: Path, topology: Topology) -> None:
         members = [h for h in [*balancers, *backends] if h.pop.name == pop]
         groups[pop] = {"hosts": {h.name: {"ansible_host": h.address("v4")} for h in members}, "vars": {"anypop_pop": pop}}
     (folder / "hosts.yml").write_text(json.dumps({"all": {"children": groups}}, indent=2))
-    (folder / "group_vars/all/zz_bed.yml").write_text(json.dumps(_variables(), indent=2))
+    (folder / "group_vars/all/zz_bed.yml").write_text(json.dumps(_variables() | changes, indent=2))
 
 
 def services(**changes) -> list[dict]:

@@ -77,11 +77,11 @@ class Operator:
         self.write_inventory()
         self._shell = f"cd {self.ansible}\n"
 
-    def write_inventory(self) -> None:
-        """What the reader of the guide changes in his copy of the example."""
+    def write_inventory(self, **changes) -> None:
+        """What the reader of the guide changes in his copy of the example; `changes` are what he changes later."""
         if not self.inventory.is_dir():
             shutil.copytree(self.ansible / "inventory/example", self.inventory)
-        inventory.write(self.inventory, self.bed.topology)
+        inventory.write(self.inventory, self.bed.topology, **changes)
 
     def follow(self, section: str, edit: Callable[[], None] = lambda: None, settle: Callable[[], object] = lambda: None) -> Played:
         """Types what the guide says, in one shell; `edit` (or `settle`) is what the reader does after the first block: change

@@ -21,12 +21,20 @@ def test_a_bad_configuration_is_applied_nowhere(operator):
 
 
 def test_a_change_of_configuration_under_load(operator):
-    """A second backend's weight: reloaded everywhere, nobody notices, and it is there."""
+    """IPv4 goes through a tunnel from now on, with segments that fit: backends first, so that nobody notices."""
+    services = inventory.services(forwarding="ipip", tunnel_source=["172.16.0.0/16"])
+    operator.write_inventory(anypop_services=services, anypop_backend_advmss=1380)
     with operator.load("reload") as load:
-        operator.succeed("site.yml", anypop_services=inventory.services(slow_start_ms=1000))
-    for name in LBS:
-        assert "slow_start_ms: 1000" in operator.must(name, "cat /etc/anypop/pop.yaml")
+        operator.succeed("site.yml")
     load.must_be_clean()
+    for name in LBS:
+        assert "forwarding: ipip" in operator.must(name, "cat /etc/anypop/pop.yaml")
+    operator.wait_serving("ams")
+    routes = "ip route show default; ip -6 route show default"
+    said = operator.must("ams-b1", f"anypop-backend status; {routes}")
+    assert "ipip" in said and said.count("advmss 1380") == 2, said
+    operator.succeed("site.yml", "--limit", "ams-b2", anypop_backend_advmss=0)
+    assert "advmss" not in operator.must("ams-b2", routes)
 
 
 def test_a_rolling_upgrade_that_nobody_notices(operator, packages):
@@ -79,17 +87,34 @@ def test_the_last_one_that_serves_is_not_taken_out(operator):
 
 
 def test_a_server_reboots_and_is_back_without_a_hand(operator):
-    bed = operator.bed
     for name in ("ams-lb1", "ams-b1"):
-        before = bed.machines[name].reboots()
-        bed.ssh(name, "systemctl reboot")
-        wait_for(f"{name} has rebooted", lambda n=name: bed.machines[n].reboots() == before + 1, 90)
-        bed.wait_ssh(name)
+        _reboot(operator, name)
         operator.wait_serving("ams")
     operator.wait_announced("ams-lb1", 90)
     routes = operator.must("ams-lb1", "birdc show route export t1_v4")
     assert "198.51.100.0/24" in routes, routes
     assert operator.say("ams-b1", "anypop-backend status >/dev/null && echo in place").strip() == "in place"
+
+
+def test_the_dataplane_has_its_core_for_itself_from_the_next_boot_on(operator):
+    """`anypop_restarts`: the boot is the restart that the change of `cores` needs."""
+    dataplane = {"ports": [{"name": "uplink", "af_xdp": "eth0"}], "cores": [1]}
+    operator.succeed("site.yml", "--limit", "lon-lb1", anypop_host_other_cores="0", anypop_dataplane=dataplane, anypop_restarts=True)
+    _reboot(operator, "lon-lb1")
+    operator.wait_announced("lon-lb1", 90)
+    for program in ("bird", "anypop-healthmon", "sshd"):
+        assert operator.must("lon-lb1", f"taskset -cp $(pidof -s {program})").strip().endswith("list: 0"), program
+    threads = operator.must("lon-lb1", "taskset -acp $(pidof anypop-dataplane)").splitlines()
+    assert any(line.endswith("list: 1") for line in threads), threads
+    operator.succeed("site.yml", "--limit", "lon-lb1", anypop_restarts=True)
+    operator.must("lon-lb1", "! test -e /etc/systemd/system.conf.d/anypop-cores.conf")
+
+
+def _reboot(operator, name: str) -> None:
+    before = operator.bed.machines[name].reboots()
+    operator.bed.ssh(name, "systemctl reboot")
+    wait_for(f"{name} has rebooted", lambda: operator.bed.machines[name].reboots() == before + 1, 90)
+    operator.bed.wait_ssh(name)
 
 
 def test_a_machine_lost_in_the_middle_of_an_upgrade_stops_the_play(operator, packages):
@@ -122,6 +147,7 @@ def test_the_lost_machine_comes_back_and_the_upgrade_goes_on(operator, packages)
     operator.bed.machines["ams-lb1"].start()
     operator.bed.wait_ssh("ams-lb1")
     operator.wait("ams-lb1", "systemctl is-active anypop-healthmon && bgpctl hold | grep 'rolling upgrade'")
+    operator.wait("ams-lb1", "birdc show protocols t1_v4 | grep Established")
     assert "198.51.100.0/24" not in operator.must("ams-lb1", "birdc show route export t1_v4")
     with operator.load("after the loss") as load:
         operator.succeed("rolling_upgrade.yml", "--limit", "ams-lb1")

@@ -20,6 +20,8 @@ REFUSED = [
     ({"anypop_announcements": [{"name": ONE_OTHER % ("a", "b"), "prefixes": ["198.51.100.0/24"]}]},
      "differ in anypop_announcements", "group_vars/all"),
     ({"anypop_bird_router_id": "10.1.0.2"}, "have the same anypop_bird_router_id 10.1.0.2", "host_vars"),
+    ({"anypop_dataplane": {"ports": [PORT], "probe_sources": ["172.20.0.0/24"]}}, "have the same anypop_dataplane.probe_sources 172.20",
+     "host_vars"),
     ({"anypop_bird_neighbors": [{"name": "anypop_x", "address": "10.1.0.1", "as": 65001}]}, "found names anypop_x", "not anypop_"),
     ({"anypop_dataplane": {"ports": [PORT | {"pci": "0000:3b:00.0"}]}}, "port uplink has af_xdp and pci", "expected one of"),
     ({"anypop_dataplane": {"ports": [PORT | {"af_xdp": "eth9"}]}}, "found no interface eth9", "expected one of"),
