@@ -17,12 +17,22 @@ namespace {
 
 ANYPOP_TARGET_AES inline __m128i load(const void* bytes) { return _mm_loadu_si128(static_cast<const __m128i*>(bytes)); }
 
-ANYPOP_TARGET_AES inline __m128i encrypt(const FlowKeys& keys, __m128i state) {
-  state = _mm_xor_si128(state, load(keys.cipher[0].data()));
-  for (unsigned round = 1; round < FlowKeys::kRounds; ++round) {
-    state = _mm_aesenc_si128(state, load(keys.cipher[round].data()));
-  }
-  return _mm_aesenclast_si128(state, load(keys.cipher[FlowKeys::kRounds].data()));
+// Round keys that a loop over flows keeps in registers: it stores hashes, and for all that the compiler knows those
+// could be keys.
+struct Cipher {
+  __m128i round[FlowKeys::kRounds + 1];
+};
+
+ANYPOP_TARGET_AES inline Cipher load(const FlowKeys& keys) {
+  Cipher cipher;
+  for (unsigned i = 0; i <= FlowKeys::kRounds; ++i) cipher.round[i] = load(keys.cipher[i].data());
+  return cipher;
+}
+
+ANYPOP_TARGET_AES inline __m128i encrypt(const Cipher& cipher, __m128i state) {
+  state = _mm_xor_si128(state, cipher.round[0]);
+  for (unsigned i = 1; i < FlowKeys::kRounds; ++i) state = _mm_aesenc_si128(state, cipher.round[i]);
+  return _mm_aesenclast_si128(state, cipher.round[FlowKeys::kRounds]);
 }
 
 ANYPOP_TARGET_AES inline __m128i absorb(const std::array<AesBlock, FlowKeys::kAbsorbRounds>& keys, __m128i state) {
@@ -39,15 +49,17 @@ ANYPOP_TARGET_AES inline std::uint64_t low_half(__m128i state) {
 bool supported() { return __builtin_cpu_supports("aes") != 0 && __builtin_cpu_supports("sse4.1") != 0; }
 
 ANYPOP_TARGET_AES void hash(const FlowKeys& keys, std::span<const Flow<V4>> flows, std::span<std::uint64_t> hashes) {
-  for (std::size_t i = 0; i < flows.size(); ++i) hashes[i] = low_half(encrypt(keys, load(&flows[i])));
+  const Cipher cipher = load(keys);
+  for (std::size_t i = 0; i < flows.size(); ++i) hashes[i] = low_half(encrypt(cipher, load(&flows[i])));
 }
 
 ANYPOP_TARGET_AES void hash(const FlowKeys& keys, std::span<const Flow<V6>> flows, std::span<std::uint64_t> hashes) {
+  const Cipher cipher = load(keys);
   for (std::size_t i = 0; i < flows.size(); ++i) {
     __m128i state = _mm_xor_si128(load(&flows[i].source), load(keys.whitening.data()));
     state = _mm_xor_si128(absorb(keys.absorb[0], state), load(&flows[i].destination));
     state = _mm_xor_si128(absorb(keys.absorb[1], state), load(&flows[i].source_port));
-    hashes[i] = low_half(encrypt(keys, state));
+    hashes[i] = low_half(encrypt(cipher, state));
   }
 }
 
@@ -68,17 +80,20 @@ ANYPOP_TARGET_VAES inline __m256i load(const void* first, const void* second) {
   return _mm256_inserti128_si256(_mm256_castsi128_si256(low), _mm_loadu_si128(static_cast<const __m128i*>(second)), 1);
 }
 
-ANYPOP_TARGET_VAES inline __m256i absorb(const std::array<AesBlock, FlowKeys::kAbsorbRounds>& keys, __m256i state) {
-  for (const AesBlock& key : keys) state = _mm256_aesenc_epi128(state, both(key));
-  return state;
+struct Cipher {
+  __m256i round[FlowKeys::kRounds + 1];
+};
+
+ANYPOP_TARGET_VAES inline Cipher load(const FlowKeys& keys) {
+  Cipher cipher;
+  for (unsigned i = 0; i <= FlowKeys::kRounds; ++i) cipher.round[i] = both(keys.cipher[i]);
+  return cipher;
 }
 
-ANYPOP_TARGET_VAES inline void encrypt(const FlowKeys& keys, __m256i state, std::uint64_t* hashes) {
-  state = _mm256_xor_si256(state, both(keys.cipher[0]));
-  for (unsigned round = 1; round < FlowKeys::kRounds; ++round) {
-    state = _mm256_aesenc_epi128(state, both(keys.cipher[round]));
-  }
-  state = _mm256_aesenclast_epi128(state, both(keys.cipher[FlowKeys::kRounds]));
+ANYPOP_TARGET_VAES inline void encrypt(const Cipher& cipher, __m256i state, std::uint64_t* hashes) {
+  state = _mm256_xor_si256(state, cipher.round[0]);
+  for (unsigned i = 1; i < FlowKeys::kRounds; ++i) state = _mm256_aesenc_epi128(state, cipher.round[i]);
+  state = _mm256_aesenclast_epi128(state, cipher.round[FlowKeys::kRounds]);
   const __m128i halves = _mm_unpacklo_epi64(_mm256_castsi256_si128(state), _mm256_extracti128_si256(state, 1));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(hashes), halves);
 }
@@ -97,20 +112,36 @@ bool supported() {
 }
 
 ANYPOP_TARGET_VAES void hash(const FlowKeys& keys, std::span<const Flow<V4>> flows, std::span<std::uint64_t> hashes) {
+  const Cipher cipher = load(keys);
   std::size_t at = 0;
-  for (; at + 2 <= flows.size(); at += 2) encrypt(keys, load(&flows[at], &flows[at + 1]), &hashes[at]);
+  for (; at + 2 <= flows.size(); at += 2) encrypt(cipher, load(&flows[at], &flows[at + 1]), &hashes[at]);
   aesni::hash(keys, flows.subspan(at), hashes.subspan(at));
 }
 
+// Four flows at a time, so that each round key is loaded once for all of them.
 ANYPOP_TARGET_VAES void hash(const FlowKeys& keys, std::span<const Flow<V6>> flows, std::span<std::uint64_t> hashes) {
+  const Cipher cipher = load(keys);
   std::size_t at = 0;
-  for (; at + 2 <= flows.size(); at += 2) {
-    const Flow<V6>& a = flows[at];
-    const Flow<V6>& b = flows[at + 1];
-    __m256i state = _mm256_xor_si256(load(&a.source, &b.source), both(keys.whitening));
-    state = _mm256_xor_si256(absorb(keys.absorb[0], state), load(&a.destination, &b.destination));
-    state = _mm256_xor_si256(absorb(keys.absorb[1], state), load(&a.source_port, &b.source_port));
-    encrypt(keys, state, &hashes[at]);
+  for (; at + 4 <= flows.size(); at += 4) {
+    const Flow<V6>* const of = &flows[at];
+    const __m256i whitening = both(keys.whitening);
+    __m256i first = _mm256_xor_si256(load(&of[0].source, &of[1].source), whitening);
+    __m256i second = _mm256_xor_si256(load(&of[2].source, &of[3].source), whitening);
+    const auto absorb = [&](const auto& round_keys) ANYPOP_TARGET_VAES {
+      for (const AesBlock& bytes : round_keys) {
+        const __m256i key = both(bytes);
+        first = _mm256_aesenc_epi128(first, key);
+        second = _mm256_aesenc_epi128(second, key);
+      }
+    };
+    absorb(keys.absorb[0]);
+    first = _mm256_xor_si256(first, load(&of[0].destination, &of[1].destination));
+    second = _mm256_xor_si256(second, load(&of[2].destination, &of[3].destination));
+    absorb(keys.absorb[1]);
+    first = _mm256_xor_si256(first, load(&of[0].source_port, &of[1].source_port));
+    second = _mm256_xor_si256(second, load(&of[2].source_port, &of[3].source_port));
+    encrypt(cipher, first, &hashes[at]);
+    encrypt(cipher, second, &hashes[at + 2]);
   }
   aesni::hash(keys, flows.subspan(at), hashes.subspan(at));
 }

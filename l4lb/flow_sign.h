@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a packet says about the life of its flow.
-//   kOpens    TCP: SYN without ACK, RST and FIN (RFC 9293 section 3.5). UDP: a client's QUIC Initial (quic.h); other
-//   UDP
-//             does not tell, it may be the middle of anything. Nobody can miss a backend that such a flow had before.
+//   kOpens    TCP: SYN without ACK, RST and FIN (RFC 9293 section 3.5). UDP: a client's QUIC Initial (quic.h). (Other
+//             UDP does not tell, it may be the middle of anything.) Nobody can miss a backend that such a flow had.
 //   kCloses   TCP: FIN. The client has nothing more to say, but it still acknowledges what the server says.
 //   kResets   TCP: RST. Nothing follows, if it is genuine; whether it is only the backend can tell.
 //   kGoesOn   everything else

@@ -26,11 +26,11 @@ std::uint32_t buckets_for(std::uint32_t records) {
 
 std::uint16_t expires_of(std::uint64_t word) { return static_cast<std::uint16_t>(word >> 48U); }
 
-// Of 8 bits. std::popcount() calls a function where not every processor has an instruction for it.
-unsigned count_bits(unsigned bits) {
-  bits = (bits & 0x55U) + ((bits >> 1U) & 0x55U);
-  bits = (bits & 0x33U) + ((bits >> 2U) & 0x33U);
-  return (bits & 0xfU) + (bits >> 4U);
+// Are at least `least` bits set? (std::popcount() calls a function where not every processor has an instruction for
+// it.)
+constexpr bool has(unsigned bits, unsigned least) {
+  for (; least > 1; --least) bits &= bits - 1;
+  return bits != 0;
 }
 
 }  // namespace
@@ -92,7 +92,9 @@ std::optional<FlowTable> FlowTable::adopt(std::span<std::byte> memory, std::uint
   return table;
 }
 
-void FlowTable::store_used() { used_.value.store(stats_.half_open + stats_.established, std::memory_order_relaxed); }
+inline void FlowTable::store_used() {
+  used_.value.store(stats_.half_open + stats_.established, std::memory_order_relaxed);
+}
 
 FlowTable::Found FlowTable::find(std::uint64_t key, std::uint16_t now) const {
   const auto least = static_cast<std::uint32_t>(tag_bits(key) | kHalfOpen);
@@ -120,6 +122,29 @@ struct FlowTable::Census {
   unsigned established = 0;
 };
 
+#if defined(__SSE2__) && defined(__x86_64__)
+[[gnu::always_inline]] inline FlowTable::Census FlowTable::take_census(const Bucket& bucket, std::uint16_t now) {
+  // The upper halves of four records: backend and time.
+  const auto upper = [words = reinterpret_cast<const float*>(&bucket)](unsigned first) {
+    return _mm_castps_si128(
+        _mm_shuffle_ps(_mm_load_ps(words + 2 * first), _mm_load_ps(words + 2 * first + 4), _MM_SHUFFLE(3, 1, 3, 1)));
+  };
+  const __m128i state_mask = _mm_set1_epi32(static_cast<int>(kStateMask));
+  // Now 16 bits of each of the eight.
+  const __m128i states = _mm_packs_epi32(_mm_and_si128(lower_halves(bucket, 0), state_mask),
+                                         _mm_and_si128(lower_halves(bucket, 4), state_mask));
+  const __m128i expires = _mm_packs_epi32(_mm_srai_epi32(upper(0), 16), _mm_srai_epi32(upper(4), 16));
+  const __m128i zero = _mm_setzero_si128();
+  const __m128i used = _mm_cmpgt_epi16(states, zero);
+  const __m128i late = _mm_cmpgt_epi16(_mm_sub_epi16(_mm_set1_epi16(static_cast<short>(now)), expires), zero);
+  const __m128i half_open = _mm_cmpeq_epi16(states, _mm_set1_epi16(static_cast<short>(kHalfOpen)));
+  const __m128i valid = _mm_andnot_si128(late, used);
+  const auto first = static_cast<unsigned>(_mm_movemask_epi8(_mm_packs_epi16(used, _mm_and_si128(used, late))));
+  const auto second = static_cast<unsigned>(
+      _mm_movemask_epi8(_mm_packs_epi16(_mm_and_si128(valid, half_open), _mm_andnot_si128(half_open, valid))));
+  return {.free = ~first & 0xffU, .expired = first >> 8U, .half_open = second & 0xffU, .established = second >> 8U};
+}
+#else
 FlowTable::Census FlowTable::take_census(const Bucket& bucket, std::uint16_t now) {
   unsigned used = 0;
   unsigned late = 0;
@@ -136,14 +161,15 @@ FlowTable::Census FlowTable::take_census(const Bucket& bucket, std::uint16_t now
           .half_open = valid & half_open,
           .established = valid & ~half_open};
 }
+#endif
 
 // Of the places in `among`, at least one: the one whose record expires first.
 unsigned FlowTable::soonest(const Bucket& bucket, unsigned among) {
   const auto expires = [&](unsigned at) { return expires_of(bucket.entries[at].load(std::memory_order_relaxed)); };
   auto first = static_cast<unsigned>(std::countr_zero(among));
-  for (unsigned i = first + 1; i < kRecordsPerBucket; ++i) {
-    const bool sooner = static_cast<std::int16_t>(expires(i) - expires(first)) < 0;
-    if (((among >> i) & 1U) != 0 && sooner) first = i;
+  for (unsigned left = among & (among - 1); left != 0; left &= left - 1) {
+    const auto at = static_cast<unsigned>(std::countr_zero(left));
+    if (static_cast<std::int16_t>(expires(at) - expires(first)) < 0) first = at;
   }
   return first;
 }
@@ -153,7 +179,7 @@ void FlowTable::expire(Entry& entry, std::uint64_t word) {
   ++stats_.expired;
 }
 
-void FlowTable::expire_all(std::uint32_t bucket, std::uint16_t now) {
+[[gnu::noinline]] void FlowTable::expire_all(std::uint32_t bucket, std::uint16_t now) {
   for (Entry& entry : buckets_[bucket].entries) {
     const std::uint64_t word = entry.load(std::memory_order_relaxed);
     if (word != 0 && passed(expires_of(word), now)) expire(entry, word);
@@ -161,30 +187,30 @@ void FlowTable::expire_all(std::uint32_t bucket, std::uint16_t now) {
   refilter(bucket);
 }
 
-void FlowTable::evict(std::uint32_t bucket, unsigned among, std::uint64_t& count) {
+// The filter keeps the record's bit until the sweep comes by.
+FlowTable::Entry& FlowTable::evict(std::uint32_t bucket, unsigned among, std::uint64_t& count) {
   ++count;
   Entry& entry = buckets_[bucket].entries[soonest(buckets_[bucket], among)];
   drop(entry, entry.load(std::memory_order_relaxed));
-  refilter(bucket);
+  return entry;
 }
 
 // Where a new record goes.
-FlowTable::Entry& FlowTable::place_for(std::uint32_t bucket, bool half_open, std::uint16_t now) {
+[[gnu::always_inline]] inline FlowTable::Entry& FlowTable::place_for(std::uint32_t bucket, bool half_open,
+                                                                     std::uint16_t now) {
   Census census = take_census(buckets_[bucket], now);
   if (census.expired != 0) [[unlikely]] {
     expire_all(bucket, now);
     census = take_census(buckets_[bucket], now);
   }
-  const bool enough = half_open ? count_bits(census.half_open) >= kHalfOpenPerBucket
-                                : count_bits(census.established) >= kEstablishedPerBucket;
+  const bool enough =
+      half_open ? has(census.half_open, kHalfOpenPerBucket) : has(census.established, kEstablishedPerBucket);
   if (census.free == 0 || enough) {
     // (A table that was adopted may have a bucket with too many established ones.)
     if ((half_open || !enough) && census.half_open != 0) {
-      evict(bucket, census.half_open, stats_.evicted_half_open);
-    } else {
-      evict(bucket, census.established, stats_.evicted_established);
+      return evict(bucket, census.half_open, stats_.evicted_half_open);
     }
-    census = take_census(buckets_[bucket], now);
+    return evict(bucket, census.established, stats_.evicted_established);
   }
   return buckets_[bucket].entries[std::countr_zero(census.free)];
 }
@@ -208,7 +234,7 @@ void FlowTable::confirm_or_not(const Found& found, bool half_open, std::uint16_t
   if (!half_open) {
     const auto self = 1U << static_cast<unsigned>(found.place - buckets_[bucket].entries);
     const unsigned others = take_census(buckets_[bucket], now).established & ~self;
-    if (count_bits(others) >= kEstablishedPerBucket) evict(bucket, others, stats_.evicted_established);
+    if (has(others, kEstablishedPerBucket)) evict(bucket, others, stats_.evicted_established);
   }
   --(found.half_open() ? stats_.half_open : stats_.established);
   ++(half_open ? stats_.half_open : stats_.established);

@@ -2,6 +2,8 @@
 #include "maglev.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cassert>
 #include <numeric>
 
@@ -18,42 +20,59 @@ std::uint64_t hash_name(std::string_view name, std::uint64_t seed) {
   return hash ^ (hash >> 31U);
 }
 
-// One bit per slot: for 65537 slots 8 KiB, which stay in the first-level cache while the table itself would not.
-class Bitmap {
+// (a + b) modulo size, for both below size. Without a branch: it could not be predicted.
+std::uint32_t sum_modulo(std::uint32_t a, std::uint32_t b, std::uint32_t size) { return std::min(a + b, a + b - size); }
+
+// Which slots are taken: one bit each, twice over, so that a position up to twice the size needs no modulo. For 65537
+// slots 16 KiB, which stay in the first-level cache while the table itself would not.
+class Taken {
  public:
-  explicit Bitmap(std::uint32_t bits) : words_(bits / 64 + 1) {}
-  bool test(std::uint32_t bit) const { return ((words_[bit / 64] >> (bit % 64)) & 1U) != 0; }
-  void set(std::uint32_t bit) { words_[bit / 64] |= std::uint64_t{1} << (bit % 64); }
+  explicit Taken(std::uint32_t size) : size_(size), words_(2 * size / 64 + 1) {}
+  // 0 or 1. Precondition: below twice the size.
+  unsigned test(std::uint32_t position) const {
+    return static_cast<unsigned>(words_[position / 64] >> (position % 64)) & 1U;
+  }
+  void set(std::uint32_t slot) {
+    set_bit(slot);
+    set_bit(slot + size_);
+  }
 
  private:
+  void set_bit(std::uint32_t bit) { words_[bit / 64] |= std::uint64_t{1} << (bit % 64); }
+
+  std::uint32_t size_;
   std::vector<std::uint64_t> words_;
 };
 
+// How many positions are tried at once. There are about size × ln(size) tries, nobody can predict which one succeeds,
+// and one position after the other would be a chain of dependent steps.
+constexpr std::size_t kAtOnce = 6;
+
 struct Walker {
   std::uint32_t position = 0;
-  std::uint32_t skip = 0;
-  std::uint32_t two_skips = 0;
-  std::uint32_t steps_per_slot = 0;  // the inverse of skip modulo size; 0: not computed yet
-  std::uint32_t left = 0;            // slots still to take
-  std::uint64_t credit = 0;          // towards its next turn
-  std::uint64_t credit_step = 0;     // earned in each round
+  std::uint32_t left = 0;                     // slots still to take
+  std::array<std::uint32_t, kAtOnce> skip{};  // one skip, two skips, …
+  std::uint64_t fraction_per_slot = 0;        // see LastSlots; 0: not computed yet
+  std::uint64_t credit = 0;                   // towards its next turn
+  std::uint64_t credit_step = 0;              // earned in each round
   std::uint16_t backend = 0;
 };
 
-// (a + b) modulo size, for both below size. Without a branch: it could not be predicted, and there are about
-// size × ln(size) of these.
-std::uint32_t sum_modulo(std::uint32_t a, std::uint32_t b, std::uint32_t size) { return std::min(a + b, a + b - size); }
+void set_skips(std::uint32_t skip, std::uint32_t size, Walker& walker) {
+  std::uint32_t sum = 0;
+  for (std::uint32_t& of : walker.skip) of = sum = sum_modulo(sum, skip, size);
+}
 
-// Two tries at a time, because one position after the other is a chain of dependent steps.
-std::uint32_t next_free(const Bitmap& taken, Walker& walker, std::uint32_t size) {
+std::uint32_t next_free(const Taken& taken, Walker& walker, std::uint32_t size) {
   std::uint32_t position = walker.position;
-  for (;;) {
-    if (!taken.test(position)) break;
-    const std::uint32_t second = sum_modulo(position, walker.skip, size);
-    position = sum_modulo(position, walker.two_skips, size);
-    if (!taken.test(second)) {
-      position = second;
-      break;
+  if (taken.test(position) != 0) {
+    constexpr unsigned kAll = (1U << kAtOnce) - 1;
+    for (;;) {
+      unsigned tries = 0;
+      for (std::size_t i = 0; i < kAtOnce; ++i) tries |= taken.test(position + walker.skip[i]) << i;
+      const auto skips = tries == kAll ? kAtOnce - 1 : static_cast<std::size_t>(std::countr_one(tries));
+      position = sum_modulo(position, walker.skip[skips], size);
+      if (tries != kAll) break;
     }
   }
   walker.position = position;
@@ -65,50 +84,55 @@ std::uint32_t next_free(const Bitmap& taken, Walker& walker, std::uint32_t size)
 // uneven the weights are, and it stops at its exact share.
 class Rounds {
  public:
-  Rounds(std::vector<Walker>& walkers, std::uint64_t credit_per_turn)
-      : walkers_(walkers), credit_per_turn_(credit_per_turn) {
-    walkers_.front().credit = walkers_.front().credit_step;
+  Rounds(std::span<Walker> walkers, std::uint64_t credit_per_turn)
+      : first_(walkers.data()), end_(first_ + walkers.size()), at_(first_), credit_per_turn_(credit_per_turn) {
+    at_->credit = at_->credit_step;
   }
 
   // Precondition: somebody has a slot left to take.
   Walker& next() {
     for (;;) {
-      Walker& walker = walkers_[at_];
-      if (walker.credit >= credit_per_turn_ && walker.left > 0) {
-        walker.credit -= credit_per_turn_;
-        --walker.left;
-        return walker;
+      if (at_->credit >= credit_per_turn_ && at_->left > 0) {
+        at_->credit -= credit_per_turn_;
+        --at_->left;
+        return *at_;
       }
-      if (++at_ == walkers_.size()) at_ = 0;
-      walkers_[at_].credit += walkers_[at_].credit_step;
+      if (++at_ == end_) at_ = first_;
+      at_->credit += at_->credit_step;
     }
   }
 
  private:
-  std::vector<Walker>& walkers_;
+  Walker* first_;
+  Walker* end_;
+  Walker* at_;
   std::uint64_t credit_per_turn_;
-  std::size_t at_ = 0;
 };
 
 // The last free slots are searched from the other side. Trying positions costs size / free of them a slot, half of all
-// the work for the last 256 slots; instead the step at which the walker would reach each free slot is computed.
+// the work for the last 256 slots; instead each free slot is asked how many steps away from the walker it is.
+//
+// That is distance × inverse(skip) modulo size. The nearest slot is the one for which this, over size, has the smallest
+// fractional part, and a fractional part in 64 bits is what is left of a product that overflows: one multiplication, no
+// division. Its error is below 2 × size, far less than a step (2^64 / size).
 class LastSlots {
  public:
-  static constexpr std::uint32_t kCount = 128;
+  static constexpr std::uint32_t kCount = 256;
 
-  LastSlots(const Bitmap& taken, std::uint32_t size) : size_(size) {
+  LastSlots(const Taken& taken, std::uint32_t size) : size_(size) {
     for (std::uint32_t slot = 0; slot < size; ++slot) {
-      if (!taken.test(slot)) free_.push_back(slot);
+      if (taken.test(slot) == 0) free_.push_back(slot);
     }
   }
 
   std::uint32_t take_next(Walker& walker) {
-    if (walker.steps_per_slot == 0) walker.steps_per_slot = inverse(walker.skip);
+    if (walker.fraction_per_slot == 0) walker.fraction_per_slot = fraction(inverse(walker.skip[0]));
+    const std::uint64_t per_slot = walker.fraction_per_slot;
+    const std::uint64_t start = walker.position * per_slot - size_;  // size_: errors must not wrap below zero
     std::size_t nearest = 0;
-    std::uint64_t fewest = size_;
+    std::uint64_t fewest = ~std::uint64_t{0};
     for (std::size_t i = 0; i < free_.size(); ++i) {
-      const std::uint64_t distance = sum_modulo(free_[i], size_ - walker.position, size_);
-      const std::uint64_t steps = distance * walker.steps_per_slot % size_;
+      const std::uint64_t steps = free_[i] * per_slot - start;
       if (steps < fewest) {
         fewest = steps;
         nearest = i;
@@ -129,6 +153,12 @@ class LastSlots {
       if ((exponent & 1U) != 0) result = result * square % size_;
     }
     return static_cast<std::uint32_t>(result);
+  }
+
+  // 2^64 × a / size, for a below size.
+  std::uint64_t fraction(std::uint32_t a) const {
+    const std::uint64_t first = std::uint64_t{a} << 32U;
+    return (first / size_ << 32U) + ((first % size_ << 32U) / size_);
   }
 
   std::uint32_t size_;
@@ -172,20 +202,20 @@ std::vector<std::uint32_t> maglev_shares(std::span<const MaglevMember> members, 
 }
 
 std::vector<std::uint16_t> build_maglev(std::span<const MaglevMember> members, std::uint32_t size) {
-  assert(!members.empty() && members.size() <= size);
+  assert(!members.empty() && members.size() <= size && size < (1U << 31U));
   const std::vector<std::uint32_t> shares = maglev_shares(members, size);
   std::vector<Walker> walkers;
   for (const std::size_t i : by_name(members)) {
     const MaglevSequence sequence = maglev_sequence(members[i].name, size);
-    walkers.push_back({.position = sequence.offset,
-                       .skip = sequence.skip,
-                       .two_skips = sum_modulo(sequence.skip, sequence.skip, size),
-                       .left = shares[i],
-                       .credit_step = std::uint64_t{members[i].weight} * members.size(),
-                       .backend = members[i].backend});
+    Walker& walker = walkers.emplace_back();
+    walker.position = sequence.offset;
+    walker.left = shares[i];
+    walker.credit_step = std::uint64_t{members[i].weight} * members.size();
+    walker.backend = members[i].backend;
+    set_skips(sequence.skip, size, walker);
   }
   std::vector<std::uint16_t> slots(size);
-  Bitmap taken(size);
+  Taken taken(size);
   std::uint32_t free = size;
   const std::uint32_t last = std::min(size, LastSlots::kCount);
   Rounds rounds(walkers, total_weight(members));

@@ -26,8 +26,8 @@ struct MaglevMember {
 // they add up to `size` (largest remainder; the alphabetically first name wins a tie).
 std::vector<std::uint32_t> maglev_shares(std::span<const MaglevMember> members, std::uint32_t size);
 
-// The backend of each slot. Preconditions: `size` is a prime, there is at least one member, no more members than slots,
-// names are unique, weights are positive. Cost: about size × ln(size) steps.
+// The backend of each slot. Preconditions: `size` is a prime below 2^31, there is at least one member, no more members
+// than slots, names are unique, weights are positive. Cost: about size × ln(size) steps.
 std::vector<std::uint16_t> build_maglev(std::span<const MaglevMember> members, std::uint32_t size);
 
 // Where the permutation of a name starts and how far it steps. Part of the agreement between servers: never change it.

@@ -10,11 +10,12 @@
 #include <span>
 
 #include "flow.h"
+#include "service_table.h"
 
 namespace anypop::l4lb {
 
-// True: parse_ethernet() would find this family kPlainIpOffset bytes into the frame, parse_ip() a whole flow without
-// fault or fragment, and it is in `flow`. False: nothing is known, and `flow` may have changed.
+// Plain is what parse_ethernet() would find this far into the frame, and parse_ip() a whole flow, without fault or
+// fragment. (Of what is none, nothing is known.)
 inline constexpr std::uint32_t kPlainIpOffset = sizeof(wire::Ethernet);
 
 namespace plain {
@@ -30,21 +31,37 @@ inline bool has_type(const std::byte* frame, wire::EtherType type) {
   return load<wire::be16>(frame + offsetof(wire::Ethernet, type)) == wire::be16(static_cast<std::uint16_t>(type));
 }
 
-// Of the transport headers that have ports; 0: another protocol.
-inline std::uint32_t transport_bytes(wire::IpProtocol protocol) {
-  if (protocol == wire::IpProtocol::kTcp) [[likely]]
-    return sizeof(wire::Tcp);
-  return protocol == wire::IpProtocol::kUdp ? sizeof(wire::Udp) : 0;
+// The least that a plain frame holds. Shorter ones are UDP, over IPv6, with a payload of a few bytes: Ethernet pads
+// IPv4 to more.
+template <class Header>
+inline constexpr std::size_t kLeastBytes = kPlainIpOffset + sizeof(Header) + sizeof(wire::Tcp);
+
+// Is it TCP or UDP, with a whole header in the `bytes` of IP payload, and these in the frame? `bytes` may have become
+// negative. Precondition: frame_bytes >= kLeastBytes.
+template <class Header>
+[[gnu::always_inline]] inline bool holds_transport(wire::IpProtocol protocol, std::size_t bytes,
+                                                   std::size_t frame_bytes) {
+  // Both conditions in one, by unsigned arithmetic.
+  std::size_t least = sizeof(wire::Tcp);
+  if (protocol != wire::IpProtocol::kTcp) [[unlikely]] {
+    if (protocol != wire::IpProtocol::kUdp) return false;
+    least = sizeof(wire::Udp);
+  }
+  return bytes - least <= frame_bytes - (kPlainIpOffset + sizeof(Header)) - least;
 }
 
 // Source, destination and both ports follow one another in every plain packet, and in a flow.
-template <class F>
-void copy_flow(const std::byte* source_address, wire::IpProtocol protocol, Flow<F>& flow) {
-  constexpr std::size_t kCopied = offsetof(Flow<F>, protocol);
-  static_assert(kCopied == 2 * sizeof(typename F::Address) + 2 * sizeof(wire::be16));
-  std::memcpy(&flow, source_address, kCopied);
-  flow.protocol = protocol;
-  flow.padding = {};
+[[gnu::always_inline]] inline void copy_flow(const std::byte* source_address, wire::IpProtocol protocol, auto& flow) {
+  using F = std::remove_reference_t<decltype(flow)>;
+  constexpr std::size_t kPortsAt = offsetof(F, source_port);
+  constexpr std::size_t kRest = sizeof(F) - kPortsAt;
+  static_assert(offsetof(F, protocol) == kPortsAt + sizeof(std::uint32_t));
+  // In whole words: the hash reads 16 bytes at a time, and would have to wait for many small stores.
+  using Words [[gnu::vector_size(kRest)]] = std::uint64_t;
+  const Words rest = {load<std::uint32_t>(source_address + kPortsAt) | (static_cast<std::uint64_t>(protocol) << 32U)};
+  auto* const bytes = reinterpret_cast<std::byte*>(&flow);
+  std::memcpy(bytes, source_address, kPortsAt);
+  std::memcpy(bytes + kPortsAt, &rest, sizeof(rest));
 }
 
 }  // namespace plain
@@ -59,42 +76,60 @@ bool is_bare(const std::byte* ip) {
   }
 }
 
+// The transport protocol of a plain packet of this family; kNotPlain: it is none.
+inline constexpr wire::IpProtocol kNotPlain = wire::IpProtocol::kHopByHop;
 template <class F>
-bool parse_plain(std::span<const std::byte> frame, Flow<F>& flow);
+wire::IpProtocol parse_plain(std::span<const std::byte> frame);
 
 // EtherType, version and header length in one comparison.
 template <>
-[[gnu::always_inline]] inline bool parse_plain<V4>(std::span<const std::byte> frame, Flow<V4>& flow) {
-  if (frame.size() < kPlainIpOffset + sizeof(wire::Ipv4) + sizeof(wire::Udp)) return false;
+[[gnu::always_inline]] inline wire::IpProtocol parse_plain<V4>(std::span<const std::byte> frame) {
+  if (frame.size() < plain::kLeastBytes<wire::Ipv4>) return kNotPlain;
   constexpr std::array<std::uint8_t, 4> kExpected = {0x08, 0x00, 0x45, 0};
   constexpr std::array<std::uint8_t, 4> kMask = {0xff, 0xff, 0xff, 0};
   const auto start = plain::load<std::uint32_t>(frame.data() + offsetof(wire::Ethernet, type));
-  if ((start & std::bit_cast<std::uint32_t>(kMask)) != std::bit_cast<std::uint32_t>(kExpected)) return false;
-  const std::byte* const ip = frame.data() + kPlainIpOffset;
-  const wire::View<wire::Ipv4> header(ip);
-  if (header[&wire::Ipv4::flags_and_offset].is_fragment()) return false;
+  if ((start & std::bit_cast<std::uint32_t>(kMask)) != std::bit_cast<std::uint32_t>(kExpected)) return kNotPlain;
+  const wire::View<wire::Ipv4> header(frame.data() + kPlainIpOffset);
+  if (header[&wire::Ipv4::flags_and_offset].is_fragment()) return kNotPlain;
   const wire::IpProtocol protocol = header[&wire::Ipv4::protocol];
-  const std::uint32_t transport = plain::transport_bytes(protocol);
-  const std::uint32_t total = header[&wire::Ipv4::total_length].host();
-  if (transport == 0 || total < sizeof(wire::Ipv4) + transport || total > frame.size() - kPlainIpOffset) return false;
-  plain::copy_flow(ip + offsetof(wire::Ipv4, source), protocol, flow);
-  return true;
+  const std::size_t total = header[&wire::Ipv4::total_length].host();
+  const bool whole = plain::holds_transport<wire::Ipv4>(protocol, total - sizeof(wire::Ipv4), frame.size());
+  return whole ? protocol : kNotPlain;
 }
 
 template <>
-[[gnu::always_inline]] inline bool parse_plain<V6>(std::span<const std::byte> frame, Flow<V6>& flow) {
-  if (frame.size() < kPlainIpOffset + sizeof(wire::Ipv6) + sizeof(wire::Udp)) return false;
-  if (!plain::has_type(frame.data(), wire::EtherType::kIpv6)) return false;
-  const std::byte* const ip = frame.data() + kPlainIpOffset;
-  const wire::View<wire::Ipv6> header(ip);
-  if (header[&wire::Ipv6::version_class_label].version() != 6) return false;
+[[gnu::always_inline]] inline wire::IpProtocol parse_plain<V6>(std::span<const std::byte> frame) {
+  if (frame.size() < plain::kLeastBytes<wire::Ipv6>) return kNotPlain;
+  if (!plain::has_type(frame.data(), wire::EtherType::kIpv6)) return kNotPlain;
+  const wire::View<wire::Ipv6> header(frame.data() + kPlainIpOffset);
+  if (header[&wire::Ipv6::version_class_label].version() != 6) return kNotPlain;
   const wire::IpProtocol protocol = header[&wire::Ipv6::next_header];
-  const std::uint32_t transport = plain::transport_bytes(protocol);
-  const std::uint32_t payload = header[&wire::Ipv6::payload_length].host();
-  if (transport == 0 || payload < transport) return false;
-  if (payload > frame.size() - kPlainIpOffset - sizeof(wire::Ipv6)) return false;
-  plain::copy_flow(ip + offsetof(wire::Ipv6, source), protocol, flow);
-  return true;
+  const std::size_t payload = header[&wire::Ipv6::payload_length].host();
+  const bool whole = plain::holds_transport<wire::Ipv6>(protocol, payload, frame.size());
+  return whole ? protocol : kNotPlain;
+}
+
+// The flow of a plain packet, which has that protocol.
+template <class F>
+[[gnu::always_inline]] inline void plain_flow(const std::byte* frame, wire::IpProtocol protocol, Flow<F>& flow) {
+  plain::copy_flow(frame + kPlainIpOffset + offsetof(typename F::Header, source), protocol, flow);
+}
+
+// pack(flow) of the same: read again from the frame, because what has just been stored in pieces cannot be read back as
+// a whole without waiting.
+template <class F>
+[[gnu::always_inline]] inline PackedKey<F> plain_key(const std::byte* frame, wire::IpProtocol protocol) {
+  const std::byte* const destination = frame + kPlainIpOffset + offsetof(typename F::Header, destination);
+  if constexpr (F::kFamily == Family::kV4) {
+    // The source port, which follows the address, makes room for the protocol.
+    static_assert(std::endian::native == std::endian::little);
+    return {{(plain::load<std::uint64_t>(destination) & 0xffff'0000'ffff'ffffULL) |
+             (static_cast<std::uint64_t>(protocol) << 32U)}};
+  } else {
+    const auto port =
+        plain::load<wire::be16>(destination + sizeof(typename F::Address) + offsetof(wire::Tcp, destination_port));
+    return pack(ServiceKey<F>{plain::load<typename F::Address>(destination), port, protocol});
+  }
 }
 
 }  // namespace anypop::l4lb

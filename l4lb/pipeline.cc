@@ -40,7 +40,12 @@ namespace anypop::l4lb {
 namespace {
 
 // A burst is parsed and looked up in parts, so that what one part waits for comes while the next one is at work.
-constexpr std::size_t kPart = 16;
+constexpr std::size_t kPart = 32;
+// The same while flows are looked up, or many services: what they wait for comes from further away, so that smaller
+// parts pay.
+constexpr std::size_t kSmallPart = 16;
+// So many backends stay in the first-level cache, with all that is looked up of them.
+constexpr std::size_t kNearBackends = 128;
 // How many packets ahead headers are asked for while parsing.
 constexpr std::ptrdiff_t kHeadersAhead = 4;
 
@@ -95,17 +100,26 @@ template <class F>
   return found.fault == Verdict::kDropIcmp && judge_icmp(snapshot, found, worker, packet, flow);
 }
 
-// The flow behind the last one of the lane becomes part of it.
+// The flow behind the last one of the lane, which is for the service with that key, becomes part of it.
 template <class F>
-[[gnu::always_inline]] inline void enter(const typename ServiceTable<F>::Finder& services, Packet& packet,
-                                         std::size_t at, Lane<F>& lane) {
-  const Flow<F>& flow = lane.flow[at];
-  const PackedKey<F> key = pack(ServiceKey<F>{flow.destination, flow.destination_port, flow.protocol});
+[[gnu::always_inline]] inline void enter(const typename ServiceTable<F>::Finder& services, const PackedKey<F>& key,
+                                         Packet& packet, std::size_t at, Lane<F>& lane) {
   const auto* const home = services.home(key);
   __builtin_prefetch(home);
   lane.key[at] = key;
   lane.home[at] = home;
   lane.packet[at] = &packet;
+}
+
+template <class F>
+[[gnu::always_inline]] inline bool enter_if_plain(std::span<const std::byte> frame,
+                                                  const typename ServiceTable<F>::Finder& services, Packet& packet,
+                                                  std::size_t at, Lane<F>& lane) {
+  const wire::IpProtocol protocol = parse_plain<F>(frame);
+  if (protocol == kNotPlain) return false;
+  plain_flow(frame.data(), protocol, lane.flow[at]);
+  enter<F>(services, plain_key<F>(frame.data(), protocol), packet, at, lane);
+  return true;
 }
 
 template <class F>
@@ -115,13 +129,25 @@ void parse_into(const Snapshot& snapshot, Packet& packet, std::uint32_t ip_offse
   const bool ordinary = found.fault == Verdict::kForward && found.fragment == Fragment::kWhole;
   if (!ordinary && !judge<F>(snapshot, found, worker, packet, flow)) return;
   packet.verdict = Verdict::kForward;
-  enter(snapshot.services_of<F>().finder(), packet, lane.count++, lane);
+  packet.chosen_by = ChosenBy::kSlot;
+  enter<F>(snapshot.services_of<F>().finder(), pack(flow), packet, lane.count++, lane);
+}
+
+// What is known of a packet at first, in one store: that its slot will choose, as it does for nearly all.
+void begin(Packet& packet) {
+  constexpr std::size_t kFirst = offsetof(Packet, verdict);
+  static_assert(sizeof(Packet) - kFirst == sizeof(std::uint64_t));
+  static constexpr Packet kBegun{
+      .verdict = Verdict::kForward, .ip_offset = kPlainIpOffset, .chosen_by = ChosenBy::kSlot};
+  std::memcpy(reinterpret_cast<std::byte*>(&packet) + kFirst, reinterpret_cast<const std::byte*>(&kBegun) + kFirst,
+              sizeof(std::uint64_t));
 }
 
 // Whatever is not plain.
 [[gnu::noinline]] void parse_slowly(const Snapshot& snapshot, Packet& packet, Worker& worker, Lane<V4>& v4,
                                     Lane<V6>& v6) {
   const Layer2 layer2 = parse_ethernet({packet.data, packet.length_bytes});
+  packet.chosen_by = ChosenBy::kNobody;
   packet.ip_offset = static_cast<std::uint8_t>(layer2.ip_offset);
   switch (layer2.next) {
     case Layer2::Next::kIpv4: parse_into(snapshot, packet, layer2.ip_offset, worker, v4); break;
@@ -138,29 +164,24 @@ inline void prefetch_headers(const Packet& packet) {
   __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(packet.data) - 1), 1);
 }
 
-// A part: what begins with `first`.
-void parse(const Snapshot& snapshot, std::span<Packet> packets, std::size_t first, Worker& worker, Lane<V4>& v4,
-           Lane<V6>& v6) {
+// What begins with `first`, `part` packets at the most.
+void parse(const Snapshot& snapshot, std::span<Packet> packets, std::size_t first, std::size_t part, Worker& worker,
+           Lane<V4>& v4, Lane<V6>& v6) {
   const auto services_v4 = snapshot.services_v4.finder();
   const auto services_v6 = snapshot.services_v6.finder();
   std::size_t count_v4 = v4.count;
   std::size_t count_v6 = v6.count;
   Packet* const last = packets.data() + packets.size();
-  Packet* const end = packets.data() + std::min(first + kPart, packets.size());
+  Packet* const end = packets.data() + std::min(first + part, packets.size());
   for (Packet* at = packets.data() + first; at != end; ++at) {
     Packet& packet = *at;
     if (last - at > kHeadersAhead) prefetch_headers(at[kHeadersAhead]);
-    packet.verdict = Verdict::kForward;
-    packet.ip_offset = kPlainIpOffset;
-    packet.follows = false;
-    packet.chosen_by = ChosenBy::kNobody;
-    packet.service = kNone;
-    packet.backend = kNone;
+    begin(packet);
     const std::span<const std::byte> frame(packet.data, packet.length_bytes);
-    if (parse_plain<V4>(frame, v4.flow[count_v4])) {
-      enter<V4>(services_v4, packet, count_v4++, v4);
-    } else if (parse_plain<V6>(frame, v6.flow[count_v6])) {
-      enter<V6>(services_v6, packet, count_v6++, v6);
+    if (enter_if_plain<V4>(frame, services_v4, packet, count_v4, v4)) {
+      ++count_v4;
+    } else if (enter_if_plain<V6>(frame, services_v6, packet, count_v6, v6)) {
+      ++count_v6;
     } else {
       v4.count = count_v4;
       v6.count = count_v6;
@@ -175,8 +196,10 @@ void parse(const Snapshot& snapshot, std::span<Packet> packets, std::size_t firs
 
 // No service, or nobody to serve.
 template <class F>
-[[gnu::noinline]] void turn_away(const Snapshot& snapshot, const Flow<F>& flow, Packet& packet) {
-  if (packet.service != kNone) {
+[[gnu::noinline]] void turn_away(const Snapshot& snapshot, const Flow<F>& flow, std::uint16_t service, Packet& packet) {
+  packet.chosen_by = ChosenBy::kNobody;
+  packet.service = service;
+  if (service != kNone) {
     packet.verdict = Verdict::kDropNoBackend;
   } else {
     packet.verdict =
@@ -193,6 +216,7 @@ template <class F>
     const Flow<F>& flow = lane.flow[i];
     if (reserved.contains(flow.source) && snapshot.services_of<F>().has_vip(flow.destination)) [[unlikely]] {
       lane.packet[i]->verdict = Verdict::kDropReservedSource;
+      lane.packet[i]->chosen_by = ChosenBy::kNobody;
       continue;
     }
     if (kept != i) {
@@ -206,33 +230,42 @@ template <class F>
   lane.count = kept;
 }
 
+// The service and slot of the flow at `i`, which takes the place `kept` in the lane. False: it has neither.
+template <class F>
+[[gnu::always_inline]] inline bool find_slot(const Snapshot& snapshot, const ServiceEntry* services, std::size_t i,
+                                             std::size_t kept, Lane<F>& lane) {
+  const auto* const home = lane.home[i];
+  std::uint16_t index = home->service;
+  if (home->key != lane.key[i]) [[unlikely]] {
+    index = snapshot.services_of<F>().find_further(home, lane.key[i]);
+    if (index == kNone) return turn_away<F>(snapshot, lane.flow[i], kNone, *lane.packet[i]), false;
+  }
+  const ServiceEntry& service = services[index];
+  if (service.slots == nullptr) [[unlikely]]
+    return turn_away<F>(snapshot, lane.flow[i], index, *lane.packet[i]), false;
+  const std::uint16_t* const slot = service.slots + slot_of(lane.hash[i], service.slot_count);
+  __builtin_prefetch(slot);
+  lane.service[kept] = index;
+  lane.slot[kept] = slot;
+  return true;
+}
+
 // Service and slot of each flow. Moves what stays to the front of the lane.
 template <class F>
 void find_slots(const Snapshot& snapshot, Lane<F>& lane) {
   const std::size_t count = lane.count;
-  std::size_t kept = lane.settled;
-  snapshot.hash.hash(std::span(lane.flow).subspan(kept, count - kept),
-                     std::span(lane.hash).subspan(kept, count - kept));
-  const ServiceTable<F>& table = snapshot.services_of<F>();
+  const std::size_t first = lane.settled;
+  snapshot.hash.hash(std::span(lane.flow).subspan(first, count - first),
+                     std::span(lane.hash).subspan(first, count - first));
   const ServiceEntry* const services = snapshot.services.data();
-  for (std::size_t i = kept; i < count; ++i) {
-    Packet& packet = *lane.packet[i];
-    const std::uint16_t index = table.find(lane.home[i], lane.key[i]);
-    packet.service = index;
-    if (index == kNone || services[index].slots == nullptr) [[unlikely]] {
-      turn_away<F>(snapshot, lane.flow[i], packet);
-      continue;
-    }
-    const std::uint16_t* const slot = services[index].slots + slot_of(lane.hash[i], services[index].slot_count);
-    __builtin_prefetch(slot);
-    packet.chosen_by = ChosenBy::kSlot;
-    lane.service[kept] = index;
-    lane.slot[kept] = slot;
-    if (kept != i) {
-      lane.packet[kept] = &packet;
-      lane.flow[kept] = lane.flow[i];
-      lane.hash[kept] = lane.hash[i];
-    }
+  std::size_t i = first;
+  while (i < count && find_slot(snapshot, services, i, i, lane)) ++i;
+  std::size_t kept = i;
+  for (++i; i < count; ++i) {
+    if (!find_slot(snapshot, services, i, kept, lane)) continue;
+    lane.packet[kept] = lane.packet[i];
+    lane.flow[kept] = lane.flow[i];
+    lane.hash[kept] = lane.hash[i];
     ++kept;
   }
   lane.count = kept;
@@ -280,6 +313,17 @@ template <class F>
   return reply_too_big<F>(packet.ip_offset, tunnel.inner_max_bytes, worker.now_ms, worker.state.too_big, packet);
 }
 
+// Is there a way to the backend, and a tunnel? In one comparison.
+inline bool reached_by_tunnel(const BackendEntry& backend) {
+  struct State {
+    Verdict verdict;
+    bool tunneled;
+  };
+  static_assert(offsetof(BackendEntry, tunneled) == offsetof(BackendEntry, verdict) + offsetof(State, tunneled));
+  constexpr State kTunnel{Verdict::kForward, true};
+  return std::memcmp(&backend.verdict, &kTunnel, sizeof(kTunnel)) == 0;
+}
+
 // Gives each packet to its backend, of which `count_traffic` is told, with the packet's bytes. Returns how many leave
 // that way.
 template <class F, class Count>
@@ -287,28 +331,42 @@ std::size_t forward(const Snapshot& snapshot, const Lane<F>& lane, Worker& worke
   const ServiceEntry* const services = snapshot.services.data();
   const BackendEntry* const backends = snapshot.backends.data();
   const Tunnel* const tunnels = snapshot.tunnels.data();
-  std::size_t forwarded = 0;
-  for (std::size_t i = 0, count = lane.count; i < count; ++i) {
+  const std::size_t count = lane.count;
+  std::size_t others = 0;
+  for (std::size_t i = 0; i < count; ++i) {
     Packet& packet = *lane.packet[i];
     const std::uint16_t within = *lane.slot[i];
     const std::uint32_t index = services[lane.service[i]].first_backend + within;
     const BackendEntry& backend = backends[index];
+    packet.service = lane.service[i];
     packet.backend = within;
     Verdict verdict = backend.verdict;
-    if (backend.tunneled && verdict == Verdict::kForward) {
+    if (reached_by_tunnel(backend)) {
       verdict = encapsulate_inline<F>(tunnels[index], static_cast<std::uint32_t>(lane.hash[i]), packet);
       if (verdict == Verdict::kDropTooBig) [[unlikely]]
         verdict = refuse_too_big<F>(tunnels[index], worker, packet);
     }
     if (verdict != Verdict::kForward) [[unlikely]] {
       packet.verdict = verdict;
+      ++others;
       continue;
     }
     std::memcpy(packet.data, backend.macs.data(), backend.macs.size());
     count_traffic(index, packet.length_bytes);
-    ++forwarded;
   }
-  return forwarded;
+  return count - others;
+}
+
+// Asks for what forward() will read and write of backends that are too many to stay near.
+template <class F>
+[[gnu::noinline]] void prefetch_backends(const Snapshot& snapshot, const Lane<F>& lane,
+                                         const Counters::ByBackend& traffic) {
+  for (std::size_t i = 0, count = lane.count; i < count; ++i) {
+    const std::uint32_t index = snapshot.services[lane.service[i]].first_backend + *lane.slot[i];
+    __builtin_prefetch(&snapshot.tunnels[index]);
+    __builtin_prefetch(&snapshot.backends[index]);
+    traffic.prefetch(index);
+  }
 }
 
 // What has entered the lane since the last time gets its slot.
@@ -328,9 +386,10 @@ std::size_t track_and_forward(const Snapshot& snapshot, bool tracked, Lane<F>& l
                               Counters& counters) {
   if (lane.count == 0) return 0;
   if (tracked) track(snapshot, worker, lane);
-  return forward(snapshot, lane, worker, [traffic = counters.by_backend()](std::uint32_t backend, std::uint32_t bytes) {
-    traffic.add(backend, bytes);
-  });
+  const Counters::ByBackend traffic = counters.by_backend();
+  if (snapshot.backends.size() > kNearBackends) prefetch_backends(snapshot, lane, traffic);
+  return forward(snapshot, lane, worker,
+                 [traffic](std::uint32_t backend, std::uint32_t bytes) { traffic.add(backend, bytes); });
 }
 
 // A probe goes to the backend that its source address names, whatever the backend's health or weight.
@@ -341,9 +400,10 @@ void find_probed(const Snapshot& snapshot, Lane<F>& lane) {
   for (std::size_t i = 0; i < lane.count; ++i) {
     Packet& packet = *lane.packet[i];
     const Flow<F>& flow = lane.flow[i];
+    packet.chosen_by = ChosenBy::kNobody;
     packet.service = services.find(lane.home[i], lane.key[i]);
     if (packet.service == kNone) {
-      turn_away<F>(snapshot, flow, packet);
+      turn_away<F>(snapshot, flow, kNone, packet);
       continue;
     }
     const std::uint16_t* const backend = snapshot.probes->of<F>().find(packet.service, flow.source);
@@ -375,8 +435,9 @@ void process_at_most_a_burst(const Snapshot& snapshot, std::span<Packet> packets
   Lane<V4> v4;
   Lane<V6> v6;
   const bool tracked = must_track(snapshot, worker.state);
-  for (std::size_t first = 0; first < packets.size(); first += kPart) {
-    parse(snapshot, packets, first, worker, v4, v6);
+  const std::size_t part = tracked || snapshot.backends.size() > kNearBackends ? kSmallPart : kPart;
+  for (std::size_t first = 0; first < packets.size(); first += part) {
+    parse(snapshot, packets, first, part, worker, v4, v6);
     look_up(snapshot, tracked, worker, v4);
     look_up(snapshot, tracked, worker, v6);
   }
@@ -407,7 +468,8 @@ void process_probes(const Snapshot& snapshot, std::span<Packet> packets, std::ui
     const std::span<Packet> burst = packets.first(std::min(packets.size(), kBurstMax));
     Lane<V4> v4;
     Lane<V6> v6;
-    for (std::size_t first = 0; first < burst.size(); first += kPart) parse(snapshot, burst, first, worker, v4, v6);
+    for (std::size_t first = 0; first < burst.size(); first += kPart)
+      parse(snapshot, burst, first, kPart, worker, v4, v6);
     process_probe_lane(snapshot, v4, worker);
     process_probe_lane(snapshot, v6, worker);
     counters.count_verdicts(burst, 0);

@@ -17,11 +17,13 @@ void note_length(unsigned bits, std::vector<unsigned>& lengths) {
 
 template <class F>
 ServiceKey<F> unpack(const PackedKey<F>& key) {
-  constexpr unsigned kPortAt = F::kFamily == Family::kV4 ? 32 : 0;
+  constexpr bool kV4 = F::kFamily == Family::kV4;
+  constexpr unsigned kPortAt = kV4 ? 48 : 0;
+  constexpr unsigned kProtocolAt = kV4 ? 32 : 16;
   ServiceKey<F> out;
   std::memcpy(&out.vip, key.words.data(), sizeof(out.vip));
   out.port = std::bit_cast<wire::be16>(static_cast<std::uint16_t>(key.words.back() >> kPortAt));
-  out.protocol = static_cast<wire::IpProtocol>(static_cast<std::uint8_t>(key.words.back() >> (kPortAt + 16)));
+  out.protocol = static_cast<wire::IpProtocol>(static_cast<std::uint8_t>(key.words.back() >> kProtocolAt));
   return out;
 }
 

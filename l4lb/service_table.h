@@ -39,12 +39,18 @@ struct PackedKey {
 };
 
 inline PackedKey<V4> pack(const ServiceKey<V4>& key) {
-  return {{std::uint64_t{key.vip.value.raw()} | (std::uint64_t{key.port.raw()} << 32U) |
-           (static_cast<std::uint64_t>(key.protocol) << 48U)}};
+  return {{std::uint64_t{key.vip.value.raw()} | (static_cast<std::uint64_t>(key.protocol) << 32U) |
+           (std::uint64_t{key.port.raw()} << 48U)}};
 }
 inline PackedKey<V6> pack(const ServiceKey<V6>& key) {
   const auto halves = std::bit_cast<std::array<std::uint64_t, 2>>(key.vip.bytes);
   return {{halves[0], halves[1], std::uint64_t{key.port.raw()} | (static_cast<std::uint64_t>(key.protocol) << 16U)}};
+}
+
+// Of the service that a flow is for.
+template <class F>
+PackedKey<F> pack(const Flow<F>& flow) {
+  return pack(ServiceKey<F>{flow.destination, flow.destination_port, flow.protocol});
 }
 
 template <class F>
@@ -80,6 +86,8 @@ class ServiceTable {
   std::uint16_t find(const Entry* home, const PackedKey<F>& key) const {
     return home->key == key ? home->service : find_further(home, key);
   }
+  // The same for keys that do not lie at their home.
+  std::uint16_t find_further(const Entry* home, const PackedKey<F>& key) const;
   static constexpr std::uint16_t kNoService = 0xffff;
 
   // A VIP's number, below vips(). Precondition: has_vip(vip).
@@ -134,7 +142,6 @@ class ServiceTable {
     return find_entry(finder().home(packed), packed);
   }
   const Entry* find_vip(const typename F::Address& vip) const;
-  std::uint16_t find_further(const Entry* home, const PackedKey<F>& key) const;
   std::uint16_t find_in_groups(const ServiceKey<F>& key) const;
   bool insert_in_group(const Item& item);
   static std::uint64_t mix(const PackedKey<F>& key, std::uint64_t multiplier);

@@ -89,7 +89,7 @@ std::uint16_t find_with_peers(const Case& flow, const WorkerState& state) {
 
 // The record of a living backend was found.
 [[gnu::noinline]] Choice follow_record(const Case& flow, const FlowTable::Found& found, std::uint16_t backend) {
-  flow.flows.count_hit();
+  flow.flows.count_hits(1);
   const Choice choice{backend, ChosenBy::kRecord};
   if (flow.packet.follows) return choice;
   if (!flow.records() && backend == flow.owner) {
@@ -103,11 +103,11 @@ std::uint16_t find_with_peers(const Case& flow, const WorkerState& state) {
   return choice;
 }
 
-[[gnu::noinline]] Choice choose_without_record(const Case& flow, const WorkerState& state) {
+Choice choose_without_record(const Case& flow, const WorkerState& state) {
   if (!flow.opens() && !state.peers.empty()) {
     const std::uint16_t backend = find_with_peers(flow, state);
     if (backend != Snapshot::kNoBackend) {
-      flow.flows.count_hit();
+      flow.flows.count_hits(1);
       if (flow.records() || (!flow.packet.follows && backend != flow.owner)) {
         flow.flows.insert(flow.key, flow.record_of(backend), flow.now);
       }
@@ -123,17 +123,10 @@ std::uint16_t find_with_peers(const Case& flow, const WorkerState& state) {
   return choice;
 }
 
-Choice choose(const Case& flow, const WorkerState& state) {
+[[gnu::noinline]] Choice choose(const Case& flow, const WorkerState& state) {
   const FlowTable::Found found = flow.flows.find_own(flow.key, flow.now);
   if (found) [[likely]] {
     const std::uint16_t backend = flow.snapshot.backend_of(flow.service, found.backend_id());
-    // Most packets are in the middle of a flow: what follow_record() does, in few steps.
-    const bool plain = found.established() && flow.sign == FlowSign::kGoesOn && flow.records();
-    if (plain && backend != Snapshot::kNoBackend) [[likely]] {
-      flow.flows.count_hit();
-      flow.flows.prolong(found, static_cast<std::uint16_t>(flow.now + flow.service.idle));
-      return {backend, ChosenBy::kRecord};
-    }
     const bool over = found.closing() && flow.opens();
     if (backend != Snapshot::kNoBackend && !over) [[likely]]
       return follow_record(flow, found, backend);
@@ -141,6 +134,20 @@ Choice choose(const Case& flow, const WorkerState& state) {
     if (!flow.packet.follows) flow.flows.erase(flow.key, found);
   }
   return choose_without_record(flow, state);
+}
+
+// Most packets are in the middle of a flow: what choose() and follow_record() do for them, in few steps. kNoBackend: it
+// is none of them, or has no such record.
+std::uint16_t choose_midway(const Snapshot& snapshot, const ServiceTracking& service, std::uint64_t key,
+                            std::uint16_t previous, std::uint16_t now, FlowTable& flows) {
+  if (service.track != Track::kAlways && previous == kNoWindow) return Snapshot::kNoBackend;
+  const FlowTable::Found found = flows.find_established(key, now);
+  if (!found) [[unlikely]]
+    return Snapshot::kNoBackend;
+  const std::uint16_t backend = snapshot.backend_of(service, found.backend_id());
+  if (backend != Snapshot::kNoBackend) [[likely]]
+    flows.prolong(found, static_cast<std::uint16_t>(now + service.idle));
+  return backend;
 }
 
 }  // namespace
@@ -187,27 +194,40 @@ void track(const Snapshot& snapshot, Worker& worker, Lane<F>& lane) {
   const std::uint16_t now = FlowClock::units(worker.now_ms);
   const ServiceTracking* const tracking = snapshot.tracking.data();
   const ServiceEntry* const services = snapshot.services.data();
+  std::uint64_t hits = 0;
   for (std::size_t c = 0, count = candidates.count; c < count; ++c) {
     const std::size_t i = candidates.at[c];
     Packet& packet = *lane.packet[i];
+    const ServiceTracking& service = tracking[lane.service[i]];
     const FlowSign sign =
         packet.follows ? FlowSign::kGoesOn
                        : flow_sign<F>({packet.data, packet.length_bytes}, packet.ip_offset, lane.flow[i].protocol);
-    const Case flow{.snapshot = snapshot,
-                    .service = tracking[lane.service[i]],
-                    .packet = packet,
-                    .flows = state.flows,
-                    .key = candidates.key[c],
-                    .now = now,
-                    .owner = *lane.slot[i],
-                    .previous = *candidates.previous[c],
-                    .first_backend = services[lane.service[i]].first_backend,
-                    .sign = sign};
-    const Choice choice = choose(flow, state);
-    packet.chosen_by = choice.by;
-    lane.chosen[i] = choice.backend;
+    std::uint16_t backend = Snapshot::kNoBackend;
+    if (sign == FlowSign::kGoesOn && !packet.follows) [[likely]] {
+      backend = choose_midway(snapshot, service, candidates.key[c], *candidates.previous[c], now, state.flows);
+    }
+    if (backend != Snapshot::kNoBackend) [[likely]] {
+      ++hits;
+      packet.chosen_by = ChosenBy::kRecord;
+    } else {
+      const Choice choice = choose({.snapshot = snapshot,
+                                    .service = service,
+                                    .packet = packet,
+                                    .flows = state.flows,
+                                    .key = candidates.key[c],
+                                    .now = now,
+                                    .owner = *lane.slot[i],
+                                    .previous = *candidates.previous[c],
+                                    .first_backend = services[lane.service[i]].first_backend,
+                                    .sign = sign},
+                                   state);
+      packet.chosen_by = choice.by;
+      backend = choice.backend;
+    }
+    lane.chosen[i] = backend;
     lane.slot[i] = &lane.chosen[i];
   }
+  state.flows.count_hits(hits);
 }
 
 template void find_candidates<V4>(const Snapshot&, const FlowTable&, Lane<V4>&);

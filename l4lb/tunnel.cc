@@ -65,8 +65,7 @@ std::uint32_t put_ip(const IpPrefix& source, const IpAddress& backend, wire::IpP
   std::byte* const at = tunnel.header.data();
   if constexpr (F::kFamily == Family::kV4) {
     Edit<wire::Ipv4> header(at);
-    header.set(&wire::Ipv4::version_and_ihl, {0x45})
-        .set(&wire::Ipv4::flags_and_offset, {be16(wire::FlagsAndOffset::kDontFragment)})
+    header.set(&wire::Ipv4::flags_and_offset, {be16(wire::FlagsAndOffset::kDontFragment)})
         .set(&wire::Ipv4::ttl, kOuterTtl)
         .set(&wire::Ipv4::protocol, protocol)
         .set(&wire::Ipv4::destination, to_wire<V4>(backend));
@@ -115,17 +114,15 @@ Tunnel make_tunnel(const ServiceConfig& service, const IpAddress& backend, std::
 
 template <class F>
 Verdict encapsulate(const Tunnel& tunnel, std::uint32_t entropy, std::uint32_t ip_offset, Packet& packet) {
-  using tunnels::put_before;
-  const tunnels::Inner inner = tunnels::inner_of<F>(packet.data + ip_offset);
-  if (inner.bytes > tunnel.inner_max_bytes) return Verdict::kDropTooBig;
+  using tunnels::wrap;
   switch (tunnel.shape) {
     case TunnelShape::kDirect: break;
-    case TunnelShape::kIpip4: return put_before<TunnelShape::kIpip4>(tunnel, inner, entropy, ip_offset, packet);
-    case TunnelShape::kIpip6: return put_before<TunnelShape::kIpip6>(tunnel, inner, entropy, ip_offset, packet);
-    case TunnelShape::kGre4: return put_before<TunnelShape::kGre4>(tunnel, inner, entropy, ip_offset, packet);
-    case TunnelShape::kGre6: return put_before<TunnelShape::kGre6>(tunnel, inner, entropy, ip_offset, packet);
-    case TunnelShape::kGue4: return put_before<TunnelShape::kGue4>(tunnel, inner, entropy, ip_offset, packet);
-    case TunnelShape::kGue6: return put_before<TunnelShape::kGue6>(tunnel, inner, entropy, ip_offset, packet);
+    case TunnelShape::kIpip4: return wrap<F, TunnelShape::kIpip4>(tunnel, entropy, ip_offset, packet);
+    case TunnelShape::kIpip6: return wrap<F, TunnelShape::kIpip6>(tunnel, entropy, ip_offset, packet);
+    case TunnelShape::kGre4: return wrap<F, TunnelShape::kGre4>(tunnel, entropy, ip_offset, packet);
+    case TunnelShape::kGre6: return wrap<F, TunnelShape::kGre6>(tunnel, entropy, ip_offset, packet);
+    case TunnelShape::kGue4: return wrap<F, TunnelShape::kGue4>(tunnel, entropy, ip_offset, packet);
+    case TunnelShape::kGue6: return wrap<F, TunnelShape::kGue6>(tunnel, entropy, ip_offset, packet);
   }
   return Verdict::kForward;
 }

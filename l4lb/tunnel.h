@@ -32,8 +32,8 @@ enum class TunnelShape : std::uint8_t { kDirect, kIpip4, kIpip6, kGre4, kGre6, k
 
 // One cache line.
 struct alignas(64) Tunnel {
-  // With zeros for what depends on the packet: lengths, traffic class, flow label, source port, the last 32 bits of the
-  // source address. IPv4's checksum field holds the sum of what does not vary.
+  // With zeros for what depends on the packet: IPv4's and IPv6's first word, lengths, source port, the last 32 bits of
+  // the source address. IPv4's checksum field holds the sum of what does not vary.
   std::array<std::byte, kHeadroomBytes> header{};
   std::uint32_t first_source = 0;     // the last 32 bits of the first source address
   std::uint32_t sources = 1;          // how many source addresses there are, one after another

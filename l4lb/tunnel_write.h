@@ -2,6 +2,7 @@
 // How a prebuilt outer header is put before a packet: tunnel.cc's part that the packet path wants inlined.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -43,32 +44,35 @@ inline std::uint16_t source_port(std::uint32_t entropy) {
 }
 
 struct Inner {
-  std::uint8_t traffic_class;
+  std::uint32_t class_bits;  // the traffic class, where an IPv4 header's first word has it
   std::uint32_t bytes;
 };
 
 template <class F>
 Inner inner_of(const std::byte* ip) {
+  constexpr std::uint32_t kClass = 0x00ff0000U;
+  be32 first;
+  std::memcpy(&first, ip, sizeof(first));
   if constexpr (F::kFamily == Family::kV4) {
-    const View<wire::Ipv4> header(ip);
-    return {header[&wire::Ipv4::dscp_and_ecn], header[&wire::Ipv4::total_length].host()};
+    return {.class_bits = first.host() & kClass, .bytes = first.host() & 0xffffU};
   } else {
-    const View<wire::Ipv6> header(ip);
-    return {header[&wire::Ipv6::version_class_label].traffic_class(),
-            std::uint32_t{sizeof(wire::Ipv6)} + header[&wire::Ipv6::payload_length].host()};
+    return {.class_bits = (first.host() >> 4U) & kClass,
+            .bytes = std::uint32_t{sizeof(wire::Ipv6)} + View<wire::Ipv6>(ip)[&wire::Ipv6::payload_length].host()};
   }
 }
 
+// The first word and the source address, and the checksum over them and what the prebuilt header has summed up already.
+// Sums are of words as they lie on the wire (RFC 1071 section 2), so nothing need be turned round for them.
 inline void finish_ipv4(const Tunnel& tunnel, Inner inner, std::uint32_t total_bytes, std::uint32_t entropy,
                         std::byte* at) {
-  const std::uint32_t source = tunnel.first_source + source_offset(tunnel, entropy);
-  const std::uint64_t sum = std::uint64_t{View<wire::Ipv4>(tunnel.header.data())[&wire::Ipv4::checksum].host()} +
-                            source + inner.traffic_class + total_bytes;
+  const be32 first(0x45000000U + inner.class_bits + total_bytes);
+  const be32 source(tunnel.first_source + source_offset(tunnel, entropy));
+  const std::uint64_t sum =
+      std::uint64_t{View<wire::Ipv4>(tunnel.header.data())[&wire::Ipv4::checksum].raw()} + first.raw() + source.raw();
+  std::memcpy(at, &first, sizeof(first));
   Edit<wire::Ipv4>(at)
-      .set(&wire::Ipv4::dscp_and_ecn, inner.traffic_class)
-      .set(&wire::Ipv4::total_length, be16(static_cast<std::uint16_t>(total_bytes)))
-      .set(&wire::Ipv4::source, {be32(source)})
-      .set(&wire::Ipv4::checksum, checksum(sum));
+      .set(&wire::Ipv4::checksum, std::bit_cast<be16>(static_cast<std::uint16_t>(~fold(sum))))
+      .set(&wire::Ipv4::source, {source});
 }
 
 inline void finish_ipv6(const Tunnel& tunnel, Inner inner, std::uint32_t payload_bytes, std::uint32_t entropy,
@@ -76,7 +80,7 @@ inline void finish_ipv6(const Tunnel& tunnel, Inner inner, std::uint32_t payload
   constexpr std::size_t kVariableAt = offsetof(wire::Ipv6, source) + sizeof(wire::Ipv6Address) - sizeof(be32);
   const be32 low(tunnel.first_source + source_offset(tunnel, entropy));
   std::memcpy(at + kVariableAt, &low, sizeof(low));
-  const std::uint32_t word = 0x60000000U | (std::uint32_t{inner.traffic_class} << 20U) | flow_label(entropy);
+  const std::uint32_t word = 0x60000000U | (inner.class_bits << 4U) | flow_label(entropy);
   Edit<wire::Ipv6>(at)
       .set(&wire::Ipv6::version_class_label, {be32(word)})
       .set(&wire::Ipv6::payload_length, be16(static_cast<std::uint16_t>(payload_bytes)));
@@ -93,7 +97,8 @@ inline be16 udp6_checksum(const std::byte* ip, const std::byte* udp, std::uint32
 template <TunnelShape shape>
 [[gnu::always_inline]] inline void write(const Tunnel& tunnel, Inner inner, std::uint32_t entropy, std::byte* at) {
   using S = Shape<shape>;
-  std::memcpy(at, tunnel.header.data(), S::kBytes);
+  constexpr std::uint32_t kFirst = S::kV4 ? sizeof(be32) : 0;  // finish_ipv4() writes the first word
+  std::memcpy(at + kFirst, tunnel.header.data() + kFirst, S::kBytes - kFirst);
   const std::uint32_t payload_bytes = S::kShimBytes + inner.bytes;
   if constexpr (S::kV4) {
     finish_ipv4(tunnel, inner, S::kIpBytes + payload_bytes, entropy, at);
@@ -135,19 +140,28 @@ template <TunnelShape shape>
 
 namespace anypop::l4lb {
 
+namespace tunnels {
+
+template <class F, TunnelShape shape>
+[[gnu::always_inline]] inline Verdict wrap(const Tunnel& tunnel, std::uint32_t entropy, std::uint32_t ip_offset,
+                                           Packet& packet) {
+  const Inner inner = inner_of<F>(packet.data + ip_offset);
+  if (inner.bytes > tunnel.inner_max_bytes) [[unlikely]]
+    return Verdict::kDropTooBig;
+  return put_before<shape>(tunnel, inner, entropy, ip_offset, packet);
+}
+
+}  // namespace tunnels
+
 // encapsulate(), inlined for what is most frequent: IP in IP without tags.
 template <class F>
-inline Verdict encapsulate_inline(const Tunnel& tunnel, std::uint32_t entropy, Packet& packet) {
+[[gnu::always_inline]] inline Verdict encapsulate_inline(const Tunnel& tunnel, std::uint32_t entropy, Packet& packet) {
   constexpr std::uint32_t kAt = sizeof(wire::Ethernet);
-  if (packet.ip_offset != kAt || (tunnel.shape != TunnelShape::kIpip4 && tunnel.shape != TunnelShape::kIpip6)) {
-    return encapsulate<F>(tunnel, entropy, packet.ip_offset, packet);
+  if (packet.ip_offset == kAt) [[likely]] {
+    if (tunnel.shape == TunnelShape::kIpip4) return tunnels::wrap<F, TunnelShape::kIpip4>(tunnel, entropy, kAt, packet);
+    if (tunnel.shape == TunnelShape::kIpip6) return tunnels::wrap<F, TunnelShape::kIpip6>(tunnel, entropy, kAt, packet);
   }
-  const tunnels::Inner inner = tunnels::inner_of<F>(packet.data + kAt);
-  if (inner.bytes > tunnel.inner_max_bytes) return Verdict::kDropTooBig;
-  if (tunnel.shape == TunnelShape::kIpip4) {
-    return tunnels::put_before<TunnelShape::kIpip4>(tunnel, inner, entropy, kAt, packet);
-  }
-  return tunnels::put_before<TunnelShape::kIpip6>(tunnel, inner, entropy, kAt, packet);
+  return encapsulate<F>(tunnel, entropy, packet.ip_offset, packet);
 }
 
 }  // namespace anypop::l4lb

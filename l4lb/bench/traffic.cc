@@ -110,7 +110,12 @@ std::span<l4lb::Packet> Pool::receive(const Traffic& traffic, bool fresh) {
     packet.data = memory_.data() + next_buffer_ * kBufferBytes + kHeadroom;
     packet.headroom_bytes = kHeadroom;
     packet.length_bytes = traffic.packet_bytes;
-    std::memcpy(packet.data, traffic.headers.data() + next_header_ * Traffic::kHeaderBytes, Traffic::kHeaderBytes);
+    const std::byte* const header = traffic.headers.data() + next_header_ * Traffic::kHeaderBytes;
+    // A NIC has put packets into the cache before they are taken up; here the headers of the next burst are asked for
+    // beside this one, so that memory is waited for neither between bursts nor in the loop that only copies.
+    __builtin_prefetch(header + kBurst * Traffic::kHeaderBytes);
+    __builtin_prefetch(header + kBurst * Traffic::kHeaderBytes + Traffic::kHeaderBytes - 1);
+    std::memcpy(packet.data, header, Traffic::kHeaderBytes);
     if (fresh) {
       // The upper half over the address, the rest over the port. Odd multiples, so that no flow comes twice.
       const std::uint64_t flow = ++next_flow_ * 0x9e3779b97f4a7c15ULL;

@@ -70,6 +70,7 @@ class Counters {
       increase(traffic_[backend].packets, 1);
       increase(traffic_[backend].bytes, bytes);
     }
+    void prefetch(std::size_t backend) const { __builtin_prefetch(&traffic_[backend], 1); }
 
    private:
     friend Counters;

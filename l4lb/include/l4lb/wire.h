@@ -99,7 +99,7 @@ struct FlagsAndOffset {
   static constexpr std::uint16_t kDontFragment = 0x4000;
   static constexpr std::uint16_t kMoreFragmentsOrOffset = 0x3fff;
   static constexpr std::uint16_t kOffset = 0x1fff;
-  bool is_fragment() const { return (raw.host() & kMoreFragmentsOrOffset) != 0; }
+  bool is_fragment() const { return (raw.raw() & be16(kMoreFragmentsOrOffset).raw()) != 0; }
   bool is_later_fragment() const { return (raw.host() & kOffset) != 0; }
 };
 

@@ -28,14 +28,16 @@ class Cases {
 
   void flows() {
     std::vector<std::size_t> counts = {kThousand, 100 * kThousand, kMillion};
-    if (full_) counts.push_back(10 * kMillion);
+    if (full_) counts = {1, kThousand, 100 * kThousand, kMillion, 10 * kMillion};
     for (const std::size_t count : counts) {
       for (const Family family : {Family::kV4, Family::kV6}) {
         for (const bool zipf : {false, true}) {
+          if (zipf && count == 1) continue;
           if (zipf && !full_ && (family == Family::kV6 || count != kMillion)) continue;
-          Case& one =
-              add("flows", fmt::format("{} {} flows{}", short_name(family), count_text(count), zipf ? ", Zipf" : ""),
-                  family);
+          Case& one = add("flows",
+                          fmt::format("{} {} flow{}{}", short_name(family), count_text(count), count == 1 ? "" : "s",
+                                      zipf ? ", Zipf" : ""),
+                          family);
           one.traffic.flows = count;
           one.traffic.zipf = zipf;
         }
@@ -107,17 +109,17 @@ class Cases {
     }
   }
 
-  void tracking() {
+  void tracking(Family family) {
     std::vector<std::size_t> counts = {kThousand, kMillion};
-    if (full_) counts = {kThousand, 100 * kThousand, kMillion, 10 * kMillion};
+    if (full_ && family == Family::kV4) counts = {1, kThousand, 100 * kThousand, kMillion, 10 * kMillion};
     for (const std::size_t count : counts) {
       for (const Track track : {Track::kNever, Track::kAlways, Track::kChanges}) {
         const bool change = track == Track::kChanges;
-        Case& one =
-            add("tracking",
-                fmt::format("{}, {} flows", change ? "during a change" : (track == Track::kAlways ? "always" : "never"),
-                            count_text(count)),
-                Family::kV4);
+        Case& one = add(
+            family == Family::kV4 ? "tracking" : "tracking in IPv6",
+            fmt::format("{}, {} flow{}", change ? "during a change" : (track == Track::kAlways ? "always" : "never"),
+                        count_text(count), count == 1 ? "" : "s"),
+            family);
         one.traffic.flows = count;
         one.services.track = track;
         one.change = change;
@@ -181,7 +183,8 @@ l4lb::Verdict expected_verdict(const Case& one) {
 std::vector<Case> make_cases(bool full) {
   Cases cases(full);
   cases.flows();
-  cases.tracking();
+  cases.tracking(Family::kV4);
+  if (full) cases.tracking(Family::kV6);
   cases.encapsulations();
   cases.backends();
   cases.services();

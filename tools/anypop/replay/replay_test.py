@@ -177,6 +177,27 @@ def test_pcapng_of_several_interfaces(tmp_path, config):
         assert done.returncode in (0, 1) and done.stderr.count(b"\n") == done.returncode, done.stderr
 
 
+def test_pcapng_sections_of_both_byte_orders(tmp_path, config):
+    """Files that were joined; every kind of block that holds a packet. A simple one has no time of its own."""
+    frame = bytes(ethernet() / web(1))
+
+    def section(order):
+        def block(kind, body):
+            body += b"\0" * (-len(body) % 4)
+            return struct.pack(order + "II", kind, len(body) + 12) + body + struct.pack(order + "I", len(body) + 12)
+        length = len(frame)
+        return b"".join([block(0x0a0d0d0a, struct.pack(order + "IHHq", 0x1a2b3c4d, 1, 0, -1)),
+                         block(1, struct.pack(order + "HHI", 1, 0, 0)),
+                         block(6, struct.pack(order + "IIIII", 0, 0, 5_000_000, length, length) + frame),
+                         block(2, struct.pack(order + "HHIIII", 0, 0, 0, 7_000_000, length, length) + frame),
+                         block(3, struct.pack(order + "I", length) + frame)])
+    (tmp_path / "in.pcap").write_bytes(section(">") + section("<"))
+    out, _, lines = replay(tmp_path, config)
+    assert [line["time"] for line in lines] == [5, 7, 7] * 2
+    assert [line["verdict"] for line in lines] == ["forward"] * 6
+    assert [bytes(packet)[12:] for packet in out] == [frame[12:]] * 6
+
+
 def test_pcapng_as_scapy_writes_it(tmp_path, config):
     writer = PcapNgWriter(str(tmp_path / "in.pcap"))
     for i in range(1, 6):

@@ -111,7 +111,7 @@ struct State {
   std::string instance;
   std::uint64_t pid = 0;
   std::uint64_t generation = 0;
-  std::string hash_engine;  // aes-ni or portable: what this processor can. May be missing in the JSON
+  std::string hash_engine;  // vaes, aes-ni or portable: what this processor can. May be missing in the JSON
   std::vector<PortState> ports;
   std::vector<ServiceState> services;
 };
