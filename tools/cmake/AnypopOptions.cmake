@@ -39,7 +39,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
 endif()
 if(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
   # No path of the machine that built it is in a program, so that the same source gives the same package everywhere.
-  target_compile_options(anypop_flags INTERFACE "-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.")
+  target_compile_options(anypop_flags INTERFACE "-ffile-prefix-map=${PROJECT_SOURCE_DIR}=."
+    -ffile-prefix-map=../../=./)  # as ccache says it, which the presets give the source's folder as its base
   target_compile_options(anypop_flags INTERFACE -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
   target_link_options(anypop_flags INTERFACE -pie -Wl,-z,relro,-z,now)
 endif()
