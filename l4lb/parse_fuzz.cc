@@ -45,8 +45,8 @@ void check_whole(const Frame& frame, std::uint32_t ip_offset, const l4lb::IpFind
 // The short way must find what the long one does, and take every packet that it is meant for.
 template <class F>
 void check_plain(const Frame& frame) {
-  l4lb::Flow<F> plain;
-  const bool is_plain = l4lb::parse_plain<F>(frame, plain);
+  const l4lb::wire::IpProtocol protocol = l4lb::parse_plain<F>(frame);
+  const bool is_plain = protocol != l4lb::kNotPlain;
   const l4lb::Layer2 layer2 = l4lb::parse_ethernet(frame);
   const bool v4 = F::kFamily == anypop::Family::kV4;
   if (layer2.next != (v4 ? l4lb::Layer2::Next::kIpv4 : l4lb::Layer2::Next::kIpv6)) return require(!is_plain);
@@ -54,9 +54,14 @@ void check_plain(const Frame& frame) {
   const l4lb::IpFinding found = l4lb::parse_ip<F>(frame, layer2.ip_offset, flow);
   const bool meant = layer2.ip_offset == l4lb::kPlainIpOffset && found.fault == l4lb::Verdict::kForward &&
                      found.fragment == l4lb::Fragment::kWhole &&
-                     found.transport_at == l4lb::kPlainIpOffset + sizeof(typename F::Header);
+                     found.transport_at == l4lb::kPlainIpOffset + sizeof(typename F::Header) &&
+                     frame.size() >= l4lb::plain::kLeastBytes<typename F::Header>;
   require(is_plain == meant);
-  if (meant) require(plain == flow);
+  if (!is_plain) return;
+  l4lb::Flow<F> plain;
+  l4lb::plain_flow(frame.data(), protocol, plain);
+  require(plain == flow);
+  require(l4lb::plain_key<F>(frame.data(), protocol) == l4lb::pack(flow));
 }
 
 template <class F>
