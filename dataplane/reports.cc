@@ -138,9 +138,6 @@ dataplane_api::Stats report_stats(const Reporters& from) {
   dataplane_api::Stats stats{from.instance, {}, {}, {}};
   const PopConfig& config = from.forwarding->config();
   const CounterLedger& counters = from.forwarding->counters();
-  for (const l4lb::VerdictInfo& info : l4lb::kVerdicts) {
-    stats.verdicts.push_back({std::string(info.name), counters.verdict(info.verdict)});
-  }
   for (std::size_t s = 0; s < config.services.size(); ++s) {
     dataplane_api::ServiceStats service{config.services[s].name, {}};
     for (std::size_t b = 0; b < config.services[s].backends.size(); ++b) {
@@ -149,11 +146,15 @@ dataplane_api::Stats report_stats(const Reporters& from) {
     }
     stats.services.push_back(std::move(service));
   }
+  for (const l4lb::VerdictInfo& info : l4lb::kVerdicts) stats.verdicts.push_back({std::string(info.name), 0});
   for (const auto& worker : *from.workers) {
     dataplane_api::WorkerStats& out = stats.workers.emplace_back();
     out.worker = worker->number();
-    for (const l4lb::VerdictInfo& info : l4lb::kVerdicts) {
+    // Each counter is read once, so that the sums are those of the workers in the same answer.
+    for (std::size_t v = 0; v < l4lb::kVerdictCount; ++v) {
+      const l4lb::VerdictInfo& info = l4lb::kVerdicts[v];
       out.verdicts.push_back({std::string(info.name), counters.verdict(worker->number(), info.verdict)});
+      stats.verdicts[v].packets += out.verdicts.back().packets;
     }
     out.latency = latency_ns(worker->latency(), 1e9 / static_cast<double>(rte_get_tsc_hz()));
   }
