@@ -108,6 +108,7 @@ function(anypop_bpf_object name)
   set(embedded "${CMAKE_CURRENT_BINARY_DIR}/${name}_bpf_object.cc")
   add_custom_command(OUTPUT "${bpf_object}"
     COMMAND "${BPF_CLANG}" -target bpf -O2 -g -Wall -Wextra -Werror -I/usr/include/${CMAKE_LIBRARY_ARCHITECTURE}
+      "-ffile-prefix-map=${PROJECT_SOURCE_DIR}=." # it is in the program, debug information included
       -c "${CMAKE_CURRENT_SOURCE_DIR}/${arg_SOURCE}" -o "${bpf_object}"
     DEPENDS "${arg_SOURCE}" ${arg_DEPENDS} COMMENT "Compiling the BPF program ${name}" VERBATIM)
   configure_file("${PROJECT_SOURCE_DIR}/tools/cmake/bpf_object.cc.in" "${embedded}" @ONLY)
