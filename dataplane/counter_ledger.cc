@@ -69,12 +69,6 @@ std::uint64_t CounterLedger::verdict(unsigned worker, l4lb::Verdict verdict) con
   return sum;
 }
 
-std::uint64_t CounterLedger::verdict(l4lb::Verdict which) const {
-  std::uint64_t sum = 0;
-  for (unsigned worker = 0; worker < settled_verdicts_.size(); ++worker) sum += verdict(worker, which);
-  return sum;
-}
-
 Traffic CounterLedger::sum(const Era& era, const Place& place) {
   Traffic sum;
   for (const auto& counters : era.counters) {

@@ -32,7 +32,7 @@ TEST(CounterLedger, CountsGoOnByNameOverAChangeOfNumbers) {
   EXPECT_EQ(ledger.backend(1, 1).packets, 1U) << "web/b1";
   EXPECT_EQ(ledger.backend(1, 1).bytes, 100U);
   EXPECT_EQ(ledger.backend(0, 0).packets, 0U) << "dns/b1";
-  EXPECT_EQ(ledger.verdict(l4lb::Verdict::kForward), 13U);
+  EXPECT_EQ(ledger.verdict(0, l4lb::Verdict::kForward) + ledger.verdict(1, l4lb::Verdict::kForward), 13U);
   EXPECT_EQ(ledger.verdict(0, l4lb::Verdict::kForward), 1U);
 }
 
@@ -48,7 +48,7 @@ TEST(CounterLedger, AWorkerThatIsLateIsCountedAsLongAsItHoldsTheOldSet) {
   for (int i = 0; i < 3; ++i) {
     ledger.renew({service("web", {"b1"})});
     EXPECT_EQ(ledger.backend(0, 0).packets, 5U);
-    EXPECT_EQ(ledger.verdict(l4lb::Verdict::kForward), 5U);
+    EXPECT_EQ(ledger.verdict(0, l4lb::Verdict::kForward), 5U);
   }
 }
 
@@ -58,7 +58,7 @@ TEST(CounterLedger, ANameThatIsGoneIsForgottenButItsPacketsWereSeen) {
   ledger.renew({service("dns", {"b1"})});
   ledger.renew({service("web", {"b1"})});
   EXPECT_EQ(ledger.backend(0, 0).packets, 0U);
-  EXPECT_EQ(ledger.verdict(l4lb::Verdict::kForward), 3U);
+  EXPECT_EQ(ledger.verdict(0, l4lb::Verdict::kForward), 3U);
 }
 
 }  // namespace

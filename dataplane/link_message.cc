@@ -48,29 +48,13 @@ bool read_link(Bytes payload, std::vector<VlanLink>& vlans) {
   return true;
 }
 
-bool read_message(unsigned type, Bytes payload, LinkMessages& found) {
-  if (type == NLMSG_DONE) found.done = true;
-  if (type == RTM_NEWLINK) return read_link(payload, found.vlans);
-  if (type != NLMSG_ERROR) return true;
-  const auto error = read<nlmsgerr>(payload);
-  if (error) found.error = -error->error;
-  return error.has_value();
-}
-
 }  // namespace
 
 LinkMessages parse_link_messages(Bytes datagram) {
   LinkMessages found;
-  while (!datagram.empty() && !found.malformed) {
-    const auto header = read<nlmsghdr>(datagram);
-    if (!header || header->nlmsg_len < sizeof(nlmsghdr) || header->nlmsg_len > datagram.size()) {
-      found.malformed = true;
-      return found;
-    }
-    const Bytes payload = datagram.first(header->nlmsg_len).subspan(sizeof(nlmsghdr));
-    found.malformed = !read_message(header->nlmsg_type, payload, found);
-    datagram = drop(datagram, NLMSG_ALIGN(header->nlmsg_len));
-  }
+  found.end.malformed = !netlink::for_each_message(datagram, [&](unsigned type, Bytes payload) {
+    return type == RTM_NEWLINK ? read_link(payload, found.vlans) : read_dump_end(type, payload, found.end);
+  });
   return found;
 }
 

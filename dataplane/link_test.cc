@@ -40,14 +40,15 @@ TEST(LinkMessage, FindsVlansOfThisNetworkNamespace) {
     all.insert(all.end(), more.begin(), more.end());
   }
   const LinkMessages found = parse_link_messages(all);
-  EXPECT_FALSE(found.malformed);
+  EXPECT_FALSE(found.end.malformed);
   EXPECT_THAT(found.vlans, ElementsAre(VlanLink{4, 2}, VlanLink{7, 4}));
 }
 
 TEST(LinkMessage, ReadsNothingBeyondItsEnd) {
   const Bytes whole = link_message(4, "vlan", 2);
   for (std::size_t size = 1; size < whole.size(); ++size) {
-    EXPECT_TRUE(parse_link_messages(Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size))).malformed);
+    EXPECT_TRUE(
+        parse_link_messages(Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size))).end.malformed);
   }
   std::mt19937 random(1);
   for (int i = 0; i < 20'000; ++i) {

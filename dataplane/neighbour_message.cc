@@ -70,32 +70,11 @@ struct Request {
 
 NeighbourMessages parse_neighbour_messages(Bytes datagram) {
   NeighbourMessages found;
-  while (!datagram.empty()) {
-    const auto header = read<nlmsghdr>(datagram);
-    if (!header || header->nlmsg_len < sizeof(nlmsghdr) || header->nlmsg_len > datagram.size()) {
-      found.malformed = true;
-      return found;
-    }
-    const Bytes payload = datagram.first(header->nlmsg_len).subspan(sizeof(nlmsghdr));
-    bool good = true;
-    switch (header->nlmsg_type) {
-      case NLMSG_DONE: found.done = true; break;
-      case NLMSG_ERROR: {
-        const auto error = read<nlmsgerr>(payload);
-        good = error.has_value();
-        if (good) found.error = -error->error;
-        break;
-      }
-      case RTM_NEWNEIGH:
-      case RTM_DELNEIGH: good = read_neighbour(header->nlmsg_type == RTM_DELNEIGH, payload, found.updates); break;
-      default: break;
-    }
-    if (!good) {
-      found.malformed = true;
-      return found;
-    }
-    datagram = drop(datagram, NLMSG_ALIGN(header->nlmsg_len));
-  }
+  found.end.malformed = !netlink::for_each_message(datagram, [&](unsigned type, Bytes payload) {
+    const bool neighbour = type == RTM_NEWNEIGH || type == RTM_DELNEIGH;
+    return neighbour ? read_neighbour(type == RTM_DELNEIGH, payload, found.updates)
+                     : read_dump_end(type, payload, found.end);
+  });
   return found;
 }
 

@@ -88,7 +88,7 @@ class NeighbourMonitor::Impl {
     const NeighbourMessages messages = parse_neighbour_messages(datagram);
     for (const NeighbourUpdate& update : messages.updates) changed = table_.apply(update) || changed;
     routes_suspect_ = routes_suspect_ || table_.concerned(parse_route_changes(datagram));
-    return !messages.malformed;
+    return !messages.end.malformed;
   }
 
   // At once, unless that was done a moment ago.

@@ -74,7 +74,7 @@ Bytes control_message(std::uint16_t type, const void* body, std::size_t size) {
 
 NeighbourUpdate only_update(const Bytes& message) {
   const NeighbourMessages found = parse_neighbour_messages(message);
-  EXPECT_FALSE(found.malformed);
+  EXPECT_FALSE(found.end.malformed);
   EXPECT_EQ(found.updates.size(), 1U);
   return found.updates.empty() ? NeighbourUpdate{} : found.updates.front();
 }
@@ -91,8 +91,8 @@ constexpr std::array<std::uint8_t, 76> kRecorded = {
 
 TEST(NeighbourMessage, ReadsARecordedMessage) {
   const NeighbourMessages found = parse_neighbour_messages(std::as_bytes(std::span(kRecorded)));
-  EXPECT_FALSE(found.malformed);
-  EXPECT_FALSE(found.done);
+  EXPECT_FALSE(found.end.malformed);
+  EXPECT_FALSE(found.end.done);
   EXPECT_THAT(found.updates, ElementsAre(NeighbourUpdate{3, ip("10.1.0.11"), kMac, true}));
 }
 
@@ -141,7 +141,7 @@ TEST(NeighbourMessage, ReadsADumpToItsEnd) {
   datagram.insert(datagram.end(), second.begin(), second.end());
   datagram.insert(datagram.end(), done.begin(), done.end());
   const NeighbourMessages found = parse_neighbour_messages(datagram);
-  EXPECT_TRUE(found.done);
+  EXPECT_TRUE(found.end.done);
   ASSERT_EQ(found.updates.size(), 2U);
   EXPECT_EQ(found.updates[1].address, ip("10.1.0.12"));
 }
@@ -149,7 +149,7 @@ TEST(NeighbourMessage, ReadsADumpToItsEnd) {
 TEST(NeighbourMessage, ReportsTheKernelsError) {
   nlmsgerr error{};
   error.error = -EPERM;
-  EXPECT_EQ(parse_neighbour_messages(control_message(NLMSG_ERROR, &error, sizeof error)).error, EPERM);
+  EXPECT_EQ(parse_neighbour_messages(control_message(NLMSG_ERROR, &error, sizeof error)).end.error, EPERM);
 }
 
 TEST(NeighbourMessage, EveryTruncationIsSeenOrHarmless) {
@@ -157,7 +157,7 @@ TEST(NeighbourMessage, EveryTruncationIsSeenOrHarmless) {
   for (std::size_t size = 1; size < whole.size(); ++size) {
     const Bytes cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));  // its own memory, for ASan
     const NeighbourMessages found = parse_neighbour_messages(cut);
-    EXPECT_TRUE(found.malformed) << size;
+    EXPECT_TRUE(found.end.malformed) << size;
     EXPECT_THAT(found.updates, IsEmpty()) << size;
   }
 }
@@ -166,7 +166,7 @@ TEST(NeighbourMessage, AnAttributeLongerThanItsMessageIsMalformed) {
   Bytes message = encode({});
   const std::uint16_t huge = 0xffff;
   std::memcpy(message.data() + sizeof(nlmsghdr) + sizeof(ndmsg), &huge, sizeof huge);
-  EXPECT_TRUE(parse_neighbour_messages(message).malformed);
+  EXPECT_TRUE(parse_neighbour_messages(message).end.malformed);
 }
 
 TEST(NeighbourMessage, NoiseNeitherCrashesNorLoops) {

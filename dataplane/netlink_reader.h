@@ -29,6 +29,19 @@ std::optional<T> read(Bytes bytes) {
 
 inline Bytes drop(Bytes bytes, std::size_t count) { return bytes.subspan(std::min(bytes.size(), count)); }
 
+// visit(type, payload) for each message of a datagram, as long as it returns true. False when it did not, or when a
+// message contradicts its length.
+template <typename Visit>
+bool for_each_message(Bytes datagram, Visit visit) {
+  while (!datagram.empty()) {
+    const auto header = read<nlmsghdr>(datagram);
+    if (!header || header->nlmsg_len < sizeof(nlmsghdr) || header->nlmsg_len > datagram.size()) return false;
+    if (!visit(header->nlmsg_type, datagram.first(header->nlmsg_len).subspan(sizeof(nlmsghdr)))) return false;
+    datagram = drop(datagram, NLMSG_ALIGN(header->nlmsg_len));
+  }
+  return true;
+}
+
 // visit(type, value) for each attribute. False when one is longer than what holds it.
 template <typename Visit>
 bool for_each_attribute(Bytes rest, Visit visit) {

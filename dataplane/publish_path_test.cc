@@ -108,7 +108,9 @@ TEST(PublishPath, ChangesOfAllKindsUnderLoad) {
   for (std::thread& thread : threads) thread.join();
   std::uint64_t counted = 0;
   for (std::size_t verdict = 0; verdict < l4lb::kVerdictCount; ++verdict) {
-    counted += forwarding.counters().verdict(static_cast<l4lb::Verdict>(verdict));
+    for (unsigned worker = 0; worker < kWorkers; ++worker) {
+      counted += forwarding.counters().verdict(worker, static_cast<l4lb::Verdict>(verdict));
+    }
   }
   EXPECT_EQ(counted, 64 * (workers[0]->bursts() + workers[1]->bursts())) << "every packet has one verdict";
   for (const auto& worker : workers) EXPECT_EQ(worker->stray(), 0);

@@ -167,15 +167,11 @@ std::optional<Route> parse_route_answer(Bytes datagram, std::uint32_t sequence) 
 
 RouteChanges parse_route_changes(Bytes datagram) {
   RouteChanges changes;
-  while (!datagram.empty()) {
-    const auto header = read<nlmsghdr>(datagram);
-    if (!header || header->nlmsg_len < sizeof(nlmsghdr) || header->nlmsg_len > datagram.size()) {
-      changes.all = true;
-      return changes;
-    }
-    read_change(header->nlmsg_type, datagram.first(header->nlmsg_len).subspan(sizeof(nlmsghdr)), changes);
-    datagram = drop(datagram, NLMSG_ALIGN(header->nlmsg_len));
-  }
+  const bool whole = netlink::for_each_message(datagram, [&](unsigned type, Bytes payload) {
+    read_change(type, payload, changes);
+    return true;
+  });
+  changes.all = changes.all || !whole;
   return changes;
 }
 

@@ -49,30 +49,33 @@ absl::StatusOr<std::span<const std::byte>> Rtnetlink::receive() {
   }
 }
 
-absl::Status Rtnetlink::dump_neighbours(Family family, std::vector<NeighbourUpdate>& all) {
-  if (absl::Status status = send(neighbour_dump_request(family, ++sequence_)); !status.ok()) return status;
+template <typename Take>
+absl::Status Rtnetlink::dump(const std::vector<std::byte>& request, std::string_view what, Take take) {
+  if (absl::Status status = send(request); !status.ok()) return status;
   while (true) {
     const auto datagram = receive();
     if (!datagram.ok()) return datagram.status();
-    const NeighbourMessages messages = parse_neighbour_messages(*datagram);
-    all.insert(all.end(), messages.updates.begin(), messages.updates.end());
-    if (messages.error != 0) return errno_error(messages.error, "the kernel did not list its neighbours");
-    if (messages.malformed) return internal_error("the kernel's list of neighbours is malformed");
-    if (messages.done) return absl::OkStatus();
+    const DumpEnd end = take(*datagram);
+    if (end.error != 0) return errno_error(end.error, "the kernel did not list its {}", what);
+    if (end.malformed) return internal_error("the kernel's list of {} is malformed", what);
+    if (end.done) return absl::OkStatus();
   }
 }
 
+absl::Status Rtnetlink::dump_neighbours(Family family, std::vector<NeighbourUpdate>& all) {
+  return dump(neighbour_dump_request(family, ++sequence_), "neighbours", [&](std::span<const std::byte> datagram) {
+    const NeighbourMessages messages = parse_neighbour_messages(datagram);
+    all.insert(all.end(), messages.updates.begin(), messages.updates.end());
+    return messages.end;
+  });
+}
+
 absl::Status Rtnetlink::dump_vlans(std::vector<VlanLink>& all) {
-  if (absl::Status status = send(link_dump_request(++sequence_)); !status.ok()) return status;
-  while (true) {
-    const auto datagram = receive();
-    if (!datagram.ok()) return datagram.status();
-    const LinkMessages messages = parse_link_messages(*datagram);
+  return dump(link_dump_request(++sequence_), "links", [&](std::span<const std::byte> datagram) {
+    const LinkMessages messages = parse_link_messages(datagram);
     all.insert(all.end(), messages.vlans.begin(), messages.vlans.end());
-    if (messages.error != 0) return errno_error(messages.error, "the kernel did not list its links");
-    if (messages.malformed) return internal_error("the kernel's list of links is malformed");
-    if (messages.done) return absl::OkStatus();
-  }
+    return messages.end;
+  });
 }
 
 void Rtnetlink::forget_answers() {
@@ -100,7 +103,7 @@ absl::Status Rtnetlink::change_probe_route(ProbeRoute what, const IpPrefix& sour
   const auto datagram = receive();
   if (!datagram.ok()) return datagram.status();
   // A confirmation has the form of an error that is none.
-  const NeighbourMessages answer = parse_neighbour_messages(*datagram);
+  const DumpEnd answer = parse_neighbour_messages(*datagram).end;
   if (answer.malformed) return internal_error("the kernel's answer about {} is malformed", name);
   if (answer.error == 0 || answer.error == (add ? EEXIST : ENOENT)) return absl::OkStatus();
   return errno_error(answer.error, "the kernel does not {} {}", add ? "take" : "forget", name);

@@ -5,6 +5,8 @@
 
 #include <initializer_list>
 #include <memory>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include <absl/status/status.h>
@@ -46,6 +48,9 @@ class Rtnetlink {
   };
   explicit Rtnetlink(mnl_socket* socket) : socket_(socket) {}
 
+  // take(datagram) → DumpEnd, for each datagram of the answer.
+  template <typename Take>
+  absl::Status dump(const std::vector<std::byte>& request, std::string_view what, Take take);
   absl::Status send(const std::vector<std::byte>& request);
   absl::StatusOr<std::span<const std::byte>> receive();
   void forget_answers();

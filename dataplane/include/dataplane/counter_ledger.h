@@ -35,7 +35,6 @@ class CounterLedger {
   void renew(const std::vector<ServiceConfig>& services);
 
   // Sums since the start. `service` and `backend` are indices in the current configuration.
-  std::uint64_t verdict(l4lb::Verdict verdict) const;
   std::uint64_t verdict(unsigned worker, l4lb::Verdict verdict) const;
   Traffic backend(std::size_t service, std::size_t backend) const;
   // Of each service, since the last renew().

@@ -8,6 +8,8 @@
 #include <span>
 #include <vector>
 
+#include "dataplane/dump_end.h"
+
 namespace anypop::dataplane {
 
 struct VlanLink {
@@ -18,9 +20,7 @@ struct VlanLink {
 
 struct LinkMessages {
   std::vector<VlanLink> vlans;
-  bool done = false;       // NLMSG_DONE: the dump is complete
-  bool malformed = false;  // a message contradicts its length; what came before it is in `vlans`
-  int error = 0;           // errno of an NLMSG_ERROR, 0 for none
+  DumpEnd end;  // malformed: what came before is in `vlans`
 };
 
 // One datagram of a dump. Links that are no VLAN, or that are carried by another network namespace's link, are skipped.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/address.h"
+#include "dataplane/dump_end.h"
 
 namespace anypop::dataplane {
 
@@ -24,9 +25,7 @@ struct NeighbourUpdate {
 
 struct NeighbourMessages {
   std::vector<NeighbourUpdate> updates;
-  bool done = false;       // NLMSG_DONE: the dump is complete
-  bool malformed = false;  // a message contradicts its length; what came before it is in `updates`
-  int error = 0;           // errno of an NLMSG_ERROR, 0 for none
+  DumpEnd end;  // malformed: what came before is in `updates`
 };
 
 // One datagram from the kernel, which may hold several messages. Other message types are skipped.
