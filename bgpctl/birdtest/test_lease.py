@@ -74,6 +74,12 @@ protocol bgp pop1 {{
 }}
 """
 
+    def announce_and_keep_the_last(self):
+        config = yaml.safe_load(self.config.read_text())
+        config["announcements"][0]["keep_last"] = True
+        self.config.write_text(yaml.safe_dump(config))
+        self.bgpctl("announce", "web")
+
     def known_at_pop(self):
         return [prefix for prefix in BOTH if "router1" in self.pop.ask(f"show route {prefix} all")]
 
@@ -81,10 +87,7 @@ protocol bgp pop1 {{
 def test_the_last_announcer_is_kept_until_somebody_undrained_is_there():
     lab = OtherPop()
     try:
-        config = yaml.safe_load(lab.config.read_text())
-        config["announcements"][0]["keep_last"] = True
-        lab.config.write_text(yaml.safe_dump(config))
-        lab.bgpctl("announce", "web")
+        lab.announce_and_keep_the_last()
         alone = "web: kept as it is: keep_last, and BIRD knows nobody else who announces it\n"
         assert lost(lab).stdout == alone
         lab.router.ask('enable "drained*"')
@@ -100,13 +103,16 @@ def test_the_last_announcer_is_kept_until_somebody_undrained_is_there():
         lab.close()
 
 
+def go_while_drained(lab):
+    """The other PoP goes while this one waits for its traffic to leave."""
+    wait_for("a drain", lambda: lab.status()["announcements"][0]["table_level"] == "drained")
+    lab.router.ask('disable "plain*"')
+
+
 def test_a_rollout_does_not_drain_the_last_one_away():
     lab = OtherPop()
     try:
-        config = yaml.safe_load(lab.config.read_text())
-        config["announcements"][0]["keep_last"] = True
-        lab.config.write_text(yaml.safe_dump(config))
-        lab.bgpctl("announce", "web")
+        lab.announce_and_keep_the_last()
         drain = ("drain", "web", "--wait", "--deadline", "3s", "--reason", "rollout")
         refused = lab.bgpctl(*drain, exit_code=1)
         assert "web: not drained: keep_last, and BIRD knows nobody else who announces it" in refused.stderr
@@ -116,8 +122,7 @@ def test_a_rollout_does_not_drain_the_last_one_away():
         lab.router.ask('enable "plain*"')
         wait_for("the other PoP", lambda: lab.known_at_pop() == BOTH)
         with Dataplane(lab.folder / "run" / "dataplane.sock", pps=500):
-            # The other one goes while this one waits for its traffic to leave.
-            gone = threading.Timer(1, lab.router.ask, ['disable "plain*"'])
+            gone = threading.Thread(target=go_while_drained, args=[lab])
             gone.start()
             kept = lab.bgpctl(*drain, exit_code=1)
             gone.join()
