@@ -113,11 +113,7 @@ absl::Status EventReader::start(const OnLine& on_line) {
   auto file = File::open(path_);
   if (!file.ok() && !absl::IsNotFound(file.status())) return file.status();
   started_ = true;
-  unsigned oldest = 0;
-  if (begin_ == Begin::kOldest) {
-    struct stat ignored {};
-    while (oldest < kRotationsMax && ::stat(rotated(path_, oldest + 1).c_str(), &ignored) == 0) ++oldest;
-  }
+  const unsigned oldest = begin_ == Begin::kOldest ? rotations() : std::min(rotations(), 1U);
   for (unsigned number = oldest; number > 0; --number) {
     auto old = File::open(rotated(path_, number));
     if (!old.ok()) {
@@ -125,7 +121,9 @@ absl::Status EventReader::start(const OnLine& on_line) {
       return old.status();
     }
     if (file.ok() && (*old)->is((*file)->about)) continue;  // rotated while we looked
-    if (absl::Status status = (*old)->read(rotated(path_, number), on_line); !status.ok()) return status;
+    if (begin_ != Begin::kOldest) (*old)->begin_at((*old)->about.st_size);
+    begin_file(*std::move(old));
+    if (absl::Status status = current_->read(path_, on_line); !status.ok()) return status;
   }
   if (!file.ok()) return absl::OkStatus();
   if (begin_ == Begin::kTail) (*file)->begin_at((*file)->about.st_size - kTailBytes);
@@ -135,32 +133,39 @@ absl::Status EventReader::start(const OnLine& on_line) {
 }
 
 absl::Status EventReader::follow(const OnLine& on_line) {
-  if (previous_) {
-    if (absl::Status status = previous_->read(path_, on_line); !status.ok()) return status;
-  }
-  if (current_) {
-    if (absl::Status status = current_->read(path_, on_line); !status.ok()) return status;
+  for (const auto& file : {previous_.get(), current_.get()}) {
+    if (file == nullptr) continue;
+    if (absl::Status status = file->read(path_, on_line); !status.ok()) return status;
   }
   struct stat now {};
-  if (::stat(path_.c_str(), &now) != 0) return absl::OkStatus();  // rotated, and the next one is not there yet
-  if (current_ && current_->is(now)) return absl::OkStatus();
-  // Where is ours now? Everything newer than it is to be read, up to the present one.
-  unsigned newest_missed = 0;
-  for (unsigned number = 1; current_ && number < kRotationsMax; ++number) {
-    struct stat old {};
-    if (::stat(rotated(path_, number).c_str(), &old) != 0) break;
-    if (current_->is(old)) {
-      newest_missed = number - 1;
-      break;
-    }
-  }
-  for (unsigned number = newest_missed + 1; number-- > 0;) {
+  if (::stat(path_.c_str(), &now) == 0 && current_ && current_->is(now)) return absl::OkStatus();
+  for (unsigned number = newer_rotations() + 1; number-- > 0;) {
     auto file = File::open(rotated(path_, number));
     if (!file.ok()) return absl::IsNotFound(file.status()) ? absl::OkStatus() : file.status();
     begin_file(*std::move(file));
     if (absl::Status status = current_->read(path_, on_line); !status.ok()) return status;
   }
   return absl::OkStatus();
+}
+
+unsigned EventReader::rotations() const {
+  unsigned number = 0;
+  struct stat ignored {};
+  while (number < kRotationsMax && ::stat(rotated(path_, number + 1).c_str(), &ignored) == 0) ++number;
+  return number;
+}
+
+unsigned EventReader::newer_rotations() const {
+  const auto known = [](const std::unique_ptr<File>& file, const struct stat& about) {
+    return file != nullptr && file->is(about);
+  };
+  unsigned number = 0;
+  struct stat about {};
+  while (number < kRotationsMax && ::stat(rotated(path_, number + 1).c_str(), &about) == 0) {
+    if (known(current_, about) || known(previous_, about)) break;
+    ++number;
+  }
+  return number;
 }
 
 }  // namespace anypop::bgpctl

@@ -27,8 +27,9 @@ class EventReaderFile : public TestPop {
     path_ = config_.event_log();
   }
   void write(std::string_view text) { std::ofstream(path_, std::ios::app) << text; }
-  // As logrotate does it.
+  // As logrotate does it: nothing moves when there is nothing to rotate.
   void rotate() {
+    if (!std::filesystem::exists(path_)) return;
     for (int number = 8; number-- > 0;) {
       const auto from = number == 0 ? path_.string() : fmt::format("{}.{}", path_.string(), number);
       if (std::filesystem::exists(from))
@@ -83,6 +84,55 @@ TEST_F(EventReaderFile, ReadsOnThroughRotations) {
     write(line);
   }
   EXPECT_THAT(read(reader), ElementsAre("4", "5", "6")) << "three files since the last look";
+}
+
+TEST_F(EventReaderFile, AFileThatBeginsAndIsRotatedBetweenTwoLooksIsRead) {
+  EventReader reader(path_, Begin::kOldest);
+  EXPECT_THAT(read(reader), IsEmpty()) << "there is no file yet";
+  for (const char* line : {"1\n", "2\n"}) {
+    write(line);
+    rotate();
+  }
+  EXPECT_THAT(read(reader), ElementsAre("1", "2")) << "before the next one is there";
+  write("3\n");
+  EXPECT_THAT(read(reader), ElementsAre("3"));
+}
+
+TEST_F(EventReaderFile, WhatWasRotatedBeforeTheFirstLookIsGivenOnce) {
+  write("1\n");
+  rotate();
+  EventReader oldest(path_, Begin::kOldest);
+  EventReader end(path_, Begin::kEnd);
+  EXPECT_THAT(read(oldest), ElementsAre("1")) << "while there is no newer file";
+  EXPECT_THAT(read(end), IsEmpty());
+  write("2\n");
+  rotate();
+  write("3\n");
+  EXPECT_THAT(read(oldest), ElementsAre("2", "3"));
+  EXPECT_THAT(read(end), ElementsAre("2", "3"));
+}
+
+TEST_F(EventReaderFile, MoreRotationsThanAreKeptLoseOnlyWhatWasDeleted) {
+  write("1\n");
+  EventReader reader(path_, Begin::kOldest);
+  EXPECT_THAT(read(reader), ElementsAre("1"));
+  for (const char* line : {"2\n", "3\n", "4\n"}) {
+    rotate();
+    write(line);
+  }
+  for (const char* oldest : {".3", ".2"}) std::filesystem::remove(path_.string() + oldest);
+  EXPECT_THAT(read(reader), ElementsAre("3", "4"));
+}
+
+TEST_F(EventReaderFile, ADeletedFileDoesNotBringBackTheOlderOnes) {
+  write("1\n");
+  rotate();
+  write("2\n");
+  EventReader reader(path_, Begin::kOldest);
+  EXPECT_THAT(read(reader), ElementsAre("1", "2"));
+  std::filesystem::remove(path_);
+  write("3\n");
+  EXPECT_THAT(read(reader), ElementsAre("3"));
 }
 
 TEST_F(EventReaderFile, AWriterThatStillHasTheOldFileIsHeard) {

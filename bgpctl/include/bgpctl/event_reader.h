@@ -42,6 +42,8 @@ class EventReader {
   absl::Status start(const std::function<void(std::string_view)>& on_line);
   absl::Status follow(const std::function<void(std::string_view)>& on_line);
   void begin_file(std::unique_ptr<File> file);
+  unsigned rotations() const;        // PATH.1 to PATH.n that are there
+  unsigned newer_rotations() const;  // of these, how many are newer than what is being read
 
   std::filesystem::path path_;
   Begin begin_;
