@@ -130,6 +130,7 @@ class StreamAttempt : public ProbeAttempt {
                           if (self->over()) return;
                           self->sending_.clear();
                           // An answer may have come before the other side closed; the reader will see the end of it.
+                          if (error) self->send_error_ = error;
                           if (!error) self->send();
                         });
     });
@@ -151,14 +152,22 @@ class StreamAttempt : public ProbeAttempt {
     }
     if (!error) return receive();
     // Many servers end a TLS connection without saying so; the exchange knows whether its answer is complete.
-    if (error == asio::error::eof || error == asio::ssl::error::stream_truncated) return finish(exchange_->closed());
+    if (error == asio::error::eof || error == asio::ssl::error::stream_truncated) return on_end();
     fail(error);
+  }
+
+  void on_end() {
+    const ProbeResult result = exchange_->closed();
+    // The kernel tells of a reset once. If it told the writer, the reader sees an ordinary end.
+    if (!result.ok && send_error_ == asio::error::connection_reset) return fail(send_error_);
+    finish(result);
   }
 
   tcp::socket socket_;
   std::optional<TlsStream> tls_;
   std::unique_ptr<Exchange> exchange_;
   std::string sending_;
+  ErrorCode send_error_;
   std::array<char, 4096> chunk_;  // not cleared: that would cost as much as the rest of it
 };
 
