@@ -24,7 +24,7 @@ Counters::Counters(const std::vector<ServiceConfig>& services) : backends_(backe
   }
 }
 
-Counters::Counters(const Snapshot& snapshot) : backends_(snapshot.backends.size()) {
+Counters::Counters(const Snapshot& snapshot) : backends_(snapshot.next_hop_ports.size()) {
   for (const ServiceEntry& service : snapshot.services) first_backend_.push_back(service.first_backend);
 }
 

@@ -128,7 +128,9 @@ template <class F>
   } else {
     const auto port =
         plain::load<wire::be16>(destination + sizeof(typename F::Address) + offsetof(wire::Tcp, destination_port));
-    return pack(ServiceKey<F>{plain::load<typename F::Address>(destination), port, protocol});
+    // Half by half: through an Address the bytes would take the way through memory once more.
+    return {{plain::load<std::uint64_t>(destination), plain::load<std::uint64_t>(destination + sizeof(std::uint64_t)),
+             std::uint64_t{port.raw()} | (static_cast<std::uint64_t>(protocol) << 16U)}};
   }
 }
 

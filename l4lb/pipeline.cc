@@ -32,9 +32,9 @@
 #include "parse.h"
 #include "parse_plain.h"
 #include "reply.h"
+#include "rewrite.h"
 #include "snapshot_layout.h"
 #include "track.h"
-#include "tunnel_write.h"
 
 namespace anypop::l4lb {
 namespace {
@@ -307,21 +307,10 @@ template <class F>
 
 // The packet does not fit its tunnel: its sender is told.
 template <class F>
-[[gnu::noinline]] Verdict refuse_too_big(const Tunnel& tunnel, Worker& worker, Packet& packet) {
+[[gnu::noinline]] Verdict refuse_too_big(const Adjacency& adjacency, Worker& worker, Packet& packet) {
   // No errors about errors, nor about later fragments: RFC 1812 section 4.3.2.7, RFC 4443 section 2.4 (e).
   if (packet.follows) return Verdict::kDropTooBig;
-  return reply_too_big<F>(packet.ip_offset, tunnel.inner_max_bytes, worker.now_ms, worker.state.too_big, packet);
-}
-
-// Is there a way to the backend, and a tunnel? In one comparison.
-inline bool reached_by_tunnel(const BackendEntry& backend) {
-  struct State {
-    Verdict verdict;
-    bool tunneled;
-  };
-  static_assert(offsetof(BackendEntry, tunneled) == offsetof(BackendEntry, verdict) + offsetof(State, tunneled));
-  constexpr State kTunnel{Verdict::kForward, true};
-  return std::memcmp(&backend.verdict, &kTunnel, sizeof(kTunnel)) == 0;
+  return reply_too_big<F>(packet.ip_offset, adjacency.inner_max_bytes, worker.now_ms, worker.state.too_big, packet);
 }
 
 // Gives each packet to its backend, of which `count_traffic` is told, with the packet's bytes. Returns how many leave
@@ -329,30 +318,24 @@ inline bool reached_by_tunnel(const BackendEntry& backend) {
 template <class F, class Count>
 std::size_t forward(const Snapshot& snapshot, const Lane<F>& lane, Worker& worker, const Count& count_traffic) {
   const ServiceEntry* const services = snapshot.services.data();
-  const BackendEntry* const backends = snapshot.backends.data();
-  const Tunnel* const tunnels = snapshot.tunnels.data();
+  const std::uint32_t* const adjacency_of = snapshot.adjacency_of.data();
+  const Adjacency* const adjacencies = snapshot.adjacencies.data();
   const std::size_t count = lane.count;
   std::size_t others = 0;
   for (std::size_t i = 0; i < count; ++i) {
     Packet& packet = *lane.packet[i];
     const std::uint16_t within = *lane.slot[i];
-    const std::uint32_t index = services[lane.service[i]].first_backend + within;
-    const BackendEntry& backend = backends[index];
+    const ServiceEntry& service = services[lane.service[i]];
+    const Adjacency& adjacency = adjacencies[adjacency_of[service.first_adjacency + within]];
     packet.service = lane.service[i];
     packet.backend = within;
-    Verdict verdict = backend.verdict;
-    if (reached_by_tunnel(backend)) {
-      verdict = encapsulate_inline<F>(tunnels[index], static_cast<std::uint32_t>(lane.hash[i]), packet);
-      if (verdict == Verdict::kDropTooBig) [[unlikely]]
-        verdict = refuse_too_big<F>(tunnels[index], worker, packet);
-    }
+    const Verdict verdict = send_by_inline<F>(adjacency, static_cast<std::uint32_t>(lane.hash[i]), packet);
     if (verdict != Verdict::kForward) [[unlikely]] {
-      packet.verdict = verdict;
+      packet.verdict = verdict == Verdict::kDropTooBig ? refuse_too_big<F>(adjacency, worker, packet) : verdict;
       ++others;
       continue;
     }
-    std::memcpy(packet.data, backend.macs.data(), backend.macs.size());
-    count_traffic(index, packet.length_bytes);
+    count_traffic(service.first_backend + within, packet.length_bytes);
   }
   return count - others;
 }
@@ -362,10 +345,10 @@ template <class F>
 [[gnu::noinline]] void prefetch_backends(const Snapshot& snapshot, const Lane<F>& lane,
                                          const Counters::ByBackend& traffic) {
   for (std::size_t i = 0, count = lane.count; i < count; ++i) {
-    const std::uint32_t index = snapshot.services[lane.service[i]].first_backend + *lane.slot[i];
-    __builtin_prefetch(&snapshot.tunnels[index]);
-    __builtin_prefetch(&snapshot.backends[index]);
-    traffic.prefetch(index);
+    const ServiceEntry& service = snapshot.services[lane.service[i]];
+    const std::uint16_t within = *lane.slot[i];
+    __builtin_prefetch(&snapshot.adjacencies[snapshot.adjacency_of[service.first_adjacency + within]]);
+    traffic.prefetch(service.first_backend + within);
   }
 }
 
@@ -387,7 +370,7 @@ std::size_t track_and_forward(const Snapshot& snapshot, bool tracked, Lane<F>& l
   if (lane.count == 0) return 0;
   if (tracked) track(snapshot, worker, lane);
   const Counters::ByBackend traffic = counters.by_backend();
-  if (snapshot.backends.size() > kNearBackends) prefetch_backends(snapshot, lane, traffic);
+  if (snapshot.adjacencies.size() > kNearBackends) prefetch_backends(snapshot, lane, traffic);
   return forward(snapshot, lane, worker,
                  [traffic](std::uint32_t backend, std::uint32_t bytes) { traffic.add(backend, bytes); });
 }
@@ -435,7 +418,7 @@ void process_at_most_a_burst(const Snapshot& snapshot, std::span<Packet> packets
   Lane<V4> v4;
   Lane<V6> v6;
   const bool tracked = must_track(snapshot, worker.state);
-  const std::size_t part = tracked || snapshot.backends.size() > kNearBackends ? kSmallPart : kPart;
+  const std::size_t part = tracked || snapshot.adjacencies.size() > kNearBackends ? kSmallPart : kPart;
   for (std::size_t first = 0; first < packets.size(); first += part) {
     parse(snapshot, packets, first, part, worker, v4, v6);
     look_up(snapshot, tracked, worker, v4);

@@ -7,6 +7,8 @@
 #include <tuple>
 #include <utility>
 
+#include <absl/container/flat_hash_map.h>
+
 #include "maglev.h"
 #include "service_memory.h"
 #include "snapshot_layout.h"
@@ -58,17 +60,6 @@ ServiceTable<F> make_service_table(const std::vector<ServiceConfig>& services) {
                      .prefix_bits = services[i].vip_prefix().length_bits()});
   }
   return ServiceTable<F>(items);
-}
-
-BackendEntry make_backend(std::size_t index, bool tunneled, const BackendState& state, const MacAddress& source_mac) {
-  BackendEntry entry;
-  entry.backend = static_cast<std::uint16_t>(index);
-  entry.tunneled = tunneled;
-  if (!state.next_hop_mac) return entry;
-  entry.verdict = Verdict::kForward;
-  std::ranges::copy(state.next_hop_mac->bytes(), entry.macs.begin());
-  std::ranges::copy(source_mac.bytes(), entry.macs.begin() + 6);
-  return entry;
 }
 
 void note_hash(const ServiceConfig& service, Snapshot& snapshot) {
@@ -170,15 +161,28 @@ void add_tracking(const ServiceConfig& service, const EngineConfig& engine, cons
   snapshot.histories.push_back(memory.now.history);
 }
 
+// Where each adjacency of the snapshot is, and each list of them.
+struct AdjacencyPlaces {
+  absl::flat_hash_map<Adjacency, std::uint32_t> of_one;
+  absl::flat_hash_map<std::vector<std::uint32_t>, std::uint32_t> of_list;
+};
+
 void add_backends(const ServiceConfig& service, const std::vector<BackendState>& states, const SnapshotInput& input,
-                  Snapshot& snapshot) {
-  const bool tunneled = service.forwarding != Forwarding::kL2;
+                  AdjacencyPlaces& places, Snapshot& snapshot) {
+  std::vector<std::uint32_t> list;
   for (std::size_t i = 0; i < states.size(); ++i) {
-    snapshot.backends.push_back(make_backend(i, tunneled, states[i], input.source_mac));
+    const Adjacency adjacency =
+        make_adjacency(service, service.backends[i].address, states[i].next_hop_mac, input.source_mac, input.mtu_bytes);
+    const auto [place, added] =
+        places.of_one.try_emplace(adjacency, static_cast<std::uint32_t>(snapshot.adjacencies.size()));
+    if (added) snapshot.adjacencies.push_back(adjacency);
+    list.push_back(place->second);
     snapshot.next_hop_ports.push_back(states[i].next_hop_ports);
-    snapshot.tunnels.push_back(tunneled ? make_tunnel(service, service.backends[i].address, input.mtu_bytes)
-                                        : Tunnel{});
   }
+  const auto [place, added] =
+      places.of_list.try_emplace(list, static_cast<std::uint32_t>(snapshot.adjacency_of.size()));
+  if (added) snapshot.adjacency_of.insert(snapshot.adjacency_of.end(), list.begin(), list.end());
+  snapshot.services.back().first_adjacency = place->second;
 }
 
 std::uint32_t window_units(unsigned window_ms) { return (window_ms + 1023) / 1024 + 1; }
@@ -198,7 +202,8 @@ struct SnapshotBuilder::Impl {
   ServiceMemories memories;
 
   std::shared_ptr<Snapshot> begin(const SnapshotInput& input) const;
-  void add_service(std::size_t index, const SnapshotInput& input, HistoryKeeper& keeper, Snapshot& snapshot);
+  void add_service(std::size_t index, const SnapshotInput& input, HistoryKeeper& keeper, AdjacencyPlaces& places,
+                   Snapshot& snapshot);
   // Records and slots mean something only to those with the same key.
   std::uint64_t key_check() const {
     return hash_text({reinterpret_cast<const char*>(hash_key.data()), hash_key.size()});
@@ -247,8 +252,8 @@ std::shared_ptr<Snapshot> SnapshotBuilder::Impl::begin(const SnapshotInput& inpu
                                                 .services = {},
                                                 .source_bits = {},
                                                 .quic = {},
-                                                .backends = {},
-                                                .tunnels = {},
+                                                .adjacency_of = {},
+                                                .adjacencies = {},
                                                 .next_hop_ports = {},
                                                 .tracking = {},
                                                 .backend_of_id = {},
@@ -264,7 +269,7 @@ std::shared_ptr<Snapshot> SnapshotBuilder::Impl::begin(const SnapshotInput& inpu
 
 // A backend whose next hop is unresolved keeps its slots: flows must not move because a neighbour entry expired.
 void SnapshotBuilder::Impl::add_service(std::size_t index, const SnapshotInput& input, HistoryKeeper& keeper,
-                                        Snapshot& snapshot) {
+                                        AdjacencyPlaces& places, Snapshot& snapshot) {
   const ServiceConfig& service = services[index];
   const std::vector<BackendState>& states = input.backends[index];
   assert(states.size() == service.backends.size());
@@ -273,7 +278,7 @@ void SnapshotBuilder::Impl::add_service(std::size_t index, const SnapshotInput& 
   const bool idle = index < input.idle.size() && input.idle[index];
   keeper.change(table, living(states), service.track, idle, memory);
 
-  ServiceEntry entry{.first_backend = static_cast<std::uint32_t>(snapshot.backends.size())};
+  ServiceEntry entry{.first_backend = static_cast<std::uint32_t>(snapshot.next_hop_ports.size())};
   if (table != nullptr) {
     mark_serving(service, snapshot);
     entry.slots = table->slots.data();
@@ -283,7 +288,7 @@ void SnapshotBuilder::Impl::add_service(std::size_t index, const SnapshotInput& 
   snapshot.tables.push_back(std::move(table));
   note_hash(service, snapshot);
   add_tracking(service, engine, memory, snapshot);
-  add_backends(service, states, input, snapshot);
+  add_backends(service, states, input, places, snapshot);
 }
 
 std::shared_ptr<const Snapshot> SnapshotBuilder::build(const SnapshotInput& input) {
@@ -295,7 +300,8 @@ std::shared_ptr<const Snapshot> SnapshotBuilder::build(const SnapshotInput& inpu
     }
   }
   HistoryKeeper keeper(static_cast<std::uint32_t>(input.now_ms >> 10U), window_units(impl_->engine.flow_window_ms));
-  for (std::size_t i = 0; i < impl_->services.size(); ++i) impl_->add_service(i, input, keeper, *snapshot);
+  AdjacencyPlaces places;
+  for (std::size_t i = 0; i < impl_->services.size(); ++i) impl_->add_service(i, input, keeper, places, *snapshot);
   impl_->tables.end_build();
   return snapshot;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a Snapshot is made of: small arrays that workers read in this order, one cache line in each.
-//   service table → ServiceEntry → its Maglev slot → BackendEntry → Tunnel
+//   service table → ServiceEntry → its Maglev slot → the backend's Adjacency
 // and, for packets whose flows may be remembered, ServiceTracking → the slot's previous owner.
 #pragma once
 
@@ -9,14 +9,13 @@
 #include <memory>
 #include <vector>
 
+#include "adjacency.h"
 #include "flow_hash.h"
 #include "l4lb/snapshot.h"
-#include "l4lb/verdict.h"
 #include "probe_path.h"
 #include "quic_routes.h"
 #include "service_table.h"
 #include "slot_history.h"
-#include "tunnel.h"
 
 namespace anypop::l4lb {
 
@@ -26,20 +25,13 @@ struct MaglevTable {
   std::vector<std::uint32_t> owned;  // slots of each backend within the service
 };
 
-struct ServiceEntry {
+struct alignas(32) ServiceEntry {
   const std::uint16_t* slots = nullptr;  // nullptr: no healthy backend
   std::uint32_t slot_count = 0;
-  std::uint32_t first_backend = 0;  // in Snapshot::backends
+  std::uint32_t first_backend = 0;    // of its backends among those of all services
+  std::uint32_t first_adjacency = 0;  // of theirs in Snapshot::adjacency_of
 };
-static_assert(sizeof(ServiceEntry) == 16);
-
-struct BackendEntry {
-  std::array<std::uint8_t, 12> macs{};  // destination and source, as a frame starts
-  std::uint16_t backend = 0;            // within its service
-  Verdict verdict = Verdict::kDropNextHopUnresolved;
-  bool tunneled = false;
-};
-static_assert(sizeof(BackendEntry) == 16);
+static_assert(sizeof(ServiceEntry) == 32);
 
 // How the flows of a service are remembered.
 struct ServiceTracking {
@@ -74,11 +66,14 @@ class Snapshot {
   std::vector<ServiceEntry> services;  // in the order of the configuration
   // How much of the source's address a service hashes, in bits, and nothing else; or kWholeFlow.
   std::vector<std::uint8_t> source_bits;
-  bool hashes_sources = false;               // does any service? If not, nobody looks there
-  std::vector<QuicRoutes> quic;              // by service; empty if none has any
-  std::vector<BackendEntry> backends;        // service by service
-  std::vector<Tunnel> tunnels;               // one for each of `backends`; of shape kDirect where none is needed
-  std::vector<std::uint8_t> next_hop_ports;  // parallel to `backends`
+  bool hashes_sources = false;   // does any service? If not, nobody looks there
+  std::vector<QuicRoutes> quic;  // by service; empty if none has any
+  // The adjacencies of a service's backends, as places in `adjacencies`. Backends that are reached alike share theirs,
+  // and services whose backends all are share that list, so that a pool of a few servers stays in the cache whatever
+  // the number of its services.
+  std::vector<std::uint32_t> adjacency_of;
+  std::vector<Adjacency> adjacencies;
+  std::vector<std::uint8_t> next_hop_ports;  // by backend, service by service
   // What a record's backend id means: the living backend within the service, or kNoBackend. Ids are the service's own,
   // and stay with a name through changes of the configuration.
   std::uint16_t backend_of(const ServiceTracking& service, std::uint16_t id) const {
@@ -88,7 +83,7 @@ class Snapshot {
 
   std::vector<ServiceTracking> tracking;     // by service
   std::vector<std::uint16_t> backend_of_id;  // service by service
-  std::vector<std::uint16_t> id_of_backend;  // parallel to `backends`
+  std::vector<std::uint16_t> id_of_backend;  // by backend, service by service
   bool tracks = false;                       // must packets be looked up even if there is no record yet?
   EngineConfig engine;
   std::shared_ptr<const ProbePath> probes;  // never nullptr

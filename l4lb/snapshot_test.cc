@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "l4lb/snapshot.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -46,6 +47,32 @@ TEST_F(Snapshots, ADrainingBackendHasNoSlotsUnlessAllDrain) {
   EXPECT_EQ(slots(*builder_.build(input_), kSpread, 0), 125) << "nobody else is there to serve";
   spread[2].healthy = false;
   EXPECT_EQ(slots(*builder_.build(input_), kSpread, 0), 167);
+}
+
+// So that a pool stays in the cache however many services it has.
+TEST_F(Snapshots, WhatIsReachedAlikeSharesItsAdjacency) {
+  std::vector<ServiceConfig> services = {golden_services()[kSpread]};
+  SnapshotInput input{.backends = {golden_input().backends[kSpread]}};
+  for (int i = 0; i < 3; ++i) {
+    services.push_back(services[0]);
+    services.back().name = fmt::format("again{}", i);
+    services.back().port = static_cast<std::uint16_t>(1000 + i);
+    input.backends.push_back(input.backends[0]);
+  }
+  const std::size_t pool = services[0].backends.size();
+  const auto adjacencies = [&] { return SnapshotBuilder(services, kGoldenKey).build(input)->adjacencies.size(); };
+  const auto lists = [&] { return SnapshotBuilder(services, kGoldenKey).build(input)->adjacency_of.size(); };
+  EXPECT_EQ(adjacencies(), pool);
+  EXPECT_EQ(lists(), pool);
+
+  input.backends[3][1].healthy = false;
+  EXPECT_EQ(adjacencies(), pool) << "health is the slots' business";
+  input.backends[3][1].next_hop_mac = *MacAddress::parse("02:00:00:00:00:99");
+  EXPECT_EQ(adjacencies(), pool + 1);
+  EXPECT_EQ(lists(), 2 * pool);
+  services[2].forwarding = Forwarding::kIpip;
+  services[2].tunnel.sources = {*IpPrefix::parse("172.16.0.0/16"), *IpPrefix::parse("2001:db8:f::/64")};
+  EXPECT_EQ(adjacencies(), 2 * pool + 1);
 }
 
 TEST_F(Snapshots, AReturningBackendStartsWithAShareOfItsWeight) {

@@ -23,7 +23,7 @@ struct Case {
   std::uint16_t now;  // FlowClock units
   std::uint16_t owner;
   std::uint16_t previous;
-  std::uint32_t first_backend;  // of the service, in Snapshot::backends
+  std::uint32_t first_backend;  // of the service, in Snapshot::id_of_backend
   FlowSign sign;                // kGoesOn for what follows
 
   bool open() const { return previous != kNoWindow; }
