@@ -34,6 +34,7 @@
 #include "reply.h"
 #include "rewrite.h"
 #include "snapshot_layout.h"
+#include "stage_clock.h"
 #include "track.h"
 
 namespace anypop::l4lb {
@@ -250,13 +251,19 @@ template <class F>
   return true;
 }
 
+// The keyed hash of each flow.
+template <class F>
+[[gnu::always_inline]] inline void hash_flows(const Snapshot& snapshot, Lane<F>& lane) {
+  const std::size_t count = lane.count - lane.settled;
+  snapshot.hash.hash(std::span(lane.flow).subspan(lane.settled, count),
+                     std::span(lane.hash).subspan(lane.settled, count));
+}
+
 // Service and slot of each flow. Moves what stays to the front of the lane.
 template <class F>
-void find_slots(const Snapshot& snapshot, Lane<F>& lane) {
+[[gnu::always_inline]] inline void find_slots(const Snapshot& snapshot, Lane<F>& lane) {
   const std::size_t count = lane.count;
   const std::size_t first = lane.settled;
-  snapshot.hash.hash(std::span(lane.flow).subspan(first, count - first),
-                     std::span(lane.hash).subspan(first, count - first));
   const ServiceEntry* const services = snapshot.services.data();
   std::size_t i = first;
   while (i < count && find_slot(snapshot, services, i, i, lane)) ++i;
@@ -316,7 +323,8 @@ template <class F>
 // Gives each packet to its backend, of which `count_traffic` is told, with the packet's bytes. Returns how many leave
 // that way.
 template <class F, class Count>
-std::size_t forward(const Snapshot& snapshot, const Lane<F>& lane, Worker& worker, const Count& count_traffic) {
+[[gnu::always_inline]] inline std::size_t forward(const Snapshot& snapshot, const Lane<F>& lane, Worker& worker,
+                                                  const Count& count_traffic) {
   const ServiceEntry* const services = snapshot.services.data();
   const std::uint32_t* const adjacency_of = snapshot.adjacency_of.data();
   const Adjacency* const adjacencies = snapshot.adjacencies.data();
@@ -353,22 +361,28 @@ template <class F>
 }
 
 // What has entered the lane since the last time gets its slot.
-template <class F>
-void look_up(const Snapshot& snapshot, bool tracked, const Worker& worker, Lane<F>& lane) {
+template <class F, class Clock>
+[[gnu::always_inline]] inline void look_up(const Snapshot& snapshot, bool tracked, const Worker& worker, Lane<F>& lane,
+                                           Clock& clock) {
   if (lane.settled == lane.count) return;
   if (snapshot.probes->of<F>().any()) drop_reserved(snapshot, lane);
+  hash_flows(snapshot, lane);
+  clock.end_of(&StageTicks::hash);
   find_slots(snapshot, lane);
   if (snapshot.hashes_sources) find_slots_by_source(snapshot, lane);
   if (!snapshot.quic.empty()) follow_connection_ids(snapshot, lane);
+  clock.end_of(&StageTicks::slot);
   if (tracked) find_candidates(snapshot, worker.state.flows, lane);
   lane.settled = lane.count;
+  clock.end_of(&StageTicks::track);
 }
 
-template <class F>
-std::size_t track_and_forward(const Snapshot& snapshot, bool tracked, Lane<F>& lane, Worker& worker,
-                              Counters& counters) {
+template <class F, class Clock>
+[[gnu::always_inline]] inline std::size_t track_and_forward(const Snapshot& snapshot, bool tracked, Lane<F>& lane,
+                                                            Worker& worker, Counters& counters, Clock& clock) {
   if (lane.count == 0) return 0;
   if (tracked) track(snapshot, worker, lane);
+  clock.end_of(&StageTicks::track);
   const Counters::ByBackend traffic = counters.by_backend();
   if (snapshot.adjacencies.size() > kNearBackends) prefetch_backends(snapshot, lane, traffic);
   return forward(snapshot, lane, worker,
@@ -414,34 +428,50 @@ void process_probe_lane(const Snapshot& snapshot, Lane<F>& lane, Worker& worker)
   }
 }
 
-void process_at_most_a_burst(const Snapshot& snapshot, std::span<Packet> packets, Worker& worker, Counters& counters) {
+template <class Clock>
+void process_at_most_a_burst(const Snapshot& snapshot, std::span<Packet> packets, Worker& worker, Counters& counters,
+                             Clock clock) {
   Lane<V4> v4;
   Lane<V6> v6;
   const bool tracked = must_track(snapshot, worker.state);
   const std::size_t part = tracked || snapshot.adjacencies.size() > kNearBackends ? kSmallPart : kPart;
   for (std::size_t first = 0; first < packets.size(); first += part) {
     parse(snapshot, packets, first, part, worker, v4, v6);
-    look_up(snapshot, tracked, worker, v4);
-    look_up(snapshot, tracked, worker, v6);
+    clock.end_of(&StageTicks::parse);
+    look_up(snapshot, tracked, worker, v4, clock);
+    look_up(snapshot, tracked, worker, v6, clock);
   }
-  std::size_t forwarded = track_and_forward(snapshot, tracked, v4, worker, counters);
-  forwarded += track_and_forward(snapshot, tracked, v6, worker, counters);
+  std::size_t forwarded = track_and_forward(snapshot, tracked, v4, worker, counters, clock);
+  forwarded += track_and_forward(snapshot, tracked, v6, worker, counters, clock);
   counters.count_verdicts(packets, forwarded);
+  clock.end_of(&StageTicks::forward);
   if (!tracked) return;
   worker.state.flows.sweep(FlowClock::units(worker.now_ms));
   counters.set_flows(worker.state.flows.stats());
+  clock.end_of(&StageTicks::track);
+}
+
+template <class MakeClock>
+void process_all(const Snapshot& snapshot, std::span<Packet> packets, std::uint32_t now_ms, WorkerState& state,
+                 Counters& counters, const MakeClock& make_clock) {
+  Worker worker{.now_ms = now_ms, .state = state};
+  while (!packets.empty()) {
+    const std::size_t now = std::min(packets.size(), kBurstMax);
+    process_at_most_a_burst(snapshot, packets.first(now), worker, counters, make_clock());
+    packets = packets.subspan(now);
+  }
 }
 
 }  // namespace
 
 void process_burst(const Snapshot& snapshot, std::span<Packet> packets, std::uint32_t now_ms, WorkerState& state,
                    Counters& counters) {
-  Worker worker{.now_ms = now_ms, .state = state};
-  while (!packets.empty()) {
-    const std::size_t now = std::min(packets.size(), kBurstMax);
-    process_at_most_a_burst(snapshot, packets.first(now), worker, counters);
-    packets = packets.subspan(now);
-  }
+  process_all(snapshot, packets, now_ms, state, counters, [] { return NoClock(); });
+}
+
+void process_burst_timed(const Snapshot& snapshot, std::span<Packet> packets, std::uint32_t now_ms, WorkerState& state,
+                         Counters& counters, Ticks read, StageTicks& ticks) {
+  process_all(snapshot, packets, now_ms, state, counters, [&] { return StageClock(read, ticks); });
 }
 
 void process_probes(const Snapshot& snapshot, std::span<Packet> packets, std::uint32_t now_ms, WorkerState& state,

@@ -19,8 +19,6 @@ namespace {
 constexpr std::uint16_t kPort = 80;
 constexpr std::size_t kSourceAt4 = 26;  // in the frame: the last four bytes of the source address
 constexpr std::size_t kSourceAt6 = 22 + 12;
-constexpr std::size_t kPacketsMin = 4096;  // a few rounds of the pool
-constexpr std::size_t kZipfPackets = 1U << 20U;
 
 std::string vip(Family family, std::size_t index) {
   return family == Family::kV4 ? fmt::format("198.51.{}.{}", 100 + index / 250, 1 + index % 250)
@@ -54,12 +52,12 @@ std::vector<std::vector<std::byte>> make_templates(const TrafficOptions& options
 // Which flow each packet belongs to, in the order of arrival.
 std::vector<std::uint32_t> arrivals(const TrafficOptions& options) {
   std::mt19937_64 random(1);
+  std::vector<std::uint32_t> flows(std::max(options.flows, options.packets_min));
   if (options.zipf) {
     std::vector<double> upto(options.flows);
     double sum = 0;
     for (std::size_t i = 0; i < options.flows; ++i) upto[i] = sum += 1.0 / static_cast<double>(i + 1);
     std::uniform_real_distribution<double> draw(0, sum);
-    std::vector<std::uint32_t> flows(kZipfPackets);
     for (std::uint32_t& flow : flows) {
       const auto at = std::ranges::upper_bound(upto, draw(random));
       flow = static_cast<std::uint32_t>(
@@ -67,7 +65,6 @@ std::vector<std::uint32_t> arrivals(const TrafficOptions& options) {
     }
     return flows;
   }
-  std::vector<std::uint32_t> flows(std::max(options.flows, kPacketsMin));
   for (std::size_t i = 0; i < flows.size(); ++i) flows[i] = static_cast<std::uint32_t>(i % options.flows);
   std::ranges::shuffle(flows, random);
   return flows;

@@ -27,7 +27,7 @@ class Cases {
   std::vector<Case> take() { return std::move(cases_); }
 
   void flows() {
-    std::vector<std::size_t> counts = {kThousand, 100 * kThousand, kMillion};
+    std::vector<std::size_t> counts = {1, kThousand, kMillion};
     if (full_) counts = {1, kThousand, 100 * kThousand, kMillion, 10 * kMillion};
     for (const std::size_t count : counts) {
       for (const Family family : {Family::kV4, Family::kV6}) {
@@ -66,46 +66,57 @@ class Cases {
   void backends() {
     const std::vector<std::size_t> counts =
         full_ ? std::vector<std::size_t>{1, 10, 100, kThousand, 4096} : std::vector<std::size_t>{1, 100, 4096};
-    for (const std::size_t count : counts)
-      add("backends", fmt::format("{} backend{}", count, count == 1 ? "" : "s"), Family::kV4).services.backends = count;
+    for (const Family family : families()) {
+      for (const std::size_t count : counts) {
+        add("backends", fmt::format("{} {} backend{}", short_name(family), count, count == 1 ? "" : "s"), family)
+            .services.backends = count;
+      }
+    }
   }
 
   void services() {
     const std::vector<std::size_t> counts =
         full_ ? std::vector<std::size_t>{1, 10, 100, 500, kThousand} : std::vector<std::size_t>{1, 500};
-    for (const std::size_t count : counts) {
-      for (const bool own : {false, true}) {
-        if (count == 1 && own) continue;
-        Case& one =
-            add("services",
-                count == 1 ? "1 service" : fmt::format("{} services, {}", count, own ? "a pool each" : "one pool"),
-                Family::kV4);
-        one.traffic.services = one.services.services = count;
-        one.services.own_pools = own;
+    for (const Family family : families()) {
+      for (const std::size_t count : counts) {
+        for (const bool own : {false, true}) {
+          if (count == 1 && own) continue;
+          Case& one = add("services",
+                          count == 1 ? fmt::format("{} 1 service", short_name(family))
+                                     : fmt::format("{} {} services, {}", short_name(family), count,
+                                                   own ? "a pool each" : "one pool"),
+                          family);
+          one.traffic.services = one.services.services = count;
+          one.services.own_pools = own;
+        }
       }
     }
   }
 
-  // Packets that leave the pipeline one stage later each.
   void stages() {
     for (const Family family : {Family::kV4, Family::kV6}) {
-      const auto stage = [&](const char* name, Situation situation) -> Case& {
+      const auto stage = [&](const char* name) -> Case& {
         Case& one = add("stages", fmt::format("{} {}", short_name(family), name), family);
-        one.situation = situation;
+        one.by_stage = true;
         return one;
       };
-      stage("to find the service", Situation::kNobody);
-      stage("to find the backend", Situation::kNoMac);
-      stage("to write the MACs", Situation::kSteady).services.forwarding = Forwarding::kL2;
-      stage("to write an outer header", Situation::kSteady);
+      stage("l2").services.forwarding = Forwarding::kL2;
+      stage("ipip");
+      stage("ipip, always").services.track = Track::kAlways;
+      stage("ipip, every slot moved").change = Change::kEveryone;
     }
   }
 
   void others() {
     for (const Family family : {Family::kV4, Family::kV6}) {
-      Case& one = add("other ways out", fmt::format("{} for no VIP", short_name(family)), family);
-      one.situation = Situation::kNoVip;
-      one.traffic.to_vips = false;
+      const auto way = [&](const char* name, Situation situation) -> Case& {
+        Case& one = add("other ways out", fmt::format("{} {}", short_name(family), name), family);
+        one.situation = situation;
+        return one;
+      };
+      way("for no VIP", Situation::kNoVip).traffic.to_vips = false;
+      way("no healthy backend", Situation::kNobody);
+      way("no next hop", Situation::kNoMac);
     }
   }
 
@@ -113,34 +124,38 @@ class Cases {
     std::vector<std::size_t> counts = {kThousand, kMillion};
     if (full_ && family == Family::kV4) counts = {1, kThousand, 100 * kThousand, kMillion, 10 * kMillion};
     for (const std::size_t count : counts) {
-      for (const Track track : {Track::kNever, Track::kAlways, Track::kChanges}) {
-        const bool change = track == Track::kChanges;
-        Case& one = add(
-            family == Family::kV4 ? "tracking" : "tracking in IPv6",
-            fmt::format("{}, {} flow{}", change ? "during a change" : (track == Track::kAlways ? "always" : "never"),
-                        count_text(count), count == 1 ? "" : "s"),
-            family);
+      const auto add_tracking = [&](std::string_view name, Track track, Change change) {
+        Case& one = add(family == Family::kV4 ? "tracking" : "tracking in IPv6",
+                        fmt::format("{}, {} flow{}", name, count_text(count), count == 1 ? "" : "s"), family);
         one.traffic.flows = count;
         one.services.track = track;
         one.change = change;
-      }
+      };
+      add_tracking("never", Track::kNever, Change::kNone);
+      add_tracking("always", Track::kAlways, Change::kNone);
+      for (const Change change : {Change::kFailure, Change::kReturn, Change::kEveryone})
+        add_tracking(change_name(change), Track::kChanges, change);
     }
   }
 
   void new_flows() {
-    for (const l4lb_bench::Kind kind : {l4lb_bench::Kind::kSyn, l4lb_bench::Kind::kUdp}) {
-      Case& one = add("new flows", kind == l4lb_bench::Kind::kSyn ? "SYN flood" : "UDP, a flow a packet", Family::kV4);
-      one.traffic.kind = kind;
-      one.situation = Situation::kFresh;
-      if (kind == l4lb_bench::Kind::kUdp) one.services.protocol = Protocol::kUdp;
-      Case always = one;
-      always.name = "always: " + one.name;
-      always.services.track = Track::kAlways;
-      Case change = one;
-      change.name = "during a change: " + one.name;
-      change.change = true;
-      cases_.push_back(std::move(always));
-      cases_.push_back(std::move(change));
+    for (const Family family : families()) {
+      for (const l4lb_bench::Kind kind : {l4lb_bench::Kind::kSyn, l4lb_bench::Kind::kUdp}) {
+        Case one = add("new flows",
+                       fmt::format("{} {}", short_name(family),
+                                   kind == l4lb_bench::Kind::kSyn ? "SYN flood" : "UDP, a flow a packet"),
+                       family);
+        one.traffic.kind = kind;
+        one.situation = Situation::kFresh;
+        if (kind == l4lb_bench::Kind::kUdp) one.services.protocol = Protocol::kUdp;
+        cases_.back() = one;
+        Case& always = cases_.emplace_back(one);
+        always.name += ", always";
+        always.services.track = Track::kAlways;
+        Case& change = cases_.emplace_back(one);
+        change.name += fmt::format(", {}", change_name(Change::kEveryone));
+        change.change = Change::kEveryone;
+      }
     }
   }
 
@@ -152,11 +167,25 @@ class Cases {
     return cases_.emplace_back(std::move(one));
   }
 
+  std::vector<Family> families() const {
+    return full_ ? std::vector<Family>{Family::kV4, Family::kV6} : std::vector<Family>{Family::kV4};
+  }
+
   bool full_;
   std::vector<Case> cases_;
 };
 
 }  // namespace
+
+std::string_view change_name(Change change) {
+  switch (change) {
+    case Change::kNone: return "no change";
+    case Change::kFailure: return "one of ten failed";
+    case Change::kReturn: return "one of ten came back";
+    case Change::kEveryone: return "every slot moved";
+  }
+  return "";
+}
 
 std::string_view situation_name(Situation situation) {
   switch (situation) {
@@ -178,6 +207,11 @@ l4lb::Verdict expected_verdict(const Case& one) {
     case Situation::kFresh: break;
   }
   return l4lb::Verdict::kForward;
+}
+
+bool same_but_name(const Case& a, const Case& b) {
+  return a.traffic == b.traffic && a.services == b.services && a.situation == b.situation && a.change == b.change &&
+         a.by_stage == b.by_stage;
 }
 
 std::vector<Case> make_cases(bool full) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packets to measure with. Each is a header of its own in a buffer that is larger than the caches (from about 100,000
-// packets on), in an order that has nothing to do with the one in which flows are numbered; a Pool brings them into
-// packet buffers as a NIC would, too many of them for the second-level cache.
+// Packets to measure with. Each is a header of its own in a buffer that is larger than the caches, in an order that has
+// nothing to do with the one in which flows are numbered; a Pool brings them into packet buffers as a NIC would, too
+// many of them for the second-level cache.
 #pragma once
 
 #include <array>
@@ -42,9 +42,12 @@ struct TrafficOptions {
   Family family = Family::kV4;
   Kind kind = Kind::kTcp;
   std::size_t flows = 1000;
-  bool zipf = false;         // flow n is met in proportion to 1/n; else all are met equally often
-  std::size_t services = 1;  // that the flows are spread over
-  bool to_vips = true;       // false: to addresses that are none
+  bool zipf = false;                    // flow n is met in proportion to 1/n; else all are met equally often
+  std::size_t services = 1;             // that the flows are spread over
+  bool to_vips = true;                  // false: to addresses that are none
+  std::size_t packets_min = 1U << 20U;  // 80 MB of headers; fewer only where speed does not matter
+
+  friend bool operator==(const TrafficOptions&, const TrafficOptions&) = default;
 };
 
 struct Traffic {
@@ -88,6 +91,8 @@ struct ServiceOptions {
   Track track = Track::kChanges;
   Forwarding forwarding = Forwarding::kL2;
   Family outer = Family::kV4;  // of the backends
+
+  friend bool operator==(const ServiceOptions&, const ServiceOptions&) = default;
 };
 std::vector<ServiceConfig> make_services(const ServiceOptions& options);
 l4lb::SnapshotInput all_healthy(const std::vector<ServiceConfig>& services);

@@ -22,17 +22,30 @@ enum class Situation : std::uint8_t {
 };
 std::string_view situation_name(Situation situation);
 
+// What has just changed in each service's pool. Flows of the slots that moved are looked up while their window is open,
+// if their previous owner lives.
+enum class Change : std::uint8_t {
+  kNone,
+  kFailure,   // the first backend has failed: few slots move from one living backend to another
+  kReturn,    // it has come back: as many slots as it has
+  kEveryone,  // one half of the pool drains, the other half takes over: every slot
+};
+std::string_view change_name(Change change);
+
 struct Case {
   std::string group;  // what it is compared with: one table each
   std::string name;   // within the group
   l4lb_bench::TrafficOptions traffic;
   l4lb_bench::ServiceOptions services;  // its family, number and protocol follow `traffic`
   Situation situation = Situation::kSteady;
-  bool change = false;  // the first backend of each service has just failed
+  Change change = Change::kNone;
+  bool by_stage = false;  // say how long each stage takes, too
 };
 l4lb::Verdict expected_verdict(const Case& one);
+// The same under another name?
+bool same_but_name(const Case& a, const Case& b);
 
-// quick: about 20 seconds in all; full: every combination that the performance page shows, minutes and up to 2 GB.
+// quick: about half a minute in all; full: every combination that the performance page shows, minutes and up to 2 GB.
 std::vector<Case> make_cases(bool full);
 
 }  // namespace anypop::bench
