@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -18,6 +19,13 @@ class NoPackets : public CaptureReader {
   absl::StatusOr<bool> next(CapturedPacket& /*packet*/) override { return false; }
 };
 
+// libpcap takes the file's 32 bits of seconds and of a fraction for signed ones; a file means them unsigned, which ends
+// in 2106. `time` has nanoseconds in place of microseconds, perhaps more than a second of them.
+std::int64_t nanoseconds(const timeval& time) {
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  return static_cast<std::uint32_t>(time.tv_sec) * kSecond + std::max<std::int64_t>(time.tv_usec, 0);
+}
+
 class PcapReader : public CaptureReader {
  public:
   PcapReader(pcap_t* pcap, std::string name) : pcap_(pcap), name_(std::move(name)) {}
@@ -29,8 +37,7 @@ class PcapReader : public CaptureReader {
     const int result = pcap_next_ex(pcap_, &header, &data);
     if (result == PCAP_ERROR_BREAK) return false;
     if (result != 1) return invalid_argument("{}: {}", name_, pcap_geterr(pcap_));
-    constexpr std::int64_t kSecond = 1'000'000'000;
-    packet.time_ns = header->ts.tv_sec * kSecond + header->ts.tv_usec;  // opened with nanoseconds there
+    packet.time_ns = nanoseconds(header->ts);
     packet.wire_bytes = std::max(header->len, header->caplen);
     packet.link_type = pcap_datalink(pcap_);
     packet.bytes = {reinterpret_cast<const std::byte*>(data), header->caplen};

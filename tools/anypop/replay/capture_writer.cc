@@ -63,8 +63,9 @@ absl::StatusOr<CaptureWriter> CaptureWriter::create(const std::string& file) {
 
 void CaptureWriter::write(std::int64_t time_ns, std::uint32_t wire_bytes, std::span<const std::byte> bytes) {
   constexpr std::int64_t kSecond = 1'000'000'000;
+  constexpr std::int64_t kEnd = (std::int64_t{1} << 32U) * kSecond;
   pcap_pkthdr header{};
-  time_ns = std::max<std::int64_t>(time_ns, 0);  // a file has no time before 1970
+  time_ns = std::clamp<std::int64_t>(time_ns, 0, kEnd - 1);  // a file has no time before 1970, none after 2106
   header.ts.tv_sec = time_ns / kSecond;
   header.ts.tv_usec = time_ns % kSecond;
   header.caplen = static_cast<bpf_u_int32>(std::min<std::size_t>(bytes.size(), kSnapBytes));

@@ -113,6 +113,25 @@ def test_every_byte_order_and_resolution(tmp_path, config, options):
     assert [line["time"] for line in lines] == [1.000001, 4.25]
 
 
+@pytest.mark.parametrize("magic, seconds, fraction, expected", [
+    (0xa1b2c3d4, 2208988801, 500000, "2208988801.500000000"),  # 2040: more than a signed number holds
+    (0xa1b2c3d4, 0xffffffff, 5, "4294967295.000005000"),
+    (0xa1b23c4d, 0x80000000, 5, "2147483648.000000005"),
+    (0xa1b2c3d4, 7, 2_500_000, "9.500000000"),  # a fraction of more than a second
+    (0xa1b2c3d4, 7, 0xffffffff, "7.000000000"),  # of no sense
+    (0xa1b23c4d, 0xffffffff, 0x7fffffff, "4294967297.147483647"),
+])
+def test_times_of_all_32_bits(tmp_path, config, magic, seconds, fraction, expected):
+    frame = bytes(ethernet() / web(1))
+    (tmp_path / "in.pcap").write_bytes(struct.pack("=IHHiIII", magic, 2, 4, 0, 0, 65535, 1)
+                                       + struct.pack("=IIII", seconds, fraction, len(frame), len(frame)) + frame)
+    done = anypop("--config", config.path, "--in", tmp_path / "in.pcap", "--out", tmp_path / "out.pcap", "--json")
+    assert json.loads(done.stdout, parse_float=str)["time"] == expected
+    written = struct.unpack("=II", (tmp_path / "out.pcap").read_bytes()[24:32])
+    whole, _, rest = expected.partition(".")
+    assert written == (min(int(whole), 0xffffffff), int(rest) if int(whole) <= 0xffffffff else 999_999_999)
+
+
 LINKS = {
     "cooked": (113, lambda ip: CookedLinux(src=b"\2\0\0\0\0\1", lladdrlen=6, proto=0x0800 if ip.version == 4 else 0x86dd) / ip),
     "cooked v2": (276, lambda ip: struct.pack("!HHiHBB8s", 0x0800 if ip.version == 4 else 0x86dd, 0, 1, 1, 0, 6, b"\2")
