@@ -37,7 +37,7 @@ std::vector<GoldenRow> in_sequence(std::vector<GoldenRow> rows) {
 
 template <class F>
 class Golden : public testing::Test {
- protected:
+ public:
   static constexpr std::size_t kFirst = F::kFamily == Family::kV4 ? 0 : kGoldenServices;  // service of this family
 
   const std::vector<ServiceConfig> services_ = golden_services();
@@ -87,20 +87,36 @@ TYPED_TEST(Golden, EachRowAlone) {
   }
 }
 
+// A packet of which a capture holds the first bytes. `rest`: what stands for the others; `state`: after row.before.
+template <class F>
+void expect_same_if_cut(const Golden<F>& golden, const GoldenRow& row, std::size_t held, std::byte rest,
+                        WorkerState& state) {
+  Frame input = row.input;
+  std::fill(input.begin() + static_cast<std::ptrdiff_t>(held), input.end(), rest);
+  if (held < header_bytes(*golden.snapshot_, row.input)) {
+    EXPECT_GT(header_bytes(*golden.snapshot_, input), held) << held << " bytes say that they are all of the headers";
+    return;
+  }
+  EXPECT_LE(header_bytes(*golden.snapshot_, input), held);
+  l4lb_testing::Burst burst({&input, 1});
+  Counters counters(golden.services_);
+  process_burst(*golden.snapshot_, burst.packets(), 0, state, counters);
+  EXPECT_EQ(verdict_name(burst[0].verdict), verdict_name(row.verdict));
+  EXPECT_EQ(burst[0].chosen_by == ChosenBy::kConnectionId, row.by_connection_id);
+  EXPECT_EQ(burst[0].backend, row.service && row.verdict != Verdict::kDropNoBackend ? row.backend : kNone);
+}
+
 TYPED_TEST(Golden, WhatLiesBehindTheHeadersDoesNotMatter) {
   for (const GoldenRow& row : this->rows_) {
-    SCOPED_TRACE(row.name);
-    Frame input = row.input;
-    std::fill(input.begin() + header_bytes(input), input.end(), std::byte{0xf7});
-    l4lb_testing::Burst burst({&input, 1});
     WorkerState state(golden_engine());
-    Counters counters(this->services_);
+    Counters uncounted(this->services_);
     l4lb_testing::Burst before(row.before);
-    process_burst(*this->snapshot_, before.packets(), 0, state, counters);
-    process_burst(*this->snapshot_, burst.packets(), 0, state, counters);
-    EXPECT_EQ(verdict_name(burst[0].verdict), verdict_name(row.verdict));
-    EXPECT_EQ(burst[0].chosen_by == ChosenBy::kConnectionId, row.by_connection_id);
-    EXPECT_EQ(burst[0].backend, row.service && row.verdict != Verdict::kDropNoBackend ? row.backend : kNone);
+    process_burst(*this->snapshot_, before.packets(), 0, state, uncounted);
+    for (std::size_t held = sizeof(wire::Ethernet); held <= row.input.size(); ++held) {
+      SCOPED_TRACE(row.name + ", " + std::to_string(held) + " bytes");
+      for (const std::byte rest : {std::byte{0}, std::byte{0xf7}}) expect_same_if_cut(*this, row, held, rest, state);
+      if (this->HasFailure()) break;
+    }
   }
 }
 

@@ -23,4 +23,8 @@ enum class IcmpKind : std::uint8_t { kOther, kEchoRequest, kError };
 template <class F>
 IcmpKind parse_icmp(std::span<const std::byte> frame, const IpFinding& found, Flow<F>& flow);
 
+// How much of such a message, from its own header on, parse_icmp() looks at. Precondition: as there.
+template <class F>
+std::uint32_t icmp_header_bytes(std::span<const std::byte> frame, const IpFinding& found);
+
 }  // namespace anypop::l4lb

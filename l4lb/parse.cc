@@ -106,14 +106,47 @@ struct Ports {
   wire::be16 destination;
 };
 
+// Whether a quotation holds a flow, and how much of it was looked at to know.
+struct Quotation {
+  bool usable;
+  std::uint32_t bytes;
+};
+
 template <class F>
-bool parse_quoted_ports(std::span<const std::byte> quoted, std::uint32_t offset, Flow<F>& flow) {
-  if (flow.protocol != wire::IpProtocol::kTcp && flow.protocol != wire::IpProtocol::kUdp) return false;
-  if (!whole<Ports>(offset, static_cast<std::uint32_t>(quoted.size()))) return false;
+Quotation read_quoted_ports(std::span<const std::byte> quoted, std::uint32_t offset, Flow<F>& flow) {
+  if (flow.protocol != wire::IpProtocol::kTcp && flow.protocol != wire::IpProtocol::kUdp) return {false, offset};
+  const auto end = static_cast<std::uint32_t>(quoted.size());
+  if (!whole<Ports>(offset, end)) return {false, end};
   const View<Ports> ports(quoted.data() + offset);
   flow.source_port = ports[&Ports::source];
   flow.destination_port = ports[&Ports::destination];
-  return true;
+  return {true, offset + std::uint32_t{sizeof(Ports)}};
+}
+
+Quotation read_quoted(std::span<const std::byte> quoted, Flow<V4>& flow) {
+  constexpr std::uint32_t kFixed = sizeof(wire::Ipv4);
+  if (quoted.size() < kFixed) return {false, static_cast<std::uint32_t>(quoted.size())};
+  const View<wire::Ipv4> header(quoted.data());
+  const wire::VersionAndIhl version_and_ihl = header[&wire::Ipv4::version_and_ihl];
+  if (version_and_ihl.version() != 4 || version_and_ihl.header_bytes() < kFixed) return {false, kFixed};
+  if (header[&wire::Ipv4::flags_and_offset].is_later_fragment()) return {false, kFixed};
+  flow = {.source = header[&wire::Ipv4::source],
+          .destination = header[&wire::Ipv4::destination],
+          .protocol = header[&wire::Ipv4::protocol]};
+  return read_quoted_ports(quoted, version_and_ihl.header_bytes(), flow);
+}
+
+Quotation read_quoted(std::span<const std::byte> quoted, Flow<V6>& flow) {
+  const auto end = static_cast<std::uint32_t>(quoted.size());
+  if (end < sizeof(wire::Ipv6)) return {false, end};
+  const View<wire::Ipv6> header(quoted.data());
+  if (header[&wire::Ipv6::version_class_label].version() != 6) return {false, sizeof(wire::Ipv6)};
+  flow = {.source = header[&wire::Ipv6::source], .destination = header[&wire::Ipv6::destination]};
+  Walk walk{.offset = sizeof(wire::Ipv6), .protocol = header[&wire::Ipv6::next_header]};
+  const Verdict walked = walk_extensions(quoted, end, walk);
+  if (walked != Verdict::kForward) return {false, walked == Verdict::kDropTruncated ? end : walk.offset};
+  flow.protocol = walk.protocol;
+  return read_quoted_ports(quoted, walk.offset, flow);
 }
 
 }  // namespace
@@ -194,29 +227,19 @@ std::span<const std::byte> udp_payload(std::span<const std::byte> frame, std::ui
 template std::span<const std::byte> udp_payload<V4>(std::span<const std::byte> frame, std::uint32_t ip_offset);
 template std::span<const std::byte> udp_payload<V6>(std::span<const std::byte> frame, std::uint32_t ip_offset);
 
-template <>
-bool parse_quoted<V4>(std::span<const std::byte> quoted, Flow<V4>& flow) {
-  if (quoted.size() < sizeof(wire::Ipv4)) return false;
-  const View<wire::Ipv4> header(quoted.data());
-  const wire::VersionAndIhl version_and_ihl = header[&wire::Ipv4::version_and_ihl];
-  if (version_and_ihl.version() != 4 || version_and_ihl.header_bytes() < sizeof(wire::Ipv4)) return false;
-  if (header[&wire::Ipv4::flags_and_offset].is_later_fragment()) return false;
-  flow = {.source = header[&wire::Ipv4::source],
-          .destination = header[&wire::Ipv4::destination],
-          .protocol = header[&wire::Ipv4::protocol]};
-  return parse_quoted_ports(quoted, version_and_ihl.header_bytes(), flow);
+template <class F>
+bool parse_quoted(std::span<const std::byte> quoted, Flow<F>& flow) {
+  return read_quoted(quoted, flow).usable;
 }
+template bool parse_quoted<V4>(std::span<const std::byte> quoted, Flow<V4>& flow);
+template bool parse_quoted<V6>(std::span<const std::byte> quoted, Flow<V6>& flow);
 
-template <>
-bool parse_quoted<V6>(std::span<const std::byte> quoted, Flow<V6>& flow) {
-  if (quoted.size() < sizeof(wire::Ipv6)) return false;
-  const View<wire::Ipv6> header(quoted.data());
-  if (header[&wire::Ipv6::version_class_label].version() != 6) return false;
-  flow = {.source = header[&wire::Ipv6::source], .destination = header[&wire::Ipv6::destination]};
-  Walk walk{.offset = sizeof(wire::Ipv6), .protocol = header[&wire::Ipv6::next_header]};
-  if (walk_extensions(quoted, static_cast<std::uint32_t>(quoted.size()), walk) != Verdict::kForward) return false;
-  flow.protocol = walk.protocol;
-  return parse_quoted_ports(quoted, walk.offset, flow);
+template <class F>
+std::uint32_t quoted_header_bytes(std::span<const std::byte> quoted) {
+  Flow<F> flow;
+  return read_quoted(quoted, flow).bytes;
 }
+template std::uint32_t quoted_header_bytes<V4>(std::span<const std::byte> quoted);
+template std::uint32_t quoted_header_bytes<V6>(std::span<const std::byte> quoted);
 
 }  // namespace anypop::l4lb

@@ -80,9 +80,9 @@ std::span<const std::byte> udp_payload(std::span<const std::byte> frame, std::ui
 // nothing usable (cut before the ports, neither TCP nor UDP, a later fragment, not this family).
 template <class F>
 bool parse_quoted(std::span<const std::byte> quoted, Flow<F>& flow);
-template <>
-bool parse_quoted<V4>(std::span<const std::byte> quoted, Flow<V4>& flow);
-template <>
-bool parse_quoted<V6>(std::span<const std::byte> quoted, Flow<V6>& flow);
+
+// How much of the same, from its start, decides that.
+template <class F>
+std::uint32_t quoted_header_bytes(std::span<const std::byte> quoted);
 
 }  // namespace anypop::l4lb

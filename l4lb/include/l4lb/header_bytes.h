@@ -7,11 +7,14 @@
 #include <cstdint>
 #include <span>
 
+#include "l4lb/snapshot.h"
+
 namespace anypop::l4lb {
 
-// From the start of `frame`, which must have its length on the wire: to the end of the transport header, of what UDP
-// carries to that of a QUIC connection ID, or to the end of what an ICMP message quotes. At most frame.size(). Pure,
+// From the start of `frame`, which must have its length on the wire, with anything for what is missing: to the end of
+// the transport header, of what is looked at of a QUIC datagram if its service in `snapshot` cares, or of the ports
+// that an ICMP error quotes. At most frame.size(). If it is more than what is there, what is missing may matter. Pure,
 // any thread, constant time.
-std::uint32_t header_bytes(std::span<const std::byte> frame);
+std::uint32_t header_bytes(const Snapshot& snapshot, std::span<const std::byte> frame);
 
 }  // namespace anypop::l4lb

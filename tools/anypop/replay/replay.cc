@@ -91,10 +91,11 @@ void Replay::one(const CapturedPacket& captured, const ReplaySinks& sinks) {
   const auto held = static_cast<std::uint32_t>(frame_.size()) - l4lb::kHeadroomBytes;
   const std::uint32_t missing = captured.wire_bytes - static_cast<std::uint32_t>(captured.bytes.size());
   const std::uint32_t wire_bytes = held + std::min(missing, kFrameMaxBytes);
+  const l4lb::Snapshot& snapshot = forwarding_.snapshot(static_cast<std::uint64_t>(now_ms_));
   bool whole = true;
   if (missing > 0) {
     frame_.resize(l4lb::kHeadroomBytes + wire_bytes);
-    whole = l4lb::header_bytes(std::span(frame_).subspan(l4lb::kHeadroomBytes)) <= held;
+    whole = l4lb::header_bytes(snapshot, std::span(frame_).subspan(l4lb::kHeadroomBytes)) <= held;
     ++(whole ? summary_.cut : summary_.cut_too_short);
   }
   std::byte* const start = frame_.data() + l4lb::kHeadroomBytes;
@@ -107,8 +108,7 @@ void Replay::one(const CapturedPacket& captured, const ReplaySinks& sinks) {
   if (wire_bytes > options_.mtu_bytes + kEthernetBytes + 8) ++summary_.over_mtu;
   std::array<std::byte, kMacsBytes> macs{};
   std::copy_n(start, std::min<std::size_t>(held, kMacsBytes), macs.begin());
-  process_burst(forwarding_.snapshot(static_cast<std::uint64_t>(now_ms_)), std::span(&done.packet, 1),
-                static_cast<std::uint32_t>(now_ms_), state_, counters_);
+  process_burst(snapshot, std::span(&done.packet, 1), static_cast<std::uint32_t>(now_ms_), state_, counters_);
   const l4lb::Packet& packet = done.packet;
   // A frame leaves with the address of the port it came to, which is where it was sent, as far as is known here.
   const bool stamped = packet.verdict == l4lb::Verdict::kForward && !options_.port_mac;

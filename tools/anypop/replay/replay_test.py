@@ -235,6 +235,27 @@ def test_packets_captured_in_part_are_taken_as_whole(tmp_path, config):
     assert bytes(out[0])[12:] == bytes(whole)[12:96] and bytes(out[1])[34:] == bytes(dns)[14:80]
 
 
+@pytest.mark.parametrize("bytes_held", [60, 96, 128])
+def test_what_is_cut_off_does_not_change_the_verdict(tmp_path, config, bytes_held):
+    """DNS, a ping, and a router's word about a packet of ours: all that is needed ends at byte 42, 42 and 66."""
+    dns = IP(src="203.0.113.1", dst=VIP4) / UDP(dport=53) / (b"y" * 400)
+    ping = IP(src="203.0.113.1", dst=VIP4) / ICMP(id=7) / (b"z" * 1000)
+    quoted = IP(src=VIP4, dst="203.0.113.9", len=1500) / TCP(sport=80, dport=4242) / (b"x" * 500)
+    too_big = IP(src="192.0.2.254", dst=VIP4) / ICMP(type=3, code=4, nexthopmtu=1400) / bytes(quoted)
+    other = IP(src="203.0.113.1", dst="192.0.2.1") / ICMP() / (b"z" * 1000)
+    packets = [bytes(ethernet() / packet) for packet in (dns, ping, too_big, other)]
+    with open(tmp_path / "in.pcap", "wb") as file:
+        file.write(struct.pack("=IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, bytes_held, 1))
+        for packet in packets:
+            file.write(struct.pack("=IIII", 1, 0, bytes_held, len(packet)) + packet[:bytes_held])
+    out, punt, lines = replay(tmp_path, config)
+    error = "drop_truncated" if bytes_held < 66 else "forward"
+    assert [line["verdict"] for line in lines] == ["forward", "reply_echo", error, "pass_not_vip"]
+    assert [frame.wirelen for frame in out[:2]] == [len(packets[0]) + 20, len(packets[1])] and len(punt) == 1
+    summary = anypop("--config", config.path, "--in", tmp_path / "in.pcap", "--out", tmp_path / "out.pcap").stdout
+    assert (b"without all of their headers" in summary) == (bytes_held < 66)
+
+
 def test_frames_larger_than_the_mtu(tmp_path, config):
     giant = ethernet() / web(1) / (b"x" * 60000)
     capture(tmp_path / "in.pcap", [giant, ethernet() / IP(src="203.0.113.1", dst=VIP4, flags="DF") / UDP(dport=53) / (b"x" * 20000)])
