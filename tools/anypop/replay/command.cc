@@ -79,7 +79,7 @@ int run(const Request& request) {
     sinks.each = [&](const Replayed& packet) { fmt::print("{}\n", packet_json(*config, packet)); };
   }
   const absl::Status status = replay.run(**in, sinks);
-  if (replay.summary().packets == 0 && !status.ok()) return fail(status);
+  if (replay.summary().packets == replay.summary().unreadable && !status.ok()) return fail(status);
   for (const absl::Status& closed : {close(&*out), close(punt_writer)}) {
     if (!closed.ok()) return fail(closed);
   }

@@ -51,27 +51,25 @@ absl::Status Replay::run(CaptureReader& capture, const ReplaySinks& sinks) {
   while (true) {
     const auto more = capture.next(captured);
     if (!more.ok()) return more.status();
-    if (!*more) return absl::OkStatus();
-    if (absl::Status status = load(captured); !status.ok()) {
-      return make_error(status.code(), "packet {}: {}", summary_.packets, message(status));
-    }
+    if (!*more) break;
+    load(captured);
     advance(captured.time_ns);
     one(captured, sinks);
   }
+  if (summary_.packets == 0 || summary_.unreadable < summary_.packets) return absl::OkStatus();
+  return invalid_argument(
+      "found only packets of link type {}, expected Ethernet, Linux cooked, raw IP, BSD loopback, PPP, PPPoE, Cisco "
+      "HDLC, MPLS or NFLOG",
+      link_type_text(summary_.unreadable_link_type));
 }
 
 // The frame as the port would have received it, as far as it is there: frame_ from kHeadroomBytes on.
-absl::Status Replay::load(const CapturedPacket& captured) {
-  if (captured.link_type != link_type_) {
-    if (absl::Status status = check_link_type(captured.link_type); !status.ok()) return status;
-    link_type_ = captured.link_type;
-  }
+void Replay::load(const CapturedPacket& captured) {
   const LinkHeader link = link_header(captured.link_type, captured.bytes);
   const auto rest = captured.bytes.subspan(link.replaced_bytes);
   frame_.assign(l4lb::kHeadroomBytes, std::byte{});
   frame_.insert(frame_.end(), link.header.begin(), link.header.begin() + link.header_bytes);
   frame_.insert(frame_.end(), rest.begin(), rest.end());
-  return absl::OkStatus();
 }
 
 // The engine's clock does not go back, whatever a capture's does; nor does it say when the last packet came.
@@ -87,25 +85,35 @@ void Replay::advance(std::int64_t time_ns) {
   }
 }
 
+// The frame gets its length on the wire, if all is there that decides about it.
+void Replay::fill_up(const l4lb::Snapshot& snapshot, std::uint32_t missing_bytes) {
+  const std::size_t held = frame_.size();
+  frame_.resize(held + missing_bytes);
+  const std::uint32_t needed = l4lb::header_bytes(snapshot, std::span(frame_).subspan(l4lb::kHeadroomBytes));
+  const bool there = needed <= held - l4lb::kHeadroomBytes;
+  if (!there) frame_.resize(held);
+  ++(there ? summary_.cut : summary_.cut_too_short);
+}
+
 void Replay::one(const CapturedPacket& captured, const ReplaySinks& sinks) {
-  const auto held = static_cast<std::uint32_t>(frame_.size()) - l4lb::kHeadroomBytes;
-  const std::uint32_t missing = captured.wire_bytes - static_cast<std::uint32_t>(captured.bytes.size());
-  const std::uint32_t wire_bytes = held + std::min(missing, kFrameMaxBytes);
   const l4lb::Snapshot& snapshot = forwarding_.snapshot(static_cast<std::uint64_t>(now_ms_));
-  bool whole = true;
-  if (missing > 0) {
-    frame_.resize(l4lb::kHeadroomBytes + wire_bytes);
-    whole = l4lb::header_bytes(snapshot, std::span(frame_).subspan(l4lb::kHeadroomBytes)) <= held;
-    ++(whole ? summary_.cut : summary_.cut_too_short);
-  }
+  const auto held = static_cast<std::uint32_t>(frame_.size()) - l4lb::kHeadroomBytes;
+  const std::uint32_t missing =
+      std::min(captured.wire_bytes - static_cast<std::uint32_t>(captured.bytes.size()), kFrameMaxBytes);
+  const std::uint32_t wire_bytes = held + missing;
+  const bool readable = is_readable(captured.link_type);
+  if (!readable && ++summary_.unreadable == 1) summary_.unreadable_link_type = captured.link_type;
+  if (fill_in_length(std::span(frame_).subspan(l4lb::kHeadroomBytes), wire_bytes)) ++summary_.without_length;
+  if (readable && missing > 0) fill_up(snapshot, missing);
+  if (readable && wire_bytes > options_.mtu_bytes + kEthernetBytes + 8) ++summary_.over_mtu;
   std::byte* const start = frame_.data() + l4lb::kHeadroomBytes;
-  Replayed done{
-      .index = summary_.packets++,
-      .time_ns = captured.time_ns,
-      .wire_bytes = wire_bytes,
-      .cut = missing > 0,
-      .packet = {.data = start, .length_bytes = whole ? wire_bytes : held, .headroom_bytes = l4lb::kHeadroomBytes}};
-  if (wire_bytes > options_.mtu_bytes + kEthernetBytes + 8) ++summary_.over_mtu;
+  Replayed done{.index = summary_.packets++,
+                .time_ns = captured.time_ns,
+                .wire_bytes = wire_bytes,
+                .cut = missing > 0,
+                .packet = {.data = start,
+                           .length_bytes = static_cast<std::uint32_t>(frame_.size()) - l4lb::kHeadroomBytes,
+                           .headroom_bytes = l4lb::kHeadroomBytes}};
   std::array<std::byte, kMacsBytes> macs{};
   std::copy_n(start, std::min<std::size_t>(held, kMacsBytes), macs.begin());
   process_burst(snapshot, std::span(&done.packet, 1), static_cast<std::uint32_t>(now_ms_), state_, counters_);
@@ -118,7 +126,7 @@ void Replay::one(const CapturedPacket& captured, const ReplaySinks& sinks) {
   CaptureWriter* const sink = l4lb::leaves(packet.verdict)                   ? sinks.out
                               : packet.verdict == l4lb::Verdict::kPassNotVip ? sinks.punt
                                                                              : nullptr;
-  if (sink != nullptr) sink->write(captured.time_ns, packet.length_bytes, {packet.data, kept});
+  if (sink != nullptr && readable) sink->write(captured.time_ns, packet.length_bytes, {packet.data, kept});
   if (sinks.each) sinks.each(done);
 }
 

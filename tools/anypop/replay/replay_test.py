@@ -139,8 +139,36 @@ LINKS = {
     "raw": (101, lambda ip: ip),
     "loopback": (0, lambda ip: Loopback(type=2 if ip.version == 4 else 30) / ip),
     "big-endian loopback": (108, lambda ip: struct.pack("!I", 2 if ip.version == 4 else 24) + bytes(ip)),
-    "PPP": (9, lambda ip: struct.pack("!HH", 0xff03, 0x21 if ip.version == 4 else 0x57) + bytes(ip)),
+    "IPsec": (109, lambda ip: struct.pack("=III", 2 if ip.version == 4 else 24, 0x1234, 1) + bytes(ip)),
+    "PPP": (9, lambda ip: struct.pack("!HH", 0xff03, ppp(ip)) + bytes(ip)),
+    "PPP without address": (9, lambda ip: struct.pack("!H", ppp(ip)) + bytes(ip)),
+    "PPP, compressed": (9, lambda ip: struct.pack("!B", ppp(ip)) + bytes(ip)),
+    "PPP on a serial line": (50, lambda ip: struct.pack("!HH", 0xff03, ppp(ip)) + bytes(ip)),
+    "PPP as Cisco": (9, lambda ip: struct.pack("!HH", 0x0f00, ether(ip)) + bytes(ip)),
+    "Cisco HDLC": (104, lambda ip: struct.pack("!HH", 0x0f00, ether(ip)) + bytes(ip)),
+    "Cisco HDLC with PPP's numbers": (104, lambda ip: struct.pack("!HH", 0x0f00, ppp(ip)) + bytes(ip)),
+    "Cisco HDLC as PPP": (104, lambda ip: struct.pack("!HH", 0xff03, ppp(ip)) + bytes(ip)),
+    "Cisco HDLC without address": (104, lambda ip: struct.pack("!H", ppp(ip)) + bytes(ip)),
+    "PPPoE": (51, lambda ip: struct.pack("!BBHHH", 0x11, 0, 7, len(ip) + 2, ppp(ip)) + bytes(ip)),
+    "MPLS": (219, lambda ip: struct.pack("!II", 0x12345040, 0x00777140) + bytes(ip)),
+    "NFLOG": (239, lambda ip: nflog(ip, "<")),
+    "big-endian NFLOG": (239, lambda ip: nflog(ip, ">")),
 }
+
+
+def ppp(ip):
+    return 0x21 if ip.version == 4 else 0x57
+
+
+def ether(ip):
+    return 0x0800 if ip.version == 4 else 0x86dd
+
+
+def nflog(ip, order):
+    """A prefix and the packet among attributes of a length and a type."""
+    family = struct.pack("!BBH", 2 if ip.version == 4 else 10, 0, 5)
+    return (family + struct.pack(order + "HH", 8, 1) + struct.pack("!HBB", ether(ip), 1, 0)
+            + struct.pack(order + "HH", 6, 10) + b"x\0\0\0" + struct.pack(order + "HH", 4 + len(ip), 9) + bytes(ip))
 
 
 def raw_pcap(path, link_type, packets, wire_bytes=None, snaplen=262144):
@@ -164,10 +192,51 @@ def test_every_link_type_becomes_ethernet(tmp_path, config, kind):
 
 
 def test_a_link_type_without_ip_is_named(tmp_path, config):
-    raw_pcap(tmp_path / "in.pcap", 189, [b"x" * 64])  # USB
+    raw_pcap(tmp_path / "in.pcap", 189, [b"x" * 64])
     done = anypop("--config", config.path, "--in", tmp_path / "in.pcap", "--out", tmp_path / "out.pcap")
-    assert done.returncode == 1 and done.stderr.count(b"\n") == 1 and b"link type 189" in done.stderr
+    assert done.returncode == 1 and done.stderr.count(b"\n") == 1 and b"link type 189 (USB_LINUX: USB" in done.stderr
     assert not (tmp_path / "out.pcap").exists()
+    raw_pcap(tmp_path / "in.pcap", 65000, [b"x" * 64])
+    done = anypop("--config", config.path, "--in", tmp_path / "in.pcap", "--out", tmp_path / "out.pcap")
+    assert done.returncode == 1 and b"link type 65000 (unknown)" in done.stderr
+
+
+def ng_block(kind, body):
+    body += b"\0" * (-len(body) % 4)
+    return struct.pack("<II", kind, len(body) + 12) + body + struct.pack("<I", len(body) + 12)
+
+
+def ng_packet(interface, data, wire_bytes=None):
+    return ng_block(6, struct.pack("<IIIII", interface, 0, 1, len(data), wire_bytes or len(data)) + data)
+
+
+NG_SECTION = ng_block(0x0a0d0d0a, struct.pack("<IHHq", 0x1a2b3c4d, 1, 0, -1))
+
+
+def test_pcapng_with_an_interface_that_nobody_can_read(tmp_path, config):
+    """A Bluetooth dongle between two Ethernet ports: its packets are no VIP's, and the others are read."""
+    frame = bytes(ethernet() / web(1))
+    (tmp_path / "in.pcap").write_bytes(b"".join([
+        NG_SECTION, *(ng_block(1, struct.pack("<HHI", link, 0, 0)) for link in (201, 1)),
+        ng_packet(0, b"\2" * 9, 70), ng_packet(1, frame), ng_packet(0, bytes(web(2))), ng_packet(1, frame)]))
+    out, punt, lines = replay(tmp_path, config)
+    assert [line["verdict"] for line in lines] == ["pass_not_vip", "forward"] * 2 and len(out) == 2 and not punt
+    done = anypop("--config", config.path, "--in", tmp_path / "in.pcap", "--out", tmp_path / "out.pcap")
+    assert b"2 packets are of link types that are not understood" in done.stdout and b"201 (BLUETOOTH" in done.stdout
+    assert b"captured in part" not in done.stdout
+
+
+def test_packets_without_a_length(tmp_path, config):
+    """As a machine with TSO captures what it sends: the NIC would have filled it in."""
+    v4, v6 = web(1, len=0) / (b"x" * 3000), IPv6(src="2001:db8:c::1", dst=VIP6, plen=0) / TCP(dport=80, flags="A") / (b"x" * 3000)
+    packets = [ethernet() / v4, ethernet() / v6, ethernet() / Dot1Q(vlan=7) / v4, ethernet() / web(1),
+               ethernet() / IP(src="203.0.113.1", dst=VIP4, len=0)]
+    capture(tmp_path / "in.pcap", packets)
+    out, _, lines = replay(tmp_path, config)
+    assert [line["verdict"] for line in lines] == ["forward"] * 4 + ["drop_malformed"]
+    assert [out[0][IP].len, out[1][IPv6].plen, out[2][IP].len] == [3040, 3020, 3040]
+    done = anypop("--config", config.path, "--in", tmp_path / "in.pcap", "--out", tmp_path / "out.pcap")
+    assert b"3 packets had the length 0" in done.stdout
 
 
 def test_pcapng_of_several_interfaces(tmp_path, config):

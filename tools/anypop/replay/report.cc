@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "anypop_replay/link_layer.h"
 #include "l4lb/explain.h"
 
 namespace anypop::replay {
@@ -67,6 +68,16 @@ void write_notes(Page page, const PopConfig& config, const Replay& replay, const
     fmt::format_to(page,
                    "\n{} packets were captured without all of their headers: a larger snapshot length shows more\n",
                    summary.cut_too_short);
+  }
+  if (summary.unreadable > 0) {
+    fmt::format_to(page,
+                   "\n{} packets are of link types that are not understood, and count as pass_not_vip; the first: {}\n",
+                   summary.unreadable, link_type_text(summary.unreadable_link_type));
+  }
+  if (summary.without_length > 0) {
+    fmt::format_to(page,
+                   "\n{} packets had the length 0 and got their frame's: they were captured before the NIC (TSO)\n",
+                   summary.without_length);
   }
   if (summary.over_mtu > 0) {
     fmt::format_to(

@@ -9,8 +9,6 @@
 #include <span>
 #include <string>
 
-#include <absl/status/status.h>
-
 namespace anypop::replay {
 
 inline constexpr std::uint32_t kEthernetBytes = 14;
@@ -22,11 +20,19 @@ struct LinkHeader {
   std::uint32_t replaced_bytes = 0;  // of the packet
 };
 
-// InvalidArgument names the type (a LINKTYPE_ or DLT_ number) and those that are understood: Ethernet, Linux cooked
-// (SLL, SLL2), raw IP, BSD loopback (NULL, LOOP), PPP, Cisco HDLC.
-absl::Status check_link_type(int link_type);
+// A LINKTYPE_ or DLT_ number. Those that are understood: Ethernet, Linux cooked (SLL, SLL2), raw IP, BSD loopback
+// (NULL, LOOP, ENC), PPP, Cisco HDLC, PPPoE, MPLS, NFLOG.
+bool is_readable(int link_type);
 
-// Precondition: check_link_type() is ok. A packet too short for its own link header becomes one that ends too early.
+// "189 (USB_LINUX: USB with Linux header)", as libpcap names it.
+std::string link_type_text(int link_type);
+
+// A packet too short for its own link header becomes one that ends too early; one of a link type that is not readable
+// becomes what no VIP is sent.
 LinkHeader link_header(int link_type, std::span<const std::byte> packet);
+
+// A packet that was captured before the NIC cut it into segments (TSO) may have no length yet: 0 in its IP header. It
+// gets what the frame says, at most 65535. True: so it was.
+bool fill_in_length(std::span<std::byte> frame, std::uint32_t wire_bytes);
 
 }  // namespace anypop::replay

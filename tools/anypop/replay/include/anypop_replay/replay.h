@@ -44,17 +44,21 @@ struct ReplaySinks {
 
 struct ReplaySummary {
   std::uint64_t packets = 0;
-  std::uint64_t cut = 0;            // captured in part, decided about as a whole
-  std::uint64_t cut_too_short = 0;  // not even their headers are there
-  std::uint64_t over_mtu = 0;       // larger than the port takes: joined by the machine that captured
-  std::int64_t span_ns = 0;         // from the first packet to the last
+  std::uint64_t cut = 0;             // captured in part, decided about as a whole
+  std::uint64_t cut_too_short = 0;   // not even their headers are there
+  std::uint64_t unreadable = 0;      // of link types that nobody here understands: kPassNotVip, and to no sink
+  int unreadable_link_type = 0;      // of the first of these
+  std::uint64_t without_length = 0;  // captured before the NIC had filled in the length: it is the frame's
+  std::uint64_t over_mtu = 0;        // larger than the port takes: joined by the machine that captured
+  std::int64_t span_ns = 0;          // from the first packet to the last
 };
 
 class Replay {
  public:
   Replay(const PopConfig& config, const OfflineOptions& options, std::vector<HealthChange> changes);
 
-  // All of `capture`. An error is about the capture; what came before it has been replayed.
+  // All of `capture`. An error is about the capture; what came before it has been replayed. Also if there are packets,
+  // but not one of a readable link type.
   absl::Status run(CaptureReader& capture, const ReplaySinks& sinks);
 
   const ReplaySummary& summary() const { return summary_; }
@@ -62,8 +66,9 @@ class Replay {
   const OfflineForwarding& forwarding() const { return forwarding_; }
 
  private:
-  absl::Status load(const CapturedPacket& captured);
+  void load(const CapturedPacket& captured);
   void advance(std::int64_t time_ns);
+  void fill_up(const l4lb::Snapshot& snapshot, std::uint32_t missing_bytes);
   void one(const CapturedPacket& captured, const ReplaySinks& sinks);
 
   OfflineForwarding forwarding_;
@@ -75,7 +80,6 @@ class Replay {
   ReplaySummary summary_;
   std::int64_t first_ns_ = 0;
   std::int64_t now_ms_ = 0;
-  int link_type_ = -1;            // that has been checked
   std::vector<std::byte> frame_;  // with the engine's headroom before it
 };
 
