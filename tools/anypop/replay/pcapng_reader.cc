@@ -24,6 +24,12 @@ constexpr std::uint16_t kOptionResolution = 9;  // if_tsresol
 constexpr std::uint16_t kOptionOffset = 14;     // if_tsoffset
 constexpr std::uint64_t kNanoseconds = 1'000'000'000;
 
+bool is_read(std::uint32_t type) {
+  constexpr std::array kRead = {std::uint32_t{kSection}, std::uint32_t{kInterface}, std::uint32_t{kObsoletePacket},
+                                std::uint32_t{kSimplePacket}, std::uint32_t{kEnhancedPacket}};
+  return std::ranges::find(kRead, type) != kRead.end();
+}
+
 std::uint32_t load32(const std::byte* at, bool big_endian) {
   std::uint32_t value = 0;
   for (unsigned i = 0; i < 4; ++i) {
@@ -86,11 +92,29 @@ absl::Status PcapngReader::read_section_head(std::array<std::byte, 12>& head) {
   return absl::OkStatus();
 }
 
+// The same unread: secrets of TLS, statistics, whatever others have added.
+absl::Status PcapngReader::skip_body(std::uint32_t total_bytes) {
+  std::size_t left = total_bytes - kBlockOverhead;
+  body_.resize(std::size_t{64} << 10U);
+  while (left > 0) {
+    const std::size_t read = std::fread(body_.data(), 1, std::min(left, body_.size()), file_.get());
+    if (read == 0) return damaged("it ends inside a block");
+    left -= read;
+  }
+  std::array<std::byte, 4> again{};
+  if (std::fread(again.data(), 1, again.size(), file_.get()) != again.size()) return damaged("it ends inside a block");
+  if (load32(again.data(), big_endian_) != total_bytes) return damaged("a block whose two lengths differ");
+  return absl::OkStatus();
+}
+
 // What follows the block's head, without the second length.
 absl::Status PcapngReader::read_body(std::uint32_t total_bytes) {
   const std::size_t already = type_ == kSection ? 4 : 0;
   if (total_bytes < kBlockOverhead + already || total_bytes % 4 != 0) return damaged("a block of impossible length");
-  if (total_bytes > kBlockMaxBytes) return damaged(fmt::format("a block of {} bytes", total_bytes));
+  if (total_bytes > kBlockMaxBytes) {
+    if (is_read(type_)) return damaged(fmt::format("a block of {} bytes", total_bytes));
+    return skip_body(total_bytes);
+  }
   body_.resize(total_bytes - kBlockOverhead + 4 - already);
   if (std::fread(body_.data(), 1, body_.size(), file_.get()) != body_.size()) return damaged("it ends inside a block");
   if (u32(body_.size() - 4) != total_bytes) return damaged("a block whose two lengths differ");

@@ -15,7 +15,7 @@ namespace anypop::replay {
 
 class PcapngReader : public CaptureReader {
  public:
-  // A block, and so a packet, may be this large; a hostile length must not grow us.
+  // A block that is read, and so a packet, may be this large; a hostile length must not grow us.
   static constexpr std::uint32_t kBlockMaxBytes = 4U << 20U;
 
   // `name`: for messages.
@@ -35,6 +35,7 @@ class PcapngReader : public CaptureReader {
 
   absl::StatusOr<bool> read_block();
   absl::Status read_section_head(std::array<std::byte, 12>& head);
+  absl::Status skip_body(std::uint32_t total_bytes);
   absl::Status read_body(std::uint32_t total_bytes);
   absl::Status read_interface();
   absl::Status read_packet(CapturedPacket& packet) const;

@@ -226,6 +226,20 @@ def test_pcapng_with_an_interface_that_nobody_can_read(tmp_path, config):
     assert b"captured in part" not in done.stdout
 
 
+@pytest.mark.parametrize("kind, code", [(10, 0), (0x0bad, 0), (6, 1)])
+def test_pcapng_with_a_giant_block(tmp_path, config, kind, code):
+    """The secrets of a long TLS capture are skipped unread; a packet cannot be that large."""
+    frame = bytes(ethernet() / web(1))
+    parts = [NG_SECTION, ng_block(1, struct.pack("<HHI", 1, 0, 0)), ng_block(kind, b"s" * (5 << 20)), ng_packet(0, frame)]
+    (tmp_path / "in.pcap").write_bytes(b"".join(parts))
+    done = anypop("--config", config.path, "--in", tmp_path / "in.pcap", "--out", tmp_path / "out.pcap", "--json")
+    assert done.returncode == code and done.stdout.count(b"\n") == 1 - code, done.stderr
+    for cut in (40, len(frame) + 40):
+        (tmp_path / "in.pcap").write_bytes(b"".join(parts)[:-cut - len(ng_packet(0, frame))])
+        done = anypop("--config", config.path, "--in", tmp_path / "in.pcap", "--out", tmp_path / "out.pcap")
+        assert done.returncode == 1 and b"damaged pcapng file" in done.stderr
+
+
 def test_packets_without_a_length(tmp_path, config):
     """As a machine with TSO captures what it sends: the NIC would have filled it in."""
     v4, v6 = web(1, len=0) / (b"x" * 3000), IPv6(src="2001:db8:c::1", dst=VIP6, plen=0) / TCP(dport=80, flags="A") / (b"x" * 3000)
