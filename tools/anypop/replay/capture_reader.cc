@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include <pcap/pcap.h>
 
 #include "anypop_replay/capture.h"
 #include "base/text.h"
+#include "gzip_stream.h"
 #include "pcapng_reader.h"
 
 namespace anypop::replay {
@@ -49,38 +52,91 @@ class PcapReader : public CaptureReader {
   std::string name_;
 };
 
-struct Closer {
-  void operator()(std::FILE* file) const {
-    if (file != stdin) std::fclose(file);
+// What comes out of a gzip file. That its end is not the file's only the unpacking knows.
+class UnpackedReader : public CaptureReader {
+ public:
+  UnpackedReader(std::unique_ptr<CaptureReader> reader, std::shared_ptr<const std::string> problem, std::string name)
+      : reader_(std::move(reader)), problem_(std::move(problem)), name_(std::move(name)) {}
+
+  absl::StatusOr<bool> next(CapturedPacket& packet) override {
+    auto more = reader_->next(packet);
+    if (more.ok() && *more) return more;
+    if (!problem_->empty()) return invalid_argument("{}: the gzip file {}", name_, *problem_);
+    return more;
   }
+
+ private:
+  std::unique_ptr<CaptureReader> reader_;
+  std::shared_ptr<const std::string> problem_;
+  std::string name_;
 };
 
-constexpr int kPcapng = 0x0a;  // the first byte of each format, in either byte order
-constexpr int kGzip = 0x1f;
-constexpr int kZstd = 0x28;
+using namespace std::string_view_literals;
+constexpr std::string_view kPcapng = "\x0a\x0d\x0d\x0a"sv;
+constexpr std::string_view kGzip = "\x1f\x8b"sv;
+
+// Formats that are not unpacked here, and who does it.
+struct Packed {
+  std::string_view begins;
+  std::string_view tool;
+};
+constexpr Packed kPacked[] = {{"\xfd\x37zXZ"sv, "xz"},        {"BZh"sv, "bzip2"},
+                              {"\x04\x22\x4d\x18"sv, "lz4"},  {"\x02\x21\x4c\x18"sv, "lz4"},
+                              {"\x28\xb5\x2f\xfd"sv, "zstd"}, {"\x1f\x9d"sv, "gzip"}};
+
+// The first bytes, which stay there: glibc takes back as many as have been read.
+std::string peek(std::FILE* stream) {
+  constexpr std::size_t kBytes = 5;
+  std::array<char, kBytes> bytes{};
+  const std::string first(bytes.data(), std::fread(bytes.data(), 1, bytes.size(), stream));
+  for (auto at = first.rbegin(); at != first.rend(); ++at) std::ungetc(static_cast<unsigned char>(*at), stream);
+  return first;
+}
+
+absl::StatusOr<std::unique_ptr<CaptureReader>> open_unpacked(Stream stream, std::string_view first,
+                                                             const std::string& name) {
+  if (first.empty()) return std::make_unique<NoPackets>();
+  if (first.starts_with(kGzip)) return invalid_argument("{}: found gzip in gzip, expected a capture", name);
+  for (const Packed& packed : kPacked) {
+    if (!first.starts_with(packed.begins)) continue;
+    return invalid_argument(
+        "{}: found a file that {} has compressed, expected a capture: {} -dc FILE | anypop replay --in - …", name,
+        packed.tool, packed.tool);
+  }
+  if (first.starts_with(kPcapng)) {
+    return PcapngReader::open(std::shared_ptr<std::FILE>(stream.release(), StreamCloser()), name);
+  }
+  char problem[PCAP_ERRBUF_SIZE] = "";
+  pcap_t* pcap = pcap_fopen_offline_with_tstamp_precision(stream.get(), PCAP_TSTAMP_PRECISION_NANO, problem);
+  if (pcap == nullptr) return invalid_argument("{}: found {}, expected a pcap or pcapng capture", name, problem);
+  (void)stream.release();  // pcap_close() closes it, and leaves standard input alone
+  return std::make_unique<PcapReader>(pcap, name);
+}
+
+absl::StatusOr<std::unique_ptr<CaptureReader>> open_gzip(Stream packed, const std::string& name) {
+  GzipStream gzip = unpack_gzip(std::move(packed));
+  if (gzip.stream == nullptr) return errno_error(errno, "cannot read {}", name);
+  const std::string first = peek(gzip.stream.get());
+  auto reader = open_unpacked(std::move(gzip.stream), first, name);
+  if (!gzip.problem->empty() && (!reader.ok() || first.empty())) {
+    return invalid_argument("{}: the gzip file {}", name, *gzip.problem);
+  }
+  if (!reader.ok()) return reader.status();
+  return std::make_unique<UnpackedReader>(*std::move(reader), std::move(gzip.problem), name);
+}
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CaptureReader>> open_capture(const std::string& file) {
   const bool standard = file == "-";
   const std::string name = standard ? "standard input" : escaped(file);
-  std::unique_ptr<std::FILE, Closer> stream(standard ? stdin : std::fopen(file.c_str(), "rbe"));
+  Stream stream(standard ? stdin : std::fopen(file.c_str(), "rbe"));
   if (stream == nullptr) return errno_error(errno, "cannot read {}", name);
   errno = 0;
-  const int first = std::getc(stream.get());
-  if (first == EOF && std::ferror(stream.get()) != 0) return errno_error(errno, "cannot read {}", name);
-  if (first == EOF) return std::make_unique<NoPackets>();
-  std::ungetc(first, stream.get());
-  if (first == kGzip || first == kZstd) {
-    return invalid_argument("{}: found a compressed file, expected a capture: {} -dc FILE | anypop replay --in - …",
-                            name, first == kGzip ? "gzip" : "zstd");
-  }
-  if (first == kPcapng) return PcapngReader::open(std::shared_ptr<std::FILE>(std::move(stream)), name);
-  char problem[PCAP_ERRBUF_SIZE] = "";
-  pcap_t* pcap = pcap_fopen_offline_with_tstamp_precision(stream.get(), PCAP_TSTAMP_PRECISION_NANO, problem);
-  if (pcap == nullptr) return invalid_argument("{}: found {}, expected a pcap or pcapng capture", name, problem);
-  (void)stream.release();  // pcap_close() closes it, and leaves standard input alone
-  return std::make_unique<PcapReader>(pcap, name);
+  const std::string first = peek(stream.get());
+  if (std::ferror(stream.get()) != 0) return errno_error(errno, "cannot read {}", name);
+  if (first.starts_with(kGzip)) return open_gzip(std::move(stream), name);
+  return open_unpacked(std::move(stream), first, name);
 }
 
 }  // namespace anypop::replay

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`anypop replay` over captures of every kind, made and read back by scapy."""
+import bz2
+import gzip
 import json
+import lzma
 import os
+import resource
 import struct
 import subprocess
+import zlib
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
@@ -366,10 +371,9 @@ def test_standard_input_and_output(tmp_path, config):
 
 def test_garbage_gets_one_line_and_leaves_nothing(tmp_path, config):
     (tmp_path / "garbage").write_bytes(bytes(range(256)) * 4)
-    (tmp_path / "packed").write_bytes(b"\x1f\x8b" + b"\0" * 64)
     (tmp_path / "ng").write_bytes(b"\x0a\x0d\x0d\x0a" + b"\xff" * 64)
     capture(tmp_path / "good", [ethernet() / web(1)])
-    for name, expected in {"garbage": b"", "packed": b"gzip -dc", "ng": b"damaged", "none": b"No such file", ".": b""}.items():
+    for name, expected in {"garbage": b"", "ng": b"damaged", "none": b"No such file", ".": b""}.items():
         done = anypop("--config", config.path, "--in", tmp_path / name, "--out", tmp_path / "out.pcap")
         assert done.returncode == 1 and done.stderr.count(b"\n") == 1 and expected in done.stderr, done.stderr
         assert name.encode() in done.stderr or name == "."
@@ -382,7 +386,65 @@ def test_garbage_gets_one_line_and_leaves_nothing(tmp_path, config):
     assert done.returncode == 1 and b"No such file" in done.stderr
     done = anypop("--config", config.path, "--in", tmp_path / "good", "--out", "/dev/full")
     assert done.returncode == 1 and b"No space left" in done.stderr
-    assert sorted(os.listdir(tmp_path)) == ["garbage", "good", "ng", "packed", "pop.yaml"]
+    assert sorted(os.listdir(tmp_path)) == ["garbage", "good", "ng", "pop.yaml"]
+
+
+@pytest.mark.parametrize("from_standard_input", [False, True])
+def test_captures_packed_by_gzip(tmp_path, config, from_standard_input):
+    """Also in several pieces, as log rotation joins them, and with a pcapng inside."""
+    frames = [ethernet() / web(i % 250) for i in range(2000)]
+    capture(tmp_path / "pcap", frames)
+    plain = (tmp_path / "pcap").read_bytes()
+    frame = bytes(frames[0])
+    ng = b"".join([NG_SECTION, ng_block(1, struct.pack("<HHI", 1, 0, 0)), *[ng_packet(0, frame)] * 2000])
+    for packed in (gzip.compress(plain), gzip.compress(plain[:1000]) + gzip.compress(plain[1000:]),
+                   gzip.compress(plain) + b"\0" * 512, gzip.compress(ng), gzip.compress(plain, 0)):
+        (tmp_path / "in.pcap").write_bytes(packed)
+        where = ("-", {"input": packed}) if from_standard_input else (tmp_path / "in.pcap", {})
+        done = anypop("--config", config.path, "--in", where[0], "--out", tmp_path / "out.pcap", "--json", **where[1])
+        assert done.returncode == 0 and done.stdout.count(b"forward") == 2000, done.stderr
+
+
+def test_gzip_files_that_are_damaged(tmp_path, config):
+    """Cut between two packets it looks like a capture that is all there; only gzip's own end tells."""
+    capture(tmp_path / "pcap", [ethernet() / web(i) for i in range(1, 101)])
+    plain = (tmp_path / "pcap").read_bytes()
+    assert plain[24 + 70 * 60:][8:12] == struct.pack("=I", 54)
+    packer = zlib.compressobj(wbits=31)
+    early = packer.compress(plain[:24 + 70 * 60]) + packer.flush(zlib.Z_SYNC_FLUSH)
+    whole = gzip.compress(plain)
+    wrong = whole[:-8] + bytes([whole[-8] ^ 1]) + whole[-7:]
+    for packed, lines, problem in ((early, 60, b"the gzip file ends early"), (wrong, 100, b"the gzip file is damaged"),
+                                   (whole[:9], 0, b"ends early"), (b"\x1f\x8b" + b"\0" * 64, 0, b"is damaged"),
+                                   (gzip.compress(whole), 0, b"gzip in gzip")):
+        (tmp_path / "in.pcap").write_bytes(packed)
+        done = anypop("--config", config.path, "--in", tmp_path / "in.pcap", "--out", tmp_path / "out.pcap", "--json")
+        assert done.returncode == 1 and done.stderr.count(b"\n") == 1 and problem in done.stderr, done.stderr
+        assert done.stdout.count(b"\n") == lines
+    assert anypop("--config", config.path, "--in", tmp_path / "in.pcap", "--out", "x", cwd=tmp_path).returncode == 1
+
+
+def test_unpacking_needs_no_memory_for_all_of_it(tmp_path, config):
+    """400 MB of nothing, from 400 KB."""
+    block = ng_block(0x0bad, b"\0" * (1 << 20))
+    packer = zlib.compressobj(wbits=31)
+    packed = packer.compress(NG_SECTION) + b"".join(packer.compress(block) for _ in range(400)) + packer.flush()
+    (tmp_path / "in.pcap").write_bytes(packed)
+    assert replay(tmp_path, config) == ([], [], [])
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 300_000, "kilobytes, most of them ASan's"
+
+
+@pytest.mark.parametrize("pack, tool", [(lzma.compress, b"xz"), (bz2.compress, b"bzip2"),
+                                        (lambda data: b"\x28\xb5\x2f\xfd" + data, b"zstd"),
+                                        (lambda data: b"\x04\x22\x4d\x18" + data, b"lz4")])
+def test_other_compressed_files_name_their_tool(tmp_path, config, pack, tool):
+    capture(tmp_path / "pcap", [ethernet() / web(1)])
+    packed = pack((tmp_path / "pcap").read_bytes())
+    for inside in (packed, gzip.compress(packed)):
+        (tmp_path / "in.pcap").write_bytes(inside)
+        done = anypop("--config", config.path, "--in", tmp_path / "in.pcap", "--out", tmp_path / "out.pcap")
+        assert done.returncode == 1 and done.stderr.count(b"\n") == 1
+        assert b"in.pcap: found a file that " + tool + b" has compressed" in done.stderr and tool + b" -dc FILE |" in done.stderr
 
 
 def test_a_capture_that_ends_early_keeps_what_it_has(tmp_path, config):
