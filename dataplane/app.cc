@@ -274,9 +274,12 @@ class App::Impl {
             [this] { return captures_->stop(); },
             {}};
     api_.explain = [this](const dataplane_api::ExplainRequest& request) {
-      std::vector<const l4lb::FlowTable*> tables = takeover_->left_over();
+      std::vector<const l4lb::FlowTable*> tables;
       for (const auto& worker : workers_) tables.push_back(&worker->flows());
-      return explain_answer(forwarding_->config(), forwarding_->snapshot(), request, worker_now_ms(), tables);
+      const std::vector<const l4lb::FlowTable*> left_over = takeover_->left_over();
+      return explain_answer(forwarding_->config(), forwarding_->snapshot(), request, worker_now_ms(),
+                            {.workers = tables, .left_over = left_over},
+                            [this](const IpAddress& backend) { return describe_next_hop(backend); });
     };
     api_.restart = [this] { planned_.begin(); };
     auto threads = WorkerThreads::launch(workers_);

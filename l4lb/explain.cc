@@ -46,17 +46,17 @@ void note_slot(const Snapshot& snapshot, Flow<F> flow, Explanation& out) {
   if (out.window && previous != kNoPrevious) out.previous_owner = previous;
 }
 
-// The records of the flow, the first of them copied to `state`.
+// The records of the flow in state.peers; the first that is a worker's is copied to `state` as its own.
 template <class F>
-void note_records(const Snapshot& snapshot, const Flow<F>& flow, std::uint32_t now_ms,
-                  std::span<const FlowTable* const> tables, WorkerState& state, Explanation& out) {
+void note_records(const Snapshot& snapshot, const Flow<F>& flow, std::uint32_t now_ms, std::size_t workers,
+                  WorkerState& state, Explanation& out) {
   const ServiceTracking& tracking = snapshot.tracking[out.service];
   const std::uint64_t key = hash_of(snapshot, flow) ^ tracking.salt;
   const std::uint16_t now = FlowClock::units(now_ms);
-  for (std::size_t i = 0; i < tables.size(); ++i) {
-    const FlowTable::Found found = tables[i]->find(key, now);
+  for (std::size_t i = 0; i < state.peers.size(); ++i) {
+    const FlowTable::Found found = state.peers[i]->find(key, now);
     if (!found) continue;
-    if (out.records.empty()) {
+    if (out.records.empty() && i < workers) {
       state.flows.insert(key,
                          {.backend_id = found.backend_id(),
                           .half_open = found.half_open(),
@@ -68,6 +68,7 @@ void note_records(const Snapshot& snapshot, const Flow<F>& flow, std::uint32_t n
     out.records.push_back({.table = i,
                            .backend = backend == Snapshot::kNoBackend ? kNone : backend,
                            .half_open = found.half_open(),
+                           .closing = found.closing(),
                            .expires_ms = static_cast<std::uint16_t>(found.expires() - now) * 1024U});
   }
 }
@@ -83,11 +84,11 @@ Packet send(const Snapshot& snapshot, std::vector<std::byte>& memory, std::uint3
 }
 
 template <class F>
-void look_up(const Snapshot& snapshot, const FlowQuestion& question, std::uint32_t now_ms,
-             std::span<const FlowTable* const> tables, WorkerState& state, Explanation& out) {
+void look_up(const Snapshot& snapshot, const FlowQuestion& question, std::uint32_t now_ms, std::size_t workers,
+             WorkerState& state, Explanation& out) {
   const Flow<F> flow = flow_of<F>(question);
   note_slot<F>(snapshot, flow, out);
-  note_records<F>(snapshot, flow, now_ms, tables, state, out);
+  note_records<F>(snapshot, flow, now_ms, workers, state, out);
 }
 
 void note_leaving(const Packet& packet, std::uint32_t grown_bytes, Explanation& out) {
@@ -125,17 +126,20 @@ Decision decision_of(const Packet& packet) {
 }
 
 absl::StatusOr<Explanation> explain(const Snapshot& snapshot, const FlowQuestion& question, std::uint32_t now_ms,
-                                    std::span<const FlowTable* const> tables) {
+                                    std::span<const FlowTable* const> tables,
+                                    std::span<const FlowTable* const> left_over) {
   auto memory = make_packet(question);
   if (!memory.ok()) return memory.status();
   // Once to learn the service, whose records must be there the second time.
   std::vector<std::byte> first = *memory;
   WorkerState nobody = scratch_state();
   WorkerState state = scratch_state();
+  state.peers.assign(tables.begin(), tables.end());
+  state.peers.insert(state.peers.end(), left_over.begin(), left_over.end());
   Explanation out{.service = send(snapshot, first, now_ms, nobody).service};
   if (out.service != kNone) {
-    question.source.family() == Family::kV4 ? look_up<V4>(snapshot, question, now_ms, tables, state, out)
-                                            : look_up<V6>(snapshot, question, now_ms, tables, state, out);
+    question.source.family() == Family::kV4 ? look_up<V4>(snapshot, question, now_ms, tables.size(), state, out)
+                                            : look_up<V6>(snapshot, question, now_ms, tables.size(), state, out);
   }
   const Packet packet = send(snapshot, *memory, now_ms, state);
   out.verdict = packet.verdict;

@@ -164,6 +164,72 @@ TEST(Explain, KnowsRecordsAndPreviousOwners) {
   }
 }
 
+// A flow that two workers have met while its slot's window is open: one in the middle, so it is the previous owner's,
+// the other with a SYN, so it is the owner's.
+struct TwoRecords {
+  explicit TwoRecords(const World& world) : builder(world.services, kGoldenKey, golden_engine()) {
+    for (const bool healthy : {true, false, true}) {
+      input.backends[kSpread][2].healthy = healthy;
+      snapshot = builder.build(input);
+    }
+    while (explain(*snapshot, question, 0)->previous_owner == kNone) ++question.source_port;
+    midway = meet(older);
+    question.opens = true;
+    opened = meet(newer);
+    question.opens = false;
+  }
+  std::uint16_t meet(WorkerState& state) {
+    const std::vector<Frame> frames = {build(question)};
+    l4lb_testing::Burst burst(frames);
+    Counters counters(*snapshot);
+    process_burst(*snapshot, burst.packets(), 0, state, counters);
+    return burst[0].backend;
+  }
+
+  SnapshotBuilder builder;
+  SnapshotInput input = golden_input();
+  std::shared_ptr<const Snapshot> snapshot;
+  FlowQuestion question{.source = *IpAddress::parse("192.0.2.1"),
+                        .destination = *IpAddress::parse("198.51.100.1"),
+                        .source_port = 1,
+                        .destination_port = 443};
+  WorkerState older = WorkerState(golden_engine());
+  WorkerState newer = WorkerState(golden_engine());
+  std::uint16_t midway = kNone;  // of `older`
+  std::uint16_t opened = kNone;  // of `newer`
+};
+
+TEST(Explain, AsksTheWorkersBeforeWhatAFormerProcessLeft) {
+  TwoRecords told{World()};
+  ASSERT_NE(told.midway, told.opened);
+  const FlowTable* const older[] = {&told.older.flows};
+  const FlowTable* const newer[] = {&told.newer.flows};
+  const auto explained = explain(*told.snapshot, told.question, 0, newer, older);
+  ASSERT_TRUE(explained.ok());
+  EXPECT_EQ(explained->decision, Decision::kTracked);
+  EXPECT_EQ(explained->backend, told.opened);
+  ASSERT_EQ(explained->records.size(), 2U);
+  EXPECT_EQ(explained->records[0].table, 0U);
+  EXPECT_EQ(explained->records[1].table, 1U);
+  EXPECT_EQ(explained->records[1].backend, told.midway);
+  EXPECT_EQ(explain(*told.snapshot, told.question, 0, older, newer)->backend, told.midway);
+}
+
+TEST(Explain, AsksWhatAFormerProcessLeftForAllButNewFlows) {
+  TwoRecords told{World()};
+  const WorkerState idle(golden_engine());
+  const FlowTable* const workers[] = {&idle.flows};
+  const FlowTable* const left[] = {&told.newer.flows};
+  const auto explained = explain(*told.snapshot, told.question, 0, workers, left);
+  ASSERT_TRUE(explained.ok());
+  EXPECT_EQ(explained->decision, Decision::kTracked);
+  EXPECT_EQ(explained->backend, told.opened);
+  ASSERT_EQ(explained->records.size(), 1U);
+  EXPECT_EQ(explained->records[0].table, 1U);
+  told.question.opens = true;
+  EXPECT_EQ(explain(*told.snapshot, told.question, 0, workers, left)->decision, Decision::kHashed);
+}
+
 TEST(Explain, FollowsAConnectionId) {
   const World world;
   FlowQuestion question{.protocol = Protocol::kUdp,

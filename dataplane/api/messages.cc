@@ -106,7 +106,8 @@ void fields(Is<ExplainRequest> auto& m, auto&& visit) {
 }
 void fields(Is<ExplainRecord> auto& m, auto&& visit) {
   visit("worker", m.worker), visit("backend", m.backend), visit("half_open", m.half_open);
-  visit("expires_ms", m.expires_ms);
+  visit("expires_ms", m.expires_ms), visit("left_over", m.left_over, kOptional);
+  visit("closing", m.closing, kOptional);
 }
 void fields(Is<ExplainAnswer> auto& m, auto&& visit) {
   visit("generation", m.generation), visit("verdict", m.verdict), visit("decision", m.decision);
@@ -114,6 +115,7 @@ void fields(Is<ExplainAnswer> auto& m, auto&& visit) {
   visit("slots", m.slots), visit("slot", m.slot), visit("owner", m.owner), visit("next_hop", m.next_hop);
   visit("outer_header", m.outer_header), visit("sent_bytes", m.sent_bytes);
   visit("window", m.window), visit("previous_owner", m.previous_owner), visit("records", m.records);
+  visit("next_hop_way", m.next_hop_way, kOptional);
 }
 void fields(Is<HealthAnswer> auto& m, auto&& visit) { visit("generation", m.generation), visit("unknown", m.unknown); }
 void fields(Is<BackendChange> auto& m, auto&& visit) {

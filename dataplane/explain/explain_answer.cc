@@ -70,10 +70,10 @@ std::string hex(std::span<const std::byte> bytes) {
 
 absl::StatusOr<ExplainAnswer> explain_answer(const PopConfig& config, const l4lb::Snapshot& snapshot,
                                              const ExplainRequest& request, std::uint32_t now_ms,
-                                             std::span<const l4lb::FlowTable* const> tables) {
+                                             const ExplainTables& tables, const NextHopText& next_hop) {
   const auto question = read_question(request);
   if (!question.ok()) return question.status();
-  const auto explained = l4lb::explain(snapshot, *question, now_ms, tables);
+  const auto explained = l4lb::explain(snapshot, *question, now_ms, tables.workers, tables.left_over);
   if (!explained.ok()) return explained.status();
   ExplainAnswer answer{.generation = l4lb::generation(snapshot),
                        .verdict = std::string(verdict_name(explained->verdict)),
@@ -93,11 +93,20 @@ absl::StatusOr<ExplainAnswer> explain_answer(const PopConfig& config, const l4lb
   answer.window = explained->window;
   answer.previous_owner = name_of(explained->previous_owner);
   for (const l4lb::ExplainedRecord& record : explained->records) {
-    answer.records.push_back({record.table, name_of(record.backend), record.half_open, record.expires_ms});
+    const bool left_over = record.table >= tables.workers.size();
+    answer.records.push_back({.worker = record.table - (left_over ? tables.workers.size() : 0),
+                              .left_over = left_over,
+                              .backend = name_of(record.backend),
+                              .half_open = record.half_open,
+                              .closing = record.closing,
+                              .expires_ms = record.expires_ms});
   }
   if (explained->backend == l4lb::kNone) return answer;
-  answer.backend = service.backends[explained->backend].name;
-  answer.backend_address = service.backends[explained->backend].address.to_string();
+  const BackendConfig& backend = service.backends[explained->backend];
+  answer.backend = backend.name;
+  answer.backend_address = backend.address.to_string();
+  const bool sought = explained->next_hop || explained->verdict == l4lb::Verdict::kDropNextHopUnresolved;
+  if (sought && !backend.mac && next_hop) answer.next_hop_way = next_hop(backend.address);
   return answer;
 }
 

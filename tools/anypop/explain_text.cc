@@ -35,6 +35,19 @@ std::string endpoint_text(const std::string& address, std::uint64_t port) {
                                                 : fmt::format("[{}]:{}", address, port);
 }
 
+std::string record_text(const dataplane_api::ExplainRecord& record) {
+  return fmt::format("{} {}: {}{}{}, for {:.0f} s more", record.left_over ? "left over, table" : "worker",
+                     record.worker, record.backend.empty() ? "a backend that is dead" : record.backend,
+                     record.half_open ? ", half-open" : "", record.closing ? ", closing" : "",
+                     static_cast<double>(record.expires_ms) / 1000);
+}
+
+std::string next_hop_text(const dataplane_api::ExplainAnswer& answer) {
+  if (answer.next_hop_way.empty()) return answer.next_hop;
+  if (answer.next_hop.empty()) return fmt::format("none: {}", answer.next_hop_way);
+  return fmt::format("{}, {}", answer.next_hop, answer.next_hop_way);
+}
+
 // The bytes of an outer header, read field by field.
 class Outer {
  public:
@@ -112,17 +125,13 @@ std::string explain_text(const dataplane_api::ExplainRequest& request, const dat
   if (answer.slots > 0) line("slot", fmt::format("{} of {}", answer.slot, answer.slots));
   line("owner", answer.owner);
   if (answer.window) line("previous owner", answer.previous_owner.empty() ? "dead" : answer.previous_owner);
-  for (const auto& record : answer.records) {
-    line("record", fmt::format("worker {}: {}{}, for {:.0f} s more", record.worker,
-                               record.backend.empty() ? "a backend that is dead" : record.backend,
-                               record.half_open ? ", half-open" : "", static_cast<double>(record.expires_ms) / 1000));
-  }
+  for (const auto& record : answer.records) line("record", record_text(record));
   if (!answer.backend.empty()) {
     line("backend",
          fmt::format("{} at {}, {}", answer.backend, answer.backend_address, decision_text(answer.decision)));
   }
   line("outer header", outer_header_text(answer.outer_header));
-  line("next hop", answer.next_hop);
+  line("next hop", next_hop_text(answer));
   if (answer.sent_bytes > 0) line("sent", fmt::format("{} bytes of IP", answer.sent_bytes));
   return out;
 }

@@ -72,5 +72,45 @@ TEST(ExplainText, ShowsWhatThereIsAndNothingElse) {
   EXPECT_THAT(full, HasSubstr("02:00:00:00:00:01"));
 }
 
+TEST(ExplainText, ShowsWhatIsRemembered) {
+  const dataplane_api::ExplainRequest request{.protocol = "tcp",
+                                              .source = "192.0.2.7",
+                                              .source_port = 4242,
+                                              .destination = "198.51.100.1",
+                                              .destination_port = 80};
+  dataplane_api::ExplainAnswer answer{
+      .verdict = "forward",
+      .decision = "tracked",
+      .service = "web4",
+      .backend = "b1",
+      .backend_address = "10.0.0.1",
+      .owner = "b2",
+      .next_hop = "02:00:00:00:00:01",
+      .next_hop_way = "10.0.0.1 on eth1",
+      .outer_header = "4500003c000040004004b7a9ac1000010a000001",
+      .window = true,
+      .previous_owner = "b1",
+      .records = {{.worker = 3, .backend = "b1", .expires_ms = 60'000},
+                  {.worker = 0, .left_over = true, .half_open = true, .expires_ms = 5000},
+                  {.worker = 1, .backend = "b2", .closing = true, .expires_ms = 1000}}};
+  const std::string page = explain_text(request, answer, "the dataplane");
+  EXPECT_THAT(page, HasSubstr("  owner          b2\n"
+                              "  previous owner b1\n"
+                              "  record         worker 3: b1, for 60 s more\n"
+                              "  record         left over, table 0: a backend that is dead, half-open, for 5 s more\n"
+                              "  record         worker 1: b2, closing, for 1 s more\n"
+                              "  backend        b1 at 10.0.0.1, by a record of the flow\n"
+                              "  outer header   ipip 172.16.0.1 -> 10.0.0.1\n"
+                              "  next hop       02:00:00:00:00:01, 10.0.0.1 on eth1\n"));
+  answer.previous_owner = "";
+  answer.decision = "previous_owner";
+  answer.next_hop = "";
+  answer.next_hop_way = "10.0.0.1 does not answer on eth1";
+  const std::string changed = explain_text(request, answer, "the dataplane");
+  EXPECT_THAT(changed, HasSubstr("  previous owner dead\n"));
+  EXPECT_THAT(changed, HasSubstr("b1 at 10.0.0.1, previous owner of the flow's slot, which has changed of late\n"));
+  EXPECT_THAT(changed, HasSubstr("  next hop       none: 10.0.0.1 does not answer on eth1\n"));
+}
+
 }  // namespace
 }  // namespace anypop::cli

@@ -49,9 +49,10 @@ std::string_view decision_name(Decision decision);  // "nobody", "hashed", "trac
 
 // A record of the flow in a worker's table.
 struct ExplainedRecord {
-  std::size_t table = 0;          // index in what explain() was given
+  std::size_t table = 0;          // index in what explain() was given, left-over ones behind the workers'
   std::uint16_t backend = kNone;  // kNone: it does not live any more
   bool half_open = false;         // only a SYN or a QUIC Initial has been seen
+  bool closing = false;           // a FIN has been seen
   std::uint32_t expires_ms = 0;   // from now, if the flow stays silent; to about a second
 };
 
@@ -78,9 +79,11 @@ struct Explanation {
 Decision decision_of(const Packet& packet);
 
 // How `snapshot` treats the question's packet in a worker with one of these tables: the first that has a record of its
-// flow, or else a worker that has none. Any thread that may read the snapshot; the tables may be in use. Errors: those
-// of make_packet(). Cost: that of a packet and of some memory.
+// flow, or else a worker that has none. Like the workers, it asks the other tables after that, and those `left_over` by
+// a former process last. Any thread that may read the snapshot; the tables may be in use. Errors: those of
+// make_packet(). Cost: that of a packet and of some memory.
 absl::StatusOr<Explanation> explain(const Snapshot& snapshot, const FlowQuestion& question, std::uint32_t now_ms,
-                                    std::span<const FlowTable* const> tables = {});
+                                    std::span<const FlowTable* const> tables = {},
+                                    std::span<const FlowTable* const> left_over = {});
 
 }  // namespace anypop::l4lb

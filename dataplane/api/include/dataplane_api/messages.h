@@ -242,8 +242,10 @@ struct ExplainRequest {
 // A record of the flow in a worker's table.
 struct ExplainRecord {
   std::uint64_t worker = 0;
-  std::string backend;  // empty: it does not live any more
+  bool left_over = false;  // of a former process, which had more workers: `worker` counts these tables from 0
+  std::string backend;     // empty: it does not live any more
   bool half_open = false;
+  bool closing = false;          // a FIN has been seen
   std::uint64_t expires_ms = 0;  // from now, if the flow stays silent
 };
 
@@ -259,6 +261,7 @@ struct ExplainAnswer {
   std::uint64_t slot = 0;        // of the flow
   std::string owner;             // of the slot
   std::string next_hop;          // a MAC
+  std::string next_hop_way;      // "10.1.0.1 on eth0", or why there is none; empty if the configuration has a `mac:`
   std::string outer_header;      // in hexadecimal, the outer IP header first; empty: no tunnel
   std::uint64_t sent_bytes = 0;  // of the IP packet that leaves
   bool window = false;           // are the slot's flows remembered, because it has changed its owner of late?

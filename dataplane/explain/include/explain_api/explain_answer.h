@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
+#include <string>
 
 #include <absl/status/statusor.h>
 
@@ -15,11 +17,19 @@
 
 namespace anypop {
 
+// The flow records of a running dataplane.
+struct ExplainTables {
+  std::span<const l4lb::FlowTable* const> workers;    // in their order
+  std::span<const l4lb::FlowTable* const> left_over;  // by a former process that had more workers
+};
+// The way to a backend in words, or why there is none: "10.1.0.1 on eth0".
+using NextHopText = std::function<std::string(const IpAddress& backend)>;
+
 // InvalidArgument: the request names no packet, and the message says what is wrong with it. `snapshot` must have been
-// made of the services of `config`; `tables` are the workers', in their order. Any thread that may read them.
+// made of the services of `config`. Any thread that may read them and the tables.
 absl::StatusOr<dataplane_api::ExplainAnswer> explain_answer(const PopConfig& config, const l4lb::Snapshot& snapshot,
                                                             const dataplane_api::ExplainRequest& request,
-                                                            std::uint32_t now_ms,
-                                                            std::span<const l4lb::FlowTable* const> tables = {});
+                                                            std::uint32_t now_ms, const ExplainTables& tables = {},
+                                                            const NextHopText& next_hop = {});
 
 }  // namespace anypop

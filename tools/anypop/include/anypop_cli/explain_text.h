@@ -20,8 +20,8 @@ struct Endpoint {
 // 198.51.100.7:4242 or [2001:db8::7]:4242. InvalidArgument says what was found.
 absl::StatusOr<Endpoint> parse_endpoint(std::string_view text);
 
-// An outer header as one reads it: "ipip 172.16.3.9 -> 10.0.0.1, DSCP and ECN of the packet"; empty for none. What it
-// cannot read it shows in hexadecimal.
+// An outer header as one reads it: "ipip 172.16.3.9 -> 10.0.0.1"; empty for none. What it cannot read it shows in
+// hexadecimal.
 std::string outer_header_text(std::string_view hex);
 
 // The page. `source`: where the answer comes from, for the first line.
