@@ -25,6 +25,9 @@ void add_explain(CLI::App& app, int& exit_code) {
       ->allow_extra_args(false)
       ->excludes(live);
   offline->excludes(live);
+  command->add_option("--mtu", options->mtu_bytes, "of the port, in bytes: offline, with this MTU; default: 1500")
+      ->check(CLI::Range(1280, 65535))
+      ->excludes(live);
   command->add_flag("--syn", options->syn, "tcp: the first packet of a connection");
   command->add_option("--bytes", options->bytes, "length of the IP packet: does it fit the tunnel?")
       ->check(CLI::Range(0, 9000));

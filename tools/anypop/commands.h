@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,8 @@ struct ExplainOptions {
   std::vector<std::string> down;
   bool syn = false;
   unsigned bytes = 0;
-  std::string connection_id;
+  std::optional<std::string> connection_id;
+  std::optional<unsigned> mtu_bytes;  // of the port; offline
   bool json = false;
 };
 int explain(const ExplainOptions& options);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <optional>
 #include <string>
 
+#include <absl/strings/ascii.h>
 #include <fmt/format.h>
 
 #include "anypop_cli/explain_text.h"
@@ -37,7 +40,9 @@ absl::StatusOr<ExplainAnswer> ask_dataplane(const PopConfig& config, const Expla
 
 absl::StatusOr<ExplainAnswer> ask_configuration(const PopConfig& config, const ExplainOptions& options,
                                                 const ExplainRequest& request) {
-  replay::OfflineForwarding forwarding(config, {});
+  replay::OfflineForwarding forwarding(config, {.mtu_bytes = options.mtu_bytes.value_or(1500)});
+  // Whoever goes down was there before, so that slots have a previous owner.
+  forwarding.snapshot();
   for (const std::string& text : options.down) {
     const auto backend = replay::find_backend(config, text);
     if (!backend.ok()) return invalid_argument("--down: {}", message(backend.status()));
@@ -46,13 +51,35 @@ absl::StatusOr<ExplainAnswer> ask_configuration(const PopConfig& config, const E
   return explain_answer(config, forwarding.snapshot(), request, 0);
 }
 
+// What one protocol alone has must not be passed over in silence with the other.
+absl::Status check_protocol(const ExplainOptions& options) {
+  if (options.syn && options.protocol != "tcp") {
+    return invalid_argument("--syn: found it with --protocol {}, expected tcp", options.protocol);
+  }
+  if (options.connection_id && options.protocol != "udp") {
+    return invalid_argument("--connection-id: found it with --protocol {}, expected udp", options.protocol);
+  }
+  return absl::OkStatus();
+}
+
+// As the payload of a datagram: a short header (RFC 9000 section 17.3), and the connection ID that follows it.
+absl::StatusOr<std::string> read_connection_id(const std::optional<std::string>& text) {
+  constexpr std::size_t kDigitsMax = 40;
+  if (!text) return std::string();
+  const bool hex = std::all_of(text->begin(), text->end(), absl::ascii_isxdigit);
+  if (hex && !text->empty() && text->size() % 2 == 0 && text->size() <= kDigitsMax) return "40" + *text;
+  return invalid_argument("--connection-id: found '{}', expected 1 to 20 bytes in hexadecimal, two digits each",
+                          escaped(*text));
+}
+
 absl::StatusOr<ExplainRequest> read_request(const ExplainOptions& options) {
   const auto from = parse_endpoint(options.from);
   if (!from.ok()) return invalid_argument("--from: {}", message(from.status()));
   const auto to = parse_endpoint(options.to);
   if (!to.ok()) return invalid_argument("--to: {}", message(to.status()));
-  // A short header (RFC 9000 section 17.3), and the connection ID that follows it.
-  const std::string payload = options.connection_id.empty() ? std::string() : "40" + options.connection_id;
+  if (absl::Status status = check_protocol(options); !status.ok()) return status;
+  const auto payload = read_connection_id(options.connection_id);
+  if (!payload.ok()) return payload.status();
   return ExplainRequest{.protocol = options.protocol,
                         .source = from->address.to_string(),
                         .source_port = from->port,
@@ -60,11 +87,12 @@ absl::StatusOr<ExplainRequest> read_request(const ExplainOptions& options) {
                         .destination_port = to->port,
                         .opens = options.syn,
                         .ip_bytes = options.bytes,
-                        .payload = payload};
+                        .payload = *payload};
 }
 
 // A MAC that only stands for the backend's.
 bool is_stand_in(const PopConfig& config, const ExplainAnswer& answer) {
+  if (answer.next_hop.empty()) return false;
   const auto backend = replay::find_backend(config, fmt::format("{}/{}", answer.service, answer.backend));
   return backend.ok() && !config.services[backend->service].backends[backend->backend].mac;
 }
@@ -76,7 +104,7 @@ int explain(const ExplainOptions& options) {
   if (!request.ok()) return fail(request.status(), 2);
   const auto config = load_config(options.config);
   if (!config.ok()) return fail(config.status());
-  bool live = !options.offline && options.down.empty();
+  bool live = !options.offline && options.down.empty() && !options.mtu_bytes;
   absl::StatusOr<ExplainAnswer> answer;
   if (live) {
     answer = ask_dataplane(*config, *request);
