@@ -64,3 +64,30 @@ def test_an_explanation_is_what_the_dataplane_does(tmp_path, start):
     assert dataplane.stop() == 0
     sent = {(f[1].src, f[1].dst, f[TCP].sport, 80): f.dst for f in rdpcap(str(tmp_path / "out.pcap"))}
     assert sent == {flow: answer["next_hop"] for flow, answer in answers.items()}
+
+
+def test_a_drained_backend_keeps_its_flows_and_the_explanation_says_why(tmp_path, start):
+    """Flows whose packets come have a record; of the others the dataplane knows who had them before."""
+    wrpcap(str(tmp_path / "in.pcap"), [frame(*flow) for flow in flows()])
+    services = [service("web4", VIP4, "tcp", 80, [backend(i, 4, mac(i)) for i in (1, 2, 3)])]
+    port = {"name": "test", "vdev": f"net_pcap0,rx_pcap={tmp_path}/in.pcap,infinite_rx=1"}
+    dataplane = start(configuration(tmp_path, port, services)).ready()
+
+    def ask(flow):
+        status, answer = dataplane.request("POST", "/v1/explain", question(*flow))
+        assert status == 200, answer
+        return answer
+    busy = [flow for flow in flows() if flow[1] == VIP4]
+    silent = [(f"203.0.113.{i}", VIP4, 5000, 80) for i in range(100, 160)]
+    of_b1 = {flow for flow in busy + silent if ask(flow)["backend"] == "b1"}
+    assert of_b1 & set(busy) and of_b1 & set(silent)
+    drained = {"service": "web4", "backend": "b1", "healthy": True, "weight_permille": 0}
+    assert dataplane.request("PUT", "/v1/health", {"backends": [drained]})[0] == 200
+    for flow in of_b1 & set(silent):
+        answer = ask(flow)
+        assert (answer["decision"], answer["backend"], answer["previous_owner"]) == ("previous_owner", "b1", "b1"), answer
+        assert answer["window"] and answer["owner"] in ("b2", "b3") and not answer["records"]
+    for flow in of_b1 & set(busy):
+        answer = wait_for("a packet has made a record", lambda: ask(flow) if ask(flow)["records"] else None)
+        assert (answer["decision"], answer["backend"]) == ("tracked", "b1"), answer
+        assert answer["records"][0]["backend"] == "b1" and not answer["records"][0]["left_over"]
