@@ -84,10 +84,12 @@ absl::Status go_back(System& system, const std::filesystem::path& state_file, co
                     message(why), message(undone.ok() ? saved : undone));
 }
 
-void look_at_sysctl(System& system, const ChangedSysctl& sysctl, Condition& condition) {
-  const auto now = system.sysctl(sysctl.name);
-  Part part{fmt::format("{} = {}", sysctl.name, sysctl.after), now.ok() && *now == sysctl.after, {}};
-  if (!part.good) part.problem = now.ok() ? fmt::format("it is {}", *now) : std::string(message(now.status()));
+void look_at_rule(System& system, const std::string& interface, const Rule& rule, Condition& condition) {
+  const auto level = level_in_force(system, interface, rule.key);
+  Part part{fmt::format("{} of {}", rule.key, interface), level.ok() && rule.met(*level), {}};
+  if (!part.good) {
+    part.problem = level.ok() ? fmt::format("found {}, expected {}", *level, rule.expected) : message(level.status());
+  }
   condition.parts.push_back(std::move(part));
 }
 
@@ -139,7 +141,9 @@ absl::StatusOr<Condition> look(System& system, const std::filesystem::path& stat
     if (!part.good) part.problem = there.ok() ? "it is not there" : std::string(message(there.status()));
     condition.parts.push_back(std::move(part));
   }
-  for (const ChangedSysctl& sysctl : installed->sysctls) look_at_sysctl(system, sysctl, condition);
+  for (const std::string& interface : installed->wish.interfaces) {
+    for (const Rule& rule : rules(installed->wish)) look_at_rule(system, interface, rule, condition);
+  }
   if (installed->wish.tunnels()) {
     for (const std::string& interface : installed->wish.interfaces) look_at_hook(system, interface, condition);
   }

@@ -27,7 +27,11 @@ struct Model {
                                              {kAnnounce, "0"},
                                              {"net/ipv4/conf/all/rp_filter", "0"},
                                              {kFilterEth0, "1"},
-                                             {"net/ipv4/conf/eth1/rp_filter", "0"}};
+                                             {"net/ipv4/conf/eth1/rp_filter", "0"},
+                                             {"net/ipv4/conf/eth0/arp_ignore", "0"},
+                                             {"net/ipv4/conf/eth1/arp_ignore", "0"},
+                                             {"net/ipv4/conf/eth0/arp_announce", "0"},
+                                             {"net/ipv4/conf/eth1/arp_announce", "0"}};
   std::set<std::string> qdiscs;
   std::map<std::string, Wish> programs;  // ours, by interface
   friend bool operator==(const Model&, const Model&) = default;
@@ -224,7 +228,7 @@ TEST_F(Agent, LooksAtEveryPart) {
   auto condition = look(system, file);
   ASSERT_TRUE(condition.ok());
   EXPECT_TRUE(condition->good());
-  EXPECT_EQ(condition->parts.size(), 2U + 3U + 2U);
+  EXPECT_EQ(condition->parts.size(), 2U + 2U * 3U + 2U);
   EXPECT_THAT(to_text(*condition), HasSubstr("installed: gue over eth0, eth1"));
   EXPECT_THAT(to_json(*condition), HasSubstr("\"pass_other\":1,\"pass_fragment\":2"));
 
@@ -235,6 +239,50 @@ TEST_F(Agent, LooksAtEveryPart) {
   EXPECT_THAT(to_text(*condition), HasSubstr("incomplete: gue"));
   EXPECT_THAT(to_text(*condition), HasSubstr("VIP 198.51.100.1/32 on lo: it is not there"));
   EXPECT_THAT(to_text(*condition), HasSubstr("decapsulation on eth1: the program is not attached"));
+}
+
+// What counts is how loud the server is now, and not what the install had to change for it.
+TEST_F(Agent, LooksAtEveryPartAlsoWhenItWasSetBeforehand) {
+  system.now.sysctls[kIgnore] = "1";
+  system.now.sysctls[kAnnounce] = "2";
+  system.now.sysctls[kFilterEth0] = "0";
+  ASSERT_TRUE(install(system, file, tunnel_wish()).ok());
+  EXPECT_TRUE(look(system, file)->good());
+  system.now.sysctls[kIgnore] = "0";
+  system.now.sysctls[kAnnounce] = "1";
+  system.now.sysctls[kFilterEth0] = "1";
+  const auto condition = look(system, file);
+  EXPECT_FALSE(condition->good());
+  const std::string text = to_text(*condition);
+  EXPECT_THAT(text, HasSubstr("wrong arp_ignore of eth0: found 0, expected 1, 2, 3 or 8"));
+  EXPECT_THAT(text, HasSubstr("wrong arp_ignore of eth1: found 0"));
+  EXPECT_THAT(text, HasSubstr("wrong arp_announce of eth0: found 1, expected 2"));
+  EXPECT_THAT(text, HasSubstr("wrong rp_filter of eth0: found 1, expected 0 or 2"));
+  EXPECT_THAT(text, HasSubstr("good  rp_filter of eth1"));
+  ASSERT_TRUE(install(system, file, tunnel_wish()).ok());
+  EXPECT_TRUE(look(system, file)->good()) << "a second install makes it good";
+}
+
+TEST_F(Agent, LooksAtEveryPartAndStricterIsGood) {
+  ASSERT_TRUE(install(system, file, tunnel_wish()).ok());
+  system.now.sysctls[kIgnore] = "2";
+  system.now.sysctls[kFilterEth0] = "0";
+  EXPECT_TRUE(look(system, file)->good()) << to_text(*look(system, file));
+  system.now.sysctls[kIgnore] = "0";
+  for (const char* interface : {"eth0", "eth1"}) {
+    system.now.sysctls[fmt::format("net/ipv4/conf/{}/arp_ignore", interface)] = "8";
+  }
+  EXPECT_TRUE(look(system, file)->good()) << "the larger of the interface's own and that of all counts";
+  system.now.sysctls[kIgnore] = "4";
+  system.now.sysctls["net/ipv4/conf/eth0/arp_ignore"] = "0";
+  EXPECT_FALSE(look(system, file)->good()) << "reserved, and answers like 0";
+  system.now.sysctls.erase("net/ipv4/conf/eth0/arp_ignore");
+  EXPECT_THAT(to_text(*look(system, file)), HasSubstr("wrong arp_ignore of eth0: no net/ipv4/conf/eth0/arp_ignore"));
+
+  Wish v6_only = tunnel_wish();
+  v6_only.vips = {*IpPrefix::parse("2001:db8:53::1/128")};
+  ASSERT_TRUE(install(system, file, v6_only).ok());
+  EXPECT_TRUE(look(system, file)->good()) << "ARP says nothing about IPv6";
 }
 
 absl::StatusOr<PopConfig> configuration() {

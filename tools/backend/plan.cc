@@ -8,9 +8,20 @@
 namespace anypop::backend {
 namespace {
 
+// The levels are the kernel's (Documentation/networking/ip-sysctl.rst).
 constexpr unsigned kSilent = 1;          // arp_ignore: answer only for the receiving interface's own addresses
 constexpr unsigned kOwnAddressOnly = 2;  // arp_announce: never name the VIP as sender
+constexpr unsigned kStrict = 1;          // rp_filter: the source must be reachable by the same interface
 constexpr unsigned kLoose = 2;           // rp_filter: the source must be reachable, by whichever interface
+
+// 2: and only to the same subnet; 3: not for addresses of scope host, as VIPs have; 8: for none. The others are
+// reserved, and answer.
+constexpr Rule kIgnoreRule{"arp_ignore", [](unsigned level) { return (level >= 1 && level <= 3) || level == 8; },
+                           "1, 2, 3 or 8 (else it answers in ARP for the VIPs)"};
+constexpr Rule kAnnounceRule{"arp_announce", [](unsigned level) { return level == kOwnAddressOnly; },
+                             "2 (else it names a VIP as sender in ARP)"};
+constexpr Rule kFilterRule{"rp_filter", [](unsigned level) { return level != kStrict; },
+                           "0 or 2 (else clients' packets are dropped that arrive elsewhere than answers leave)"};
 
 std::string conf(std::string_view interface, std::string_view key) {
   return fmt::format("net/ipv4/conf/{}/{}", interface, key);
@@ -64,13 +75,13 @@ absl::Status plan_arp(System& system, const Installed& old, Installed& next) {
   const std::string ignore = conf("all", "arp_ignore");
   const auto ignoring = read_level(system, ignore);
   if (!ignoring.ok()) return ignoring.status();
-  if (*ignoring < kSilent || recorded(old, ignore)) {
+  if (!kIgnoreRule.met(*ignoring) || recorded(old, ignore)) {
     if (absl::Status status = plan_sysctl(system, ignore, kSilent, old, next); !status.ok()) return status;
   }
   const std::string announce = conf("all", "arp_announce");
   const auto announcing = read_level(system, announce);
   if (!announcing.ok()) return announcing.status();
-  if (*announcing < kOwnAddressOnly || recorded(old, announce)) {
+  if (!kAnnounceRule.met(*announcing) || recorded(old, announce)) {
     return plan_sysctl(system, announce, kOwnAddressOnly, old, next);
   }
   return absl::OkStatus();
@@ -79,12 +90,10 @@ absl::Status plan_arp(System& system, const Installed& old, Installed& next) {
 // A client's packet arrives where the balancer is, which need not be where the answer leaves. With a strict filter the
 // kernel would drop it.
 absl::Status plan_reverse_path(System& system, const std::string& interface, const Installed& old, Installed& next) {
-  const auto everywhere = read_level(system, conf("all", "rp_filter"));
-  if (!everywhere.ok()) return everywhere.status();
-  const std::string name = conf(interface, "rp_filter");
-  const auto here = read_level(system, name);
-  if (!here.ok()) return here.status();
-  if (std::max(*everywhere, *here) != 1 && !recorded(old, name)) return absl::OkStatus();
+  const auto level = level_in_force(system, interface, kFilterRule.key);
+  if (!level.ok()) return level.status();
+  const std::string name = conf(interface, kFilterRule.key);
+  if (kFilterRule.met(*level) && !recorded(old, name)) return absl::OkStatus();
   return plan_sysctl(system, name, kLoose, old, next);
 }
 
@@ -114,6 +123,19 @@ absl::Status plan_vip(System& system, const IpPrefix& prefix, const Installed& o
 }
 
 }  // namespace
+
+std::vector<Rule> rules(const Wish& wish) {
+  if (!wish.has_ipv4_vip()) return {kFilterRule};
+  return {kFilterRule, kIgnoreRule, kAnnounceRule};
+}
+
+absl::StatusOr<unsigned> level_in_force(System& system, const std::string& interface, std::string_view key) {
+  const auto everywhere = read_level(system, conf("all", key));
+  if (!everywhere.ok()) return everywhere.status();
+  const auto here = read_level(system, conf(interface, key));
+  if (!here.ok()) return here.status();
+  return std::max(*everywhere, *here);
+}
 
 absl::StatusOr<Installed> plan(System& system, const Wish& wish, const Installed& old) {
   Installed next{wish, {}, {}, {}};
