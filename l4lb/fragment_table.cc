@@ -32,7 +32,9 @@ std::optional<FragmentRecord> FragmentTable::find(std::uint64_t key, std::uint32
     if (first == 0 || ((first ^ key) & kKeyBits) != 0) continue;
     const std::uint64_t rest = entry.rest.load(std::memory_order_acquire);
     if (entry.key_and_protocol.load(std::memory_order_relaxed) != first) return std::nullopt;
-    if (now_ms - static_cast<std::uint32_t>(rest >> 32U) > kTimeoutMs) return std::nullopt;
+    // The reader's clock may be behind the writer's, so both directions count.
+    const std::uint32_t later_ms = now_ms - static_cast<std::uint32_t>(rest >> 32U);
+    if (later_ms + kTimeoutMs > 2 * kTimeoutMs) return std::nullopt;
     return FragmentRecord{wire::be16(static_cast<std::uint16_t>(rest >> 16U)),
                           wire::be16(static_cast<std::uint16_t>(rest)), static_cast<wire::IpProtocol>(first & 0xffU)};
   }

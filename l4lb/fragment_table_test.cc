@@ -31,6 +31,17 @@ TEST(FragmentTable, ForgetsAfterTheTimeoutAlsoWhenTheClockWraps) {
   EXPECT_FALSE(table.find(key(1), start + FragmentTable::kTimeoutMs + 1));
 }
 
+// Another worker's clock, or a burst whose time was taken before the first fragment came.
+TEST(FragmentTable, AReaderMayBeBehindTheWriter) {
+  FragmentTable table(64);
+  table.insert(key(1), record(7), 1001);
+  EXPECT_TRUE(table.find(key(1), 1000));
+  EXPECT_TRUE(table.find(key(1), 1001 - FragmentTable::kTimeoutMs));
+  EXPECT_FALSE(table.find(key(1), 1000 - FragmentTable::kTimeoutMs)) << "weeks later the clock is there again";
+  table.insert(key(2), record(7), 3);
+  EXPECT_TRUE(table.find(key(2), 0xffffffff));
+}
+
 TEST(FragmentTable, TheOldestGivesWay) {
   FragmentTable table(4);  // one bucket
   for (std::uint64_t i = 1; i <= 4; ++i) table.insert(key(i), record(1), static_cast<std::uint32_t>(10 * i));

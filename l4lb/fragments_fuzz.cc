@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as first and later fragments over time, against a map. What a later fragment finds is what the newest first
-// one of its packet said, no longer ago than the timeout; and nothing is lost while the table has room.
+// Any bytes as first and later fragments over time, at two workers whose clocks differ, against maps. What a later
+// fragment finds is what the newest first one of its packet said to a worker, at most the timeout away; and nothing is
+// lost while the tables have room.
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -25,33 +27,54 @@ const l4lb::FlowHash& hash() {
 template <class F>
 class Model {
  public:
-  explicit Model(std::uint32_t records) : table_(records) {}
+  // The second worker's clock is `behind_ms` behind the first one's.
+  Model(std::uint32_t records, std::uint32_t behind_ms)
+      : workers_{Worker(records), Worker(records)}, behind_ms_(behind_ms) {}
 
   void first(FuzzInput& input, std::uint32_t now_ms) {
-    l4lb::Flow<F> flow = some_flow(input);
+    unsigned at = 0;
+    l4lb::Flow<F> flow = some_flow(input, at);
     const std::uint32_t id = input.byte();
     flow.source_port = l4lb::wire::be16(input.word());
     flow.destination_port = l4lb::wire::be16(input.word());
-    l4lb::remember_first<F>(hash(), flow, id, now_ms, table_);
-    newest_[key(flow, id)] = {flow, now_ms};
+    now_ms -= at * behind_ms_;
+    l4lb::remember_first<F>(hash(), flow, id, now_ms, workers_[at].table);
+    workers_[at].newest[key(flow, id)] = {flow, now_ms};
   }
 
+  // A worker may look into the other one's table.
   void later(FuzzInput& input, std::uint32_t now_ms) const {
-    l4lb::Flow<F> flow = some_flow(input);
+    unsigned at = 0;
+    const l4lb::Flow<F> flow = some_flow(input, at);
     const std::uint32_t id = input.byte();
-    const auto expected = newest_.find(key(flow, id));
-    const bool alive = expected != newest_.end() && now_ms - expected->second.second <= l4lb::FragmentTable::kTimeoutMs;
-    const bool found = l4lb::complete_later<F>(hash(), id, now_ms, table_, flow);
-    require(!found || alive);
-    if (found) require(flow == expected->second.first);
-    if (alive && newest_.size() <= 4) require(found);  // a bucket
+    now_ms -= at * behind_ms_;
+    for (const Worker* const worker : {&workers_[at], &workers_[1 - at]}) look(*worker, flow, id, now_ms);
   }
 
  private:
   using Key = std::tuple<std::uint32_t, std::uint32_t, l4lb::wire::IpProtocol>;
 
-  static l4lb::Flow<F> some_flow(FuzzInput& input) {
+  struct Worker {
+    explicit Worker(std::uint32_t records) : table(records) {}
+    l4lb::FragmentTable table;
+    std::map<Key, std::pair<l4lb::Flow<F>, std::uint32_t>> newest;
+  };
+
+  static void look(const Worker& worker, l4lb::Flow<F> flow, std::uint32_t id, std::uint32_t now_ms) {
+    const auto expected = worker.newest.find(key(flow, id));
+    const bool alive = expected != worker.newest.end() && near(expected->second.second, now_ms);
+    const bool found = l4lb::complete_later<F>(hash(), id, now_ms, worker.table, flow);
+    require(!found || alive);
+    if (found) require(flow == expected->second.first);
+    if (alive && worker.newest.size() <= 4) require(found);  // a bucket
+  }
+  static bool near(std::uint32_t seen_ms, std::uint32_t now_ms) {
+    const std::int64_t apart = static_cast<std::int32_t>(now_ms - seen_ms);
+    return apart <= l4lb::FragmentTable::kTimeoutMs && -apart <= l4lb::FragmentTable::kTimeoutMs;
+  }
+  static l4lb::Flow<F> some_flow(FuzzInput& input, unsigned& at) {
     const std::uint8_t choice = input.byte();
+    at = choice >> 3U & 1U;
     l4lb::Flow<F> flow{};
     reinterpret_cast<std::uint8_t&>(flow.source) = choice & 3U;
     flow.protocol = (choice & 4U) != 0 ? l4lb::wire::IpProtocol::kTcp : l4lb::wire::IpProtocol::kUdp;
@@ -62,13 +85,14 @@ class Model {
     return {reinterpret_cast<const std::uint8_t&>(flow.source), id, v4 ? flow.protocol : l4lb::wire::IpProtocol::kUdp};
   }
 
-  l4lb::FragmentTable table_;
-  std::map<Key, std::pair<l4lb::Flow<F>, std::uint32_t>> newest_;
+  std::array<Worker, 2> workers_;
+  std::uint32_t behind_ms_;
 };
 
 template <class F>
 void play(FuzzInput input) {
-  Model<F> model(std::uint32_t{4} << (input.byte() & 3U));
+  const std::uint8_t choice = input.byte();
+  Model<F> model(std::uint32_t{4} << (choice & 3U), (choice >> 2U) * 100U);
   std::uint32_t now_ms = 0xffffff00U;  // the clock turns over soon
   while (!input.empty()) {
     const std::uint8_t step = input.byte();

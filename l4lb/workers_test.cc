@@ -27,6 +27,8 @@ using l4lb_testing::Frame;
 constexpr unsigned kWorkers = 3;
 constexpr unsigned kFlows = 300;
 constexpr unsigned kRounds = 60;
+// Each worker has its own clock, and takes the time before it takes the packets.
+constexpr unsigned kBehindMs = 7;
 constexpr std::uint8_t kSyn = 0x02;
 constexpr std::uint8_t kAck = 0x10;
 
@@ -102,7 +104,7 @@ class Workers : public testing::Test {
   std::uint16_t send(unsigned worker, const Frame& frame) {
     l4lb_testing::Burst burst({&frame, 1});
     process_burst(*snapshot_.load(std::memory_order_acquire), burst.packets(),
-                  static_cast<std::uint32_t>(now_ms_.load()), states_[worker], *counters_[worker]);
+                  static_cast<std::uint32_t>(now_ms_.load() - worker * kBehindMs), states_[worker], *counters_[worker]);
     return burst[0].backend;
   }
   void build() {

@@ -34,7 +34,8 @@ class FragmentTable {
   // At least `records` of them, 16 bytes each.
   explicit FragmentTable(std::uint32_t records);
 
-  // `key`: a hash; the lowest 8 bits are not used. Times: see WorkerState.
+  // `key`: a hash; the lowest 8 bits are not used. Times are milliseconds modulo 2^32. Readers' clocks, and the
+  // writer's own, may differ: a record counts for the timeout in both directions.
   void insert(std::uint64_t key, const FragmentRecord& record, std::uint32_t now_ms);
   std::optional<FragmentRecord> find(std::uint64_t key, std::uint32_t now_ms) const;
 
