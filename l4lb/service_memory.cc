@@ -62,13 +62,22 @@ void renumber_all(const std::vector<std::string>& names, ServiceMemory& memory) 
   for (SlotState* const state : {&memory.now, &memory.used}) renumber_all(to, names.size(), *state);
 }
 
+bool removes_one(const ServiceMemories& memories, const std::vector<ServiceConfig>& services) {
+  return std::ranges::any_of(memories.services, [&](const auto& known) {
+    return std::ranges::find(services, known.first, &ServiceConfig::name) == services.end();
+  });
+}
+
 }  // namespace
 
 ServiceMemories carry_over(ServiceMemories memories, const std::vector<ServiceConfig>& services) {
-  ServiceMemories result;
+  ServiceMemories result{.services = {}, .epoch = memories.epoch};
+  if (removes_one(memories, services)) ++result.epoch;
   for (const ServiceConfig& service : services) {
-    ServiceMemory& memory = result[service.name];
-    if (const auto known = memories.find(service.name); known != memories.end()) memory = std::move(known->second);
+    ServiceMemory& memory = result.services[service.name];
+    memory.epoch = result.epoch;
+    const auto known = memories.services.find(service.name);
+    if (known != memories.services.end()) memory = std::move(known->second);
     if (memory.hash != service.hash || memory.network_bits != service.network_bits) {
       memory.now = {};
       memory.used = {};

@@ -32,6 +32,7 @@ struct ServiceMemory {
   unsigned network_bits = 0;
   std::vector<std::string> backends;         // by the numbers that owners and history use
   std::map<std::string, std::uint16_t> ids;  // of these backends, and of former ones, which may come back
+  std::uint32_t epoch = 0;  // tells its flow records from those of a removed service with the same name
   SlotState now;
   // The last one by which a packet went. No flow is where only later ones would have sent it, so a change is a change
   // from here: what came and went without a packet opens no window. Not saved: restored, it is what was `now`.
@@ -39,7 +40,12 @@ struct ServiceMemory {
   std::uint32_t used_until = 0;  // in units of 1024 ms: no packet went by `used` after that
 };
 
-using ServiceMemories = std::map<std::string, ServiceMemory>;  // by the service's name
+struct ServiceMemories {
+  std::map<std::string, ServiceMemory> services;  // by name
+  // Of a service that is added now. A removal begins another one: records outlive their service by its idle time, and
+  // the ids that they name will be given to others.
+  std::uint32_t epoch = 0;
+};
 
 // `memories` for other services: what is about a service that stays, numbered as its backends are now; nothing else.
 ServiceMemories carry_over(ServiceMemories memories, const std::vector<ServiceConfig>& services);

@@ -2,10 +2,10 @@
 // ServiceMemories as bytes. Numbers are little endian; tables and histories that several services share are written
 // once, and referred to by their number from 1 (0: none).
 //
-//   "ANYPOPM1" · u64 key check
+//   "ANYPOPM2" · u64 key check · u32 epoch of services to come
 //   u32 tables     of u32 slots, u16 owner each
 //   u32 histories  of u32 slots, u16 previous each, u32 until each
-//   u32 services   of name, u8 hash, u32 network bits, u32 table, u32 history,
+//   u32 services   of name, u8 hash, u32 network bits, u32 epoch, u32 table, u32 history,
 //                  u32 backends of name, u8 lives;  u32 ids of name, u16 id
 //   where a name is u32 bytes and the bytes
 #include <algorithm>
@@ -23,7 +23,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-constexpr std::string_view kMagic = "ANYPOPM1";
+constexpr std::string_view kMagic = "ANYPOPM2";
 constexpr std::uint32_t kSlotsMax = 16'777'216;
 constexpr std::uint32_t kNameMax = 256;
 constexpr std::uint32_t kCountMax = 65'535;
@@ -117,6 +117,7 @@ void write_service(const std::string& name, const ServiceMemory& memory, std::ui
   to.name(name);
   to.number(static_cast<std::uint8_t>(memory.hash));
   to.number(static_cast<std::uint32_t>(memory.network_bits));
+  to.number(memory.epoch);
   to.number(owners);
   to.number(history);
   to.count(memory.backends.size());
@@ -166,11 +167,12 @@ std::string save(const ServiceMemories& memories, std::uint64_t key_check) {
   Numbered<MaglevTable> tables;
   Numbered<SlotHistory> histories;
   Writer services;
-  for (const auto& [name, memory] : memories) {
+  for (const auto& [name, memory] : memories.services) {
     write_service(name, memory, tables.number_of(memory.now.owners), histories.number_of(memory.now.history), services);
   }
   Writer all;
   all.number(key_check);
+  all.number(memories.epoch);
   all.count(tables.all().size());
   for (const auto& table : tables.all()) {
     all.count(table->slots.size());
@@ -182,7 +184,7 @@ std::string save(const ServiceMemories& memories, std::uint64_t key_check) {
     all.numbers(history->previous);
     all.numbers(history->until);
   }
-  all.count(memories.size());
+  all.count(memories.services.size());
   return all.take() + services.take().substr(kMagic.size());
 }
 
@@ -193,6 +195,8 @@ absl::Status restore(std::string_view bytes, std::uint64_t key_check, ServiceMem
   if (!bytes.starts_with(kMagic)) return refuse("it does not begin as one");
   Reader from(bytes.substr(kMagic.size()));
   if (from.number<std::uint64_t>() != key_check) return refuse("it was made with another hash_key");
+  ServiceMemories read;
+  read.epoch = from.number<std::uint32_t>();
   Numbered<MaglevTable> tables;
   for (std::uint32_t left = from.count(kCountMax); left > 0 && from.ok(); --left) {
     tables.add(std::make_shared<MaglevTable>(
@@ -200,10 +204,10 @@ absl::Status restore(std::string_view bytes, std::uint64_t key_check, ServiceMem
   }
   Numbered<SlotHistory> histories;
   for (std::uint32_t left = from.count(kCountMax); left > 0 && from.ok(); --left) histories.add(read_history(from));
-  ServiceMemories read;
   for (std::uint32_t left = from.count(kCountMax); left > 0 && from.ok(); --left) {
-    ServiceMemory& memory = read[from.name()];
+    ServiceMemory& memory = read.services[from.name()];
     memory = {.hash = static_cast<HashBy>(from.number<std::uint8_t>()), .network_bits = from.number<std::uint32_t>()};
+    memory.epoch = from.number<std::uint32_t>();
     memory.now.owners = tables.read(from);
     memory.now.history = histories.read(from);
     read_backends(from, memory);

@@ -131,6 +131,11 @@ std::uint64_t hash_text(std::string_view text) {
   return hash;
 }
 
+// For the keys of a service's records. The first epoch's is the name's alone.
+std::uint64_t salt_of(std::string_view service, std::uint32_t epoch) {
+  return (hash_text(service) ^ epoch * 0x9e3779b97f4a7c15ULL) >> 16U;
+}
+
 // Notes who a record may name.
 void add_ids(const ServiceMemory& memory, ServiceTracking& tracking, Snapshot& snapshot) {
   std::uint16_t count = 0;
@@ -149,7 +154,7 @@ void add_ids(const ServiceMemory& memory, ServiceTracking& tracking, Snapshot& s
 
 void add_tracking(const ServiceConfig& service, const EngineConfig& engine, const ServiceMemory& memory,
                   Snapshot& snapshot) {
-  ServiceTracking tracking{.salt = hash_text(service.name) >> 16U, .track = service.track};
+  ServiceTracking tracking{.salt = salt_of(service.name, memory.epoch), .track = service.track};
   tracking.idle = FlowClock::span(service.protocol == Protocol::kTcp ? engine.tcp_idle_ms : engine.udp_idle_ms);
   add_ids(memory, tracking, snapshot);
   if (memory.now.history != nullptr) {
@@ -229,7 +234,7 @@ SnapshotBuilder& SnapshotBuilder::operator=(SnapshotBuilder&&) noexcept = defaul
 
 void SnapshotBuilder::update_config(std::vector<ServiceConfig> services, std::array<std::uint8_t, 16> hash_key,
                                     EngineConfig engine) {
-  if (hash_key != impl_->hash_key) impl_->memories.clear();
+  if (hash_key != impl_->hash_key) impl_->memories.services.clear();
   impl_->memories = carry_over(std::move(impl_->memories), services);
   impl_->hash_key = hash_key;
   impl_->hash = FlowHash(hash_key);
@@ -274,7 +279,7 @@ void SnapshotBuilder::Impl::add_service(std::size_t index, const SnapshotInput& 
   const std::vector<BackendState>& states = input.backends[index];
   assert(states.size() == service.backends.size());
   auto table = tables.get({.size = service.table_size, .members = members_of(service, states)});
-  ServiceMemory& memory = memories.at(service.name);
+  ServiceMemory& memory = memories.services.at(service.name);
   const bool idle = index < input.idle.size() && input.idle[index];
   keeper.change(table, living(states), service.track, idle, memory);
 
@@ -308,7 +313,7 @@ std::shared_ptr<const Snapshot> SnapshotBuilder::build(const SnapshotInput& inpu
 
 std::optional<std::uint64_t> SnapshotBuilder::next_change_ms() const {
   std::optional<std::uint64_t> next;
-  for (const auto& [name, memory] : impl_->memories) {
+  for (const auto& [name, memory] : impl_->memories.services) {
     if (memory.now.history == nullptr) continue;
     const std::uint64_t end = std::uint64_t{memory.now.history->next_end} << 10U;
     next = std::min(next.value_or(end), end);

@@ -193,6 +193,43 @@ TYPED_TEST(Tracking, AReloadMovesNoFlow) {
   for (auto& [port, home] : homes) EXPECT_EQ(this->send(port, kAck), home);
 }
 
+// Records outlive a service for its idle time. They name ids, and those of the new service mean other backends.
+TYPED_TEST(Tracking, ARemovedServiceComesBack) {
+  this->track(Track::kAlways);
+  std::map<unsigned, std::string> homes;
+  for (unsigned port = 1; port < 300; ++port) homes[port] = this->send(port, kSyn);
+  for (const auto& [port, home] : homes) ASSERT_EQ(this->send(port, kAck), home);
+  const auto configure = [&](const ServiceConfig& service) {
+    this->services_ = {service};
+    SnapshotBuilder next(this->services_, kGoldenKey, this->engine_);
+    next.continue_from(this->builder_);
+    this->builder_ = std::move(next);
+    this->counters_ = std::make_unique<Counters>(this->services_);
+    this->build();
+  };
+  ServiceConfig service = this->services_[0];
+  ServiceConfig other = service;
+  other.name = "other";
+  for (unsigned times = 0; times < 3; ++times) {
+    std::ranges::rotate(service.backends, service.backends.begin() + 1);
+    configure(other);
+    configure(service);
+    for (const auto& [port, home] : homes) {
+      EXPECT_EQ(this->send(port, kAck), home) << "the slot's owner, whatever was recorded";
+      EXPECT_EQ(this->chosen_by_, ChosenBy::kSlot);
+    }
+  }
+  // The next process has the same service, and its records.
+  const std::string bytes = this->builder_.save();
+  this->builder_ = SnapshotBuilder(this->services_, kGoldenKey, this->engine_);
+  ASSERT_TRUE(this->builder_.restore(bytes).ok());
+  this->build();
+  for (const auto& [port, home] : homes) {
+    EXPECT_EQ(this->send(port, kAck), home);
+    EXPECT_EQ(this->chosen_by_, ChosenBy::kRecord);
+  }
+}
+
 TYPED_TEST(Tracking, AnotherTableSizeMovesNoFlow) {
   std::map<unsigned, std::string> homes;
   for (unsigned port = 1; port < 300; ++port) homes[port] = this->send(port, kSyn);
