@@ -25,6 +25,10 @@ constexpr std::uint8_t kSyn = 0x02;
 constexpr std::uint8_t kAck = 0x10;
 constexpr std::uint8_t kFin = 0x11;
 constexpr std::uint8_t kRst = 0x14;
+// Instead of flags, of rows about UDP.
+constexpr std::uint8_t kInitial = 1;       // of QUIC, in a datagram of 1200 bytes (RFC 9000 section 14.1)
+constexpr std::uint8_t kShortInitial = 2;  // of 1199 bytes, which no server takes
+constexpr std::uint8_t kShortHeader = 3;   // of QUIC, in the middle of a connection
 constexpr ChosenBy kSlot = ChosenBy::kSlot;
 constexpr ChosenBy kRecord = ChosenBy::kRecord;
 constexpr ChosenBy kPrevious = ChosenBy::kPreviousOwner;
@@ -36,7 +40,7 @@ constexpr std::uint32_t kUnit = 2048;  // more than a unit of the table's clock
 enum class Slot { kStays, kMovesToB, kMovesToBAndADies };
 
 struct Step {
-  std::uint8_t flags;
+  std::uint8_t flags;  // of TCP
   char backend;
   ChosenBy by;
   std::uint32_t silence_ms = 0;  // before the packet
@@ -50,7 +54,79 @@ struct Row {
   std::uint64_t half_open = 0;  // at the end, as the next two
   std::uint64_t established = 0;
   std::uint64_t inserted = 0;
+  Protocol protocol = Protocol::kTcp;
 };
+
+std::vector<Row> udp_rows() {
+  constexpr Track kChanges = Track::kChanges;
+  constexpr Slot kMoves = Slot::kMovesToB;
+  std::vector<Row> rows = {
+      {"udp, in the window: a flow that goes on",
+       kChanges,
+       kMoves,
+       {{kShortHeader, 'a', kPrevious}, {kShortHeader, 'a', kRecord}},
+       0,
+       1,
+       1},
+      {"udp, in the window: a QUIC Initial begins a flow",
+       kChanges,
+       kMoves,
+       {{kInitial, 'b', kSlot}, {kInitial, 'b', kRecord}},
+       1,
+       0,
+       1},
+      {"udp, in the window: a QUIC handshake",
+       kChanges,
+       kMoves,
+       {{kInitial, 'b', kSlot}, {kShortHeader, 'b', kRecord}},
+       0,
+       1,
+       1},
+      {"udp, in the window: a QUIC Initial is half-open for too long",
+       kChanges,
+       kMoves,
+       {{kInitial, 'b', kSlot}, {kShortHeader, 'a', kPrevious, 30'000 + kUnit}},
+       0,
+       1,
+       2},
+      {"udp, in the window: one byte less is no Initial",
+       kChanges,
+       kMoves,
+       {{kShortInitial, 'a', kPrevious}, {kShortInitial, 'a', kRecord}},
+       0,
+       1,
+       1},
+      {"udp, in the window: an Initial of a flow that goes on",
+       kChanges,
+       kMoves,
+       {{kShortHeader, 'a', kPrevious}, {kInitial, 'a', kRecord}},
+       0,
+       1,
+       1},
+      {"udp, nothing has changed", kChanges, Slot::kStays, {{kInitial, 'a', kSlot}, {kShortHeader, 'a', kSlot}}},
+      {"udp, the previous owner is dead",
+       kChanges,
+       Slot::kMovesToBAndADies,
+       {{kShortHeader, 'b', kSlot}, {kInitial, 'b', kSlot}}},
+      {"udp, always, a QUIC handshake",
+       Track::kAlways,
+       Slot::kStays,
+       {{kInitial, 'a', kSlot}, {kShortHeader, 'a', kRecord}},
+       0,
+       1,
+       1},
+  };
+  for (Row& row : rows) row.protocol = Protocol::kUdp;
+  return rows;
+}
+
+Frame quic_datagram(std::uint8_t kind) {
+  if (kind == kShortHeader) return {std::byte{0x40}, std::byte{1}, std::byte{2}, std::byte{3}};
+  Frame datagram(kind == kInitial ? 1200 : 1199);
+  datagram[0] = std::byte{0xc0};  // long header, Initial (RFC 9000 section 17.2.2)
+  datagram[4] = std::byte{1};     // version 1
+  return datagram;
+}
 
 std::vector<Row> rows() {
   constexpr Track kChanges = Track::kChanges;
@@ -197,8 +273,12 @@ class GoldenTracking : public testing::Test {
 
  private:
   void start(const Row& row) {
-    ServiceConfig service{
-        .name = "s", .vip = *IpAddress::parse(kVip), .port = 80, .track = row.track, .table_size = 251};
+    ServiceConfig service{.name = "s",
+                          .vip = *IpAddress::parse(kVip),
+                          .protocol = row.protocol,
+                          .port = 80,
+                          .track = row.track,
+                          .table_size = 251};
     for (const char* name : {"a", "b"}) {
       service.backends.push_back({.name = name, .address = *IpAddress::parse("10.0.0.1")});
     }
@@ -222,10 +302,11 @@ class GoldenTracking : public testing::Test {
   }
 
   Frame packet(std::uint16_t client, std::uint8_t flags, const char* destination, const char* source) const {
-    return eth({.destination = destination, .source = source})
-        .ip({.destination = kVip})
-        .tcp({.source = client, .destination = 80, .flags = flags})
-        .build();
+    auto start = eth({.destination = destination, .source = source}).ip({.destination = kVip});
+    if (services_[0].protocol == Protocol::kTcp) {
+      return start.tcp({.source = client, .destination = 80, .flags = flags}).build();
+    }
+    return start.udp({.source = client, .destination = 80}).raw(quic_datagram(flags)).build();
   }
   // One whose slot b owns as soon as it is there.
   std::uint16_t moving_client() {
@@ -270,6 +351,7 @@ TYPED_TEST_SUITE(GoldenTracking, Families);
 
 TYPED_TEST(GoldenTracking, EachRow) {
   for (const Row& row : rows()) this->run(row);
+  for (const Row& row : udp_rows()) this->run(row);
 }
 
 }  // namespace
