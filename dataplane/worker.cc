@@ -38,6 +38,13 @@ void add(std::atomic<std::uint64_t>& counter, std::uint64_t amount) {
   counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
 }
 
+// No system call: the kernel answers in the process (vdso(7)).
+std::uint64_t monotonic_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
 using Mbufs = std::array<rte_mbuf*, l4lb::kBurstMax>;
 
 // The engine may have moved the frame's beginning and its end.
@@ -57,11 +64,7 @@ std::vector<std::unique_ptr<Punt>> make_punts(const std::vector<WorkerQueue>& qu
 
 }  // namespace
 
-std::uint64_t monotonic_ms() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1000 + static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000;
-}
+std::uint64_t monotonic_ms() { return monotonic_ns() / 1'000'000; }
 
 std::uint32_t worker_now_ms() { return static_cast<std::uint32_t>(monotonic_ms()); }
 
@@ -102,9 +105,7 @@ Worker::Worker(unsigned number, std::vector<WorkerQueue> queues, std::optional<P
       probes_(probes),
       state_(config.dataplane.engine, std::move(flows)),
       views_(views, number),
-      tsc_per_ms_(std::max<std::uint64_t>(1, rte_get_tsc_hz() / 1000)),
-      start_tsc_(rte_rdtsc()),
-      start_ms_(monotonic_ms()),
+      clock_(rte_get_tsc_hz(), rte_rdtsc(), monotonic_ns()),
       idle_(config.dataplane.polling, wake_fds(queues_, probes_)) {
   heartbeat_.last_tsc.store(rte_rdtsc(), std::memory_order_relaxed);
 }
@@ -151,9 +152,7 @@ void Worker::run() {
   views_.offline();
 }
 
-std::uint32_t Worker::now_ms() const {
-  return static_cast<std::uint32_t>(start_ms_ + (rte_rdtsc() - start_tsc_) / tsc_per_ms_);
-}
+std::uint32_t Worker::now_ms() { return static_cast<std::uint32_t>(clock_.now_ms(rte_rdtsc(), monotonic_ns)); }
 
 unsigned Worker::poll(std::size_t index, const WorkerView& view) {
   const WorkerQueue& queue = queues_[index];
@@ -179,7 +178,7 @@ unsigned Worker::poll_probes(const WorkerView& view) {
   process_probes(*view.snapshot, burst.all(), now_ms(), state_, *view.counters[number_]);
   if (view.capture != nullptr) {
     view.capture->after(number_, static_cast<std::uint16_t>(queues_[0].port_index), burst.all(), rte_rdtsc(),
-                        1000 * tsc_per_ms_);
+                        clock_.tsc_hz());
   }
   for (std::size_t i = 0; i < burst.size; ++i) {
     const l4lb::Packet& packet = burst.packets[i];
@@ -256,7 +255,7 @@ void Worker::process(const WorkerQueue& queue, std::span<l4lb::Packet> packets, 
   }
   view.capture->before(number_, packets);
   process_burst(*view.snapshot, packets, now_ms(), state_, counters);
-  view.capture->after(number_, static_cast<std::uint16_t>(queue.port_index), packets, rte_rdtsc(), 1000 * tsc_per_ms_);
+  view.capture->after(number_, static_cast<std::uint16_t>(queue.port_index), packets, rte_rdtsc(), clock_.tsc_hz());
 }
 
 }  // namespace anypop::dataplane

@@ -22,6 +22,7 @@
 #include "dataplane/latency.h"
 #include "dataplane/published.h"
 #include "dataplane/punt.h"
+#include "dataplane/worker_clock.h"
 #include "l4lb/pipeline.h"
 #include "l4lb/snapshot.h"
 
@@ -95,7 +96,7 @@ class alignas(RTE_CACHE_LINE_SIZE) Worker {
   void send(std::size_t in, Burst& burst, const WorkerView& view);
   void leave_by(std::size_t queue, const l4lb::Packet& packet, rte_mbuf* mbuf);
   void flush();
-  std::uint32_t now_ms() const;
+  std::uint32_t now_ms();
   void beat();
 
   HeartbeatCell heartbeat_;
@@ -109,9 +110,7 @@ class alignas(RTE_CACHE_LINE_SIZE) Worker {
   std::optional<ProbeQueue> probes_;
   l4lb::WorkerState state_;
   Published<WorkerView>::Reader views_;
-  std::uint64_t tsc_per_ms_;
-  std::uint64_t start_tsc_;
-  std::uint64_t start_ms_;  // of the monotonic clock, which the next process goes on with
+  WorkerClock clock_;
   LatencyHistogram latency_;
   IdleStrategy idle_;
 };
