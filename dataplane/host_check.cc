@@ -88,7 +88,7 @@ absl::Status check_interface(const PopConfig& config, std::size_t index, const H
         "{}: dataplane.ports[{}].af_xdp: '{}' has an MTU of {}, expected at most {}; remedy: ip link set {} mtu 1500",
         config.file.string(), index, wanted, at->mtu_bytes, kAfXdpMtuMaxBytes, wanted);
   }
-  return absl::OkStatus();
+  return check_tunnel_mtu(config, index, at->mtu_bytes);
 }
 
 // Drivers whose NICs stay the kernel's and DPDK's at once: nothing is to be bound.
@@ -207,6 +207,22 @@ bool hugepages_may_come_free(const PopConfig& config, const HostFacts& facts) {
   const std::uint64_t wanted = config.dataplane.memory_mb * kMegabyte;
   return config.dataplane.hugepages && facts.hugepages_free_bytes < wanted &&
          facts.hugepages_total * facts.hugepage_bytes >= wanted;
+}
+
+absl::Status check_tunnel_mtu(const PopConfig& config, std::size_t port, unsigned mtu_bytes) {
+  // 1280 bytes are the least that every link takes (RFC 8200 section 5), and hosts ignore a "packet too big" that names
+  // less (RFC 8201 section 4). With 40 of IPv6, 8 of UDP and 4 of GUE they fit every tunnel.
+  constexpr unsigned kNeeded = 1280 + 40 + 8 + 4;
+  if (mtu_bytes >= kNeeded || config.dataplane.ports[port].kind != PortKind::kAfXdp) return absl::OkStatus();
+  const auto service = std::ranges::find_if(config.services, [](const ServiceConfig& one) {
+    return one.vip.family() == Family::kV6 && one.forwarding != Forwarding::kL2;
+  });
+  if (service == config.services.end()) return absl::OkStatus();
+  const std::string& device = config.dataplane.ports[port].device;
+  return failed_precondition(
+      "{}: dataplane.ports[{}].af_xdp: '{}' has an MTU of {}, expected at least {}: service '{}' puts IPv6 packets, of "
+      "1280 bytes at least, into tunnels; remedy: ip link set {} mtu 1500",
+      config.file.string(), port, device, mtu_bytes, kNeeded, service->name, device);
 }
 
 absl::Status check_next_hops(const PopConfig& config) {

@@ -58,6 +58,25 @@ TEST(HostCheck, RefusesAnMtuThatDoesNotFitInAPage) {
                                                   HasSubstr("remedy: ip link set")));
 }
 
+TEST(HostCheck, AnIpv6PacketOfTheLeastSizeFitsTheTunnel) {
+  HostFacts host = good_host();
+  host.interfaces[0].mtu_bytes = 1331;
+  PopConfig config = good_config();
+  ServiceConfig service = config.services[0];
+  service.name = "web6";
+  service.vip = *IpAddress::parse("2001:db8:53::1");
+  config.services.push_back(service);
+  EXPECT_EQ(problem(config, host), "") << "no tunnel";
+  config.services[0].forwarding = Forwarding::kGre;
+  EXPECT_EQ(problem(config, host), "") << "IPv4 packets may be smaller";
+  config.services[1].forwarding = Forwarding::kIpip;
+  EXPECT_EQ(problem(config, host),
+            "pop.yaml: dataplane.ports[0].af_xdp: 'eth0' has an MTU of 1331, expected at least 1332: service 'web6' "
+            "puts IPv6 packets, of 1280 bytes at least, into tunnels; remedy: ip link set eth0 mtu 1500");
+  host.interfaces[0].mtu_bytes = 1332;
+  EXPECT_EQ(problem(config, host), "");
+}
+
 TEST(HostCheck, RefusesMoreQueuesThanTheInterfaceHas) {
   PopConfig config = good_config();
   config.dataplane.ports[0].queues = 4;

@@ -15,10 +15,18 @@
 namespace anypop::dataplane {
 namespace {
 
-absl::StatusOr<PopConfig> read(const ControlApi::ReloadRequest& request, const std::filesystem::path& file) {
+absl::Status check(const PopConfig& config, const std::vector<std::unique_ptr<Port>>& ports) {
+  for (std::size_t i = 0; i < std::min(ports.size(), config.dataplane.ports.size()); ++i) {
+    if (absl::Status status = check_tunnel_mtu(config, i, ports[i]->mtu_bytes()); !status.ok()) return status;
+  }
+  return check_next_hops(config);
+}
+
+absl::StatusOr<PopConfig> read(const ControlApi::ReloadRequest& request, const std::filesystem::path& file,
+                               const std::vector<std::unique_ptr<Port>>& ports) {
   auto config = request.text.empty() ? load_config(file) : parse_config(request.text, "(request)");
   if (config.ok()) {
-    if (absl::Status status = check_next_hops(*config); !status.ok()) return invalid_argument("{}", message(status));
+    if (absl::Status status = check(*config, ports); !status.ok()) return invalid_argument("{}", message(status));
     return config;
   }
   // Whatever is wrong with it, it is the configuration that is wrong.
@@ -67,7 +75,7 @@ void Reloader::reload(ControlApi::ReloadRequest request, ControlApi::ReloadDone 
   auto job = std::make_shared<Job>();
   *job = {std::move(request), std::move(done), parts_.forwarding.begin_reload(), absl::OkStatus()};
   boost::asio::post(builder_, [this, job] {
-    if (auto config = read(job->request, job->reload.before->file); config.ok()) {
+    if (auto config = read(job->request, job->reload.before->file, parts_.ports); config.ok()) {
       prepare(job->reload, *std::move(config));
     } else {
       job->status = config.status();

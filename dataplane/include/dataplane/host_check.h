@@ -52,6 +52,8 @@ bool hugepages_may_come_free(const PopConfig& config, const HostFacts& facts);
 // Part of it, and all that another configuration of the running dataplane needs: a vdev has no kernel interface, hence
 // no neighbour table to learn MACs from.
 absl::Status check_next_hops(const PopConfig& config);
+// Another part, for a port of the running dataplane: its MTU leaves room for IPv6 in the services' tunnels.
+absl::Status check_tunnel_mtu(const PopConfig& config, std::size_t port, unsigned mtu_bytes);
 
 // run_dir exists, is a folder, and may be written to by this process. Touches the file system.
 absl::Status check_run_dir(const PopConfig& config);
