@@ -48,6 +48,15 @@ struct Backend {
   bool ramps = false;
 };
 
+// What a client sends: an Initial as RFC 9000 sections 14.1 and 17.2.2 want it, or something with a short header.
+Frame quic_datagram(bool initial) {
+  if (!initial) return Frame(40, std::byte{0x40});
+  Frame datagram(1200);
+  datagram[0] = std::byte{0xc0};
+  datagram[4] = std::byte{1};
+  return datagram;
+}
+
 // The PoP: who is there, and what happens to them.
 class Pop {
  public:
@@ -72,14 +81,19 @@ class Pop {
 
   std::vector<ServiceConfig> services() const {
     std::vector<ServiceConfig> services;
-    for (const char* vip : {"198.51.100.1", "2001:db8:53::1"}) {
-      ServiceConfig service{.name = vip, .vip = *IpAddress::parse(vip), .port = 80, .table_size = plan_.table_size};
-      for (const Backend& backend : backends_) {
-        service.backends.push_back({.name = fmt::format("b{}", backend.number),
-                                    .address = *IpAddress::parse("10.0.0.1"),
-                                    .weight = backend.weight});
+    for (const Protocol protocol : {Protocol::kTcp, Protocol::kUdp}) {
+      for (const char* vip : {"198.51.100.1", "2001:db8:53::1"}) {
+        services.push_back({.name = fmt::format("{}{}", vip, protocol == Protocol::kTcp ? "" : " quic"),
+                            .vip = *IpAddress::parse(vip),
+                            .protocol = protocol,
+                            .port = 80,
+                            .table_size = plan_.table_size});
+        for (const Backend& backend : backends_) {
+          services.back().backends.push_back({.name = fmt::format("b{}", backend.number),
+                                              .address = *IpAddress::parse("10.0.0.1"),
+                                              .weight = backend.weight});
+        }
       }
-      services.push_back(std::move(service));
     }
     return services;
   }
@@ -91,7 +105,7 @@ class Pop {
                         .next_hop_mac = MacAddress({2, 0, 0, 0, 0, 1}),
                         .weight_permille = backend.permille});
     }
-    input.backends = {states, states};
+    input.backends = {states, states, states, states};
     return input;
   }
   std::size_t number_of(std::uint16_t backend) const { return backends_[backend].number; }
@@ -219,6 +233,7 @@ class FullTable {
 struct Flow {
   std::uint64_t source = 0;  // tells flows apart: address and port
   bool v4 = true;
+  bool quic = false;
   std::uint64_t ends_ms = 0;
   unsigned packets = 0;
   unsigned last = 0;  // of its two last packets: the FIN, and the ACK of the server's
@@ -237,12 +252,16 @@ class Simulation {
         maglev_(plan, Track::kNever),
         full_(plan.flow_records),
         calendar_(kLongest) {
-    const auto with_flags = [](std::string_view vip, std::uint8_t flags) {
-      return eth().ip({.destination = vip}).tcp({.destination = 80, .flags = flags}).build();
-    };
+    const std::array<const char*, 2> vips = {"198.51.100.1", "2001:db8:53::1"};
     for (const std::uint8_t flags : {kSyn, kAck, kFin}) {
-      templates_.push_back(with_flags("198.51.100.1", flags));
-      templates_.push_back(with_flags("2001:db8:53::1", flags));
+      for (const char* vip : vips) {
+        templates_.push_back(eth().ip({.destination = vip}).tcp({.destination = 80, .flags = flags}).build());
+      }
+    }
+    for (const bool opens : {true, false, false}) {
+      for (const char* vip : vips) {
+        templates_.push_back(eth().ip({.destination = vip}).udp({.destination = 80}).raw(quic_datagram(opens)).build());
+      }
     }
     follow();
   }
@@ -283,6 +302,7 @@ class Simulation {
       free_.pop_back();
     }
     flows_[at] = {.source = dice_.word(), .v4 = dice_.one_in(2), .ends_ms = now_ms_ + dice_.around(plan_.mean_life_ms)};
+    flows_[at].quic = plan_.quic && dice_.one_in(2);
     send_packet(&flows_[at]);
   }
 
@@ -290,9 +310,10 @@ class Simulation {
   void send_packet(Flow* flow) {
     const std::uint64_t source = flow != nullptr ? flow->source : dice_.word();
     const bool v4 = flow != nullptr ? flow->v4 : dice_.one_in(2);
+    const bool quic = flow != nullptr ? flow->quic : plan_.quic && dice_.one_in(2);
     const bool opens = flow == nullptr || flow->packets == 0;
     const bool closes = flow != nullptr && flow->last == 1;
-    Frame frame = templates_[(opens ? 0U : closes ? 4U : 2U) + (v4 ? 0U : 1U)];
+    Frame frame = templates_[(opens ? 0U : closes ? 4U : 2U) + (v4 ? 0U : 1U) + (quic ? 6U : 0U)];
     std::memcpy(frame.data() + (v4 ? 26 : 22 + 8), &source, v4 ? 4 : 8);
     const auto port = static_cast<std::uint16_t>(source >> 48U);
     std::memcpy(frame.data() + (v4 ? 34 : 54), &port, sizeof(port));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A simulation of flow consistency: TCP flows of both families live through random changes of the backends, beside a
-// flood of SYNs, and it is counted how many flows lose a backend that lives. The same packets go through three
-// balancers:
+// A simulation of flow consistency: TCP flows, and QUIC ones if wanted, of both families live through random changes of
+// the backends, beside a flood of SYNs, and it is counted how many flows lose a backend that lives. The same packets go
+// through three balancers:
 //   engine     the real one, `track: changes`
 //   maglev     the real one, `track: never`: the table alone
 //   full table the table, and before it a record of every flow, SYNs of the flood included, in as many records as the
@@ -28,6 +28,8 @@ struct ConsistencyPlan {
   std::uint32_t backends = 20;
   std::uint32_t table_size = 65537;
   std::uint32_t flow_records = 1U << 20U;
+  bool quic = false;  // half of the flows, and of the flood, are QUIC's, in UDP: they begin with an Initial, and say no
+                      // FIN
 };
 
 enum class Balancer : std::uint8_t { kEngine, kMaglev, kFullTable };
