@@ -175,6 +175,8 @@ struct Fragments {
   Frame later(const PacketBuilder& start, bool more = false) const {
     return with_fragment(start, 3, more).payload(100);
   }
+  // From 8 bytes on, where the first one has a TCP header of 20.
+  Frame overlapping(const PacketBuilder& start) const { return with_fragment(start, 1, false).payload(100); }
   // A first one whose IP packet ends one byte before its TCP header does.
   Frame too_short() const {
     IpFields fields{.destination = place.vip};
@@ -223,6 +225,18 @@ void add_fragments(const Place& place, std::vector<GoldenRow>& rows) {
       {again.first(eth(), 8080), again.first(eth())});
   add("a first one too short for its header", tiny.too_short(), Verdict::kDropTruncated, std::nullopt, {});
   add("after a first one too short", tiny.later(eth()), Verdict::kDropFragmentOrphan, std::nullopt, {tiny.too_short()});
+  // What overlaps is for the backend to judge (RFC 5722); here it can only follow, or be a first one of its own.
+  const Fragments over{place, 1009}, other{place, 1010}, newest{place, 1011};
+  add("a later one that overlaps the first", over.overlapping(eth()), Verdict::kForward, over.overlapping(forwarded()),
+      {over.first(eth())});
+  add("a second first one with other ports", other.first(eth()), Verdict::kForward, other.first(forwarded()),
+      {other.first(eth(), 5000)});
+  rows.push_back({"fragments, a later one after two first ones with other ports",
+                  newest.later(eth()),
+                  Verdict::kForward,
+                  kRange,
+                  newest.later(forwarded()),
+                  {newest.first(eth()), newest.first(eth(), 5000)}});
   const IpFields echo_fields{.destination = place.vip, .more_fragments = place.v4};
   PacketBuilder echo_fragment = eth().ip(echo_fields);
   if (!place.v4) echo_fragment.fragment({.more = true});

@@ -210,6 +210,48 @@ std::vector<GoldenRow> wide_rows(Family family) {
   return rows;
 }
 
+// Which backend of several: by names, weights and the key alone, so the same on every machine and for ever.
+std::vector<GoldenRow> choice_rows(Family family) {
+  const bool v4 = family == Family::kV4;
+  const char* const vip = addresses(family).vip;
+  std::vector<GoldenRow> rows;
+  const auto add = [&](const std::string& name, const char* source, std::uint16_t source_port, GoldenService service,
+                       std::uint16_t backend) {
+    const auto packet = [&](PacketBuilder start) {
+      start.ip({.source = source, .destination = vip});
+      if (service == kQuic) return start.udp({.source = source_port, .destination = 443});
+      return start.tcp(
+          {.source = source_port, .destination = service == kBySource ? std::uint16_t{6000} : std::uint16_t{6001}});
+    };
+    const char* const macs[] = {"02:00:00:00:00:21", "02:00:00:00:00:22", "02:00:00:00:00:23"};
+    const char* const mac = service == kQuic ? kWebMac : macs[backend];
+    rows.push_back({name,
+                    packet(eth()),
+                    Verdict::kForward,
+                    service,
+                    packet(eth({.destination = mac, .source = kPortMac})),
+                    {},
+                    backend});
+  };
+  const char* const here = v4 ? "192.0.2.10" : "2001:db8:c:100::10";
+  const char* const beside = v4 ? "192.0.2.14" : "2001:db8:c:100::14";
+  const char* const far = v4 ? "192.0.2.200" : "2001:db8:c:1ff:ffff::1";  // of the same /24 or /56
+  const char* const elsewhere = v4 ? "192.0.7.10" : "2001:db8:c:300::10";
+  const std::uint16_t one = v4 ? 1 : 2;
+  const std::uint16_t another = v4 ? 2 : 1;
+  add("by source, a port", here, 1000, kBySource, one);
+  add("by source, another port of the same source", here, 60000, kBySource, one);
+  add("by source, another source of the same network", beside, 1000, kBySource, another);
+  add("by network, a source", here, 1000, kByNetwork, one);
+  add("by network, another source of the same network", far, 2000, kByNetwork, one);
+  add("by network, another network", elsewhere, 1000, kByNetwork, another);
+  // One backend of weight 0 drains, one is down: whatever the flow, it is the third one's.
+  for (std::uint16_t port = 1; port <= 8; ++port) {
+    add("weight 0 gets no new flow, " + std::to_string(port), here, port, kQuic, kServing);
+  }
+  return rows;
+}
+
 std::vector<GoldenRow> v4_rows() {
   const char* vip = kV4Addresses.vip;
   const auto forwarded = [] { return eth({.destination = kWebMac, .source = kPortMac}); };
@@ -343,7 +385,7 @@ SnapshotInput golden_input() {
 std::vector<GoldenRow> golden_rows(Family family) {
   std::vector<GoldenRow> rows = common_rows(family);
   for (std::vector<GoldenRow> more :
-       {family == Family::kV4 ? v4_rows() : v6_rows(), wide_rows(family), reserved_rows(family),
+       {family == Family::kV4 ? v4_rows() : v6_rows(), wide_rows(family), choice_rows(family), reserved_rows(family),
         golden_tunnel_rows(family), golden_icmp_rows(family), golden_quic_rows(family)}) {
     rows.insert(rows.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
   }
