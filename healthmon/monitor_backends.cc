@@ -117,6 +117,8 @@ Actions MonitorCore::on_drains(const absl::StatusOr<std::vector<DrainOrder>>& dr
                                  {"reason", about.reason}}});
       backends_[s][b].drain = wanted;
       standings_[s][b].drained = wanted.has_value();
+      // After work on it a server's caches are as cold as after a failure.
+      if (!wanted) standings_[s][b].back_since = now.steady;
       believe({s, b}, now);
     }
   }

@@ -442,5 +442,24 @@ TEST_F(MonitorCoreTest, SlowStartMovesWithTime) {
   EXPECT_EQ(std::get<PushHealth>(*push).update.backends[0].weight_permille, 200U);
 }
 
+TEST_F(MonitorCoreTest, AnUndrainedBackendStartsSlowly) {
+  config.services[0].slow_start_ms = 10'000;
+  reach_announced();
+  const auto weight = [&](const Actions& actions) {
+    const auto push =
+        std::ranges::find_if(actions, [](const Action& action) { return std::holds_alternative<PushHealth>(action); });
+    core.on_health_pushed(absl::OkStatus(), now());
+    return push == actions.end() ? 9999U : std::get<PushHealth>(*push).update.backends[0].weight_permille;
+  };
+  const std::vector<DrainOrder> order{{"web4", "b1", "disk swap", "alice", 0, {}}};
+  EXPECT_EQ(weight(core.on_drains(order, now())), 0U);
+  EXPECT_EQ(weight(core.on_drains(std::vector<DrainOrder>{}, now())), 100U);
+  ms += 1000;
+  EXPECT_EQ(weight(core.on_heartbeat(dataplane.heartbeat(), now())), 200U);
+  ms += 8000;
+  EXPECT_EQ(weight(core.on_heartbeat(dataplane.heartbeat(), now())), 1000U);
+  EXPECT_EQ(weight(core.on_drains(order, now())), 0U) << "an order is obeyed at once";
+}
+
 }  // namespace
 }  // namespace anypop::healthmon

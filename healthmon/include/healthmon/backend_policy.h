@@ -7,7 +7,8 @@
 //                   break under the load, and the probes may be wrong
 //   kept            unhealthy, but used: no more than max_ejected_percent of the weight may be out, and those that
 //                   failed first are
-//   slow start      back again: its weight grows in steps over slow_start_ms, from a tenth
+//   slow start      back again, from a failure or an operator's work: its weight grows in steps over slow_start_ms,
+//                   from a tenth
 #pragma once
 
 #include <optional>
@@ -26,7 +27,7 @@ struct BackendStanding {
   Health health = Health::kUnknown;
   bool drained = false;
   SteadyTime down_since;                 // while unhealthy
-  std::optional<SteadyTime> back_since;  // healthy again after a failure; nullopt: never failed
+  std::optional<SteadyTime> back_since;  // healthy again, or undrained; nullopt: was never away
 };
 
 enum class UseReason { kHealth, kDraining, kPanic, kKept, kSlowStart };
