@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real TCP to real nginx in every encapsulation and pair of families, set up by anypop-backend, over a router."""
+import contextlib
+import itertools
 import json
+import subprocess
 
 import pytest
 
-from labkit import facts
-from labkit.topology import VIP4, VIP6, VIPS
-from labkit.tunnels import BACKENDS, DOWNLOAD_BYTES, address
+from labkit import daemons, facts
+from labkit.topology import PREFIXES, VIP4, VIP6, VIPS
+from labkit.tunnels import BACKENDS, DOWNLOAD_BYTES, SLOW_START_MS, address
 
 VARIANTS = [("l2", "same"), *((forwarding, outer) for forwarding in ("ipip", "gre", "gue") for outer in VIPS)]
 UPLOAD_BYTES = 2_000_000
@@ -74,6 +77,67 @@ def test_probes_see_what_clients_see(lab, serving, forwarding, outer):
     facts.wait_for("b1 is back", lambda: all(health().values()))
 
 
+HOLD = """
+import http.client, json, sys
+held = [http.client.HTTPConnection(vip, 80, timeout=5) for vip in sys.argv[1:] for _ in range(15)]
+for connection in held:
+    connection.connect()
+    connection.auto_open = 0
+for line in sys.stdin:
+    names = []
+    for connection in held:
+        connection.request("GET", "/")
+        names.append(connection.getresponse().read().decode().strip())
+    print(json.dumps(names), flush=True)
+"""
+
+
+@contextlib.contextmanager
+def held_connections(lab):
+    """ask(): a request on each of 30 TCP connections that stay open; who answered. One that breaks ends the program."""
+    with subprocess.Popen(daemons.enter(lab.inits["client"], "/usr/bin/python3", "-c", HOLD, *VIPS.values()), text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+        def ask():
+            program.stdin.write("\n")
+            program.stdin.flush()
+            answer = program.stdout.readline()
+            assert answer, program.stderr.read()
+            return json.loads(answer)
+        try:
+            yield ask
+        finally:
+            program.stdin.close()
+
+
+def test_a_drained_backend_keeps_its_connections_and_comes_back_slowly(lab, serving):
+    serving("l2", "same", monitored=True)
+    facts.wait_for("every backend is healthy", lab.monitored)
+
+    def weights(name="b1"):
+        return [b["weight_permille"] for b in lab.backend_states() if b["name"] == name]
+
+    def order(command, *options):
+        for family in VIPS:
+            lab.check("lb", f"{daemons.BIN}/anypop", command, f"web{family[1]}/b1", *options)
+    with held_connections(lab) as ask:
+        served = ask()
+        assert set(served) == set(BACKENDS)
+        order("drain-backend", "--reason", "disk swap")
+        facts.wait_for("b1 drains", lambda: weights() == [0, 0])
+        for vip in VIPS.values():
+            assert {lab.curl(vip).strip() for _ in range(16)} == {"b2"}, "new connections go elsewhere"
+        assert ask() == served, "those that there were stay"
+        order("undrain-backend")
+        seen = []
+        facts.wait_for("b1 has its whole weight", lambda: seen.append(weights()) or seen[-1] == [1000, 1000], 20)
+        assert ask() == served
+    steps = [weight for weight, _ in itertools.groupby(pair[0] for pair in seen) if weight > 0]
+    assert steps == sorted(steps) and steps[0] <= 200 and len(steps) > 5, f"in tenths over {SLOW_START_MS} ms: {steps}"
+    assert weights("b2") == [1000, 1000]
+    for vip in VIPS.values():
+        assert {lab.curl(vip).strip() for _ in range(16)} == set(BACKENDS)
+
+
 def neighbour(lab, host, target):
     """What `host` finds out about the owner of an address on its link: its MAC, or None."""
     lab.check(host, "ip", "route", "add", target, "dev", "eth0")
@@ -86,17 +150,24 @@ def neighbour(lab, host, target):
         lab.run(host, "ip", "neigh", "flush", "to", target)
 
 
-def test_nobody_says_that_it_owns_the_vip(lab):
+# An address of a prefix is on no interface: the prefix is a local route.
+INSIDE = {"v4": "198.51.100.77", "v6": "2001:db8:53::4d"}
+
+
+@pytest.mark.parametrize("vips,targets", [(VIPS, VIPS), (PREFIXES, INSIDE)], ids=["addresses", "prefixes"])
+def test_nobody_says_that_it_owns_the_vip(lab, vips, targets):
     # The test sees it: a server that bears the VIP without the agent answers in ARP.
-    lab.check("b1", "ip", "addr", "add", f"{VIP4}/32", "dev", "lo")
-    assert neighbour(lab, "lb", VIP4) is not None
-    lab.check("b1", "ip", "addr", "del", f"{VIP4}/32", "dev", "lo")
-    options = [word for vip in VIPS.values() for word in ("--vip", vip)]
+    what, vip = ("route", ["local", vips["v4"]]) if "/" in vips["v4"] else ("addr", [f"{vips['v4']}/32"])
+    lab.check("b1", "ip", what, "add", *vip, "dev", "lo")
+    assert neighbour(lab, "lb", targets["v4"]) is not None
+    lab.check("b1", "ip", what, "del", *vip, "dev", "lo")
+    options = [word for vip in vips.values() for word in ("--vip", vip)]
     for i, host in enumerate(BACKENDS):
         lab.agent(host, "install", *options, "--address", address("v4", "pop", 11 + i))
     try:
-        assert neighbour(lab, "lb", VIP4) is None
-        assert neighbour(lab, "lb", VIP6) is None
+        for target in targets.values():
+            assert neighbour(lab, "lb", target) is None
+            assert lab.run("b1", "ping", "-c", "1", "-W", "2", target).returncode == 0, "it is the server's own all the same"
     finally:
         for host in BACKENDS:
             lab.agent(host, "remove")

@@ -37,6 +37,7 @@ HOSTS = {  # interface: (LAN, number)
 BACKENDS = ("b1", "b2")
 TUNNEL_SOURCES = ["172.16.0.0/16", "2001:db8:f::/64"]
 DOWNLOAD_BYTES = 4_000_000
+SLOW_START_MS = 3000  # with the monitor
 
 
 def address(family: str, lan: str, number: int) -> str:
@@ -203,6 +204,8 @@ def pop_yaml(forwarding: str, outer: str, via: str = "direct") -> str:
             "probe": PROBE | {"via": via},
             "backends": [{"name": name, "address": address(of_backends, lan, 11 + i)} for i, name in enumerate(BACKENDS)],
         }
+        if via == "dataplane":
+            service["slow_start_ms"] = SLOW_START_MS
         services.append(service | ({} if forwarding == "l2" else {"tunnel_source": TUNNEL_SOURCES}))
     config = {
         "pop": "lab", "services": services, "announcements": [{"name": "web", "prefixes": [PREFIX4, PREFIX6]}],
