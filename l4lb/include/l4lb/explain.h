@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What becomes of the packets of a flow, and why. The answer is not worked out a second time: a packet of the flow is
-// made and goes through the pipeline, with a worker state of its own, so nothing that a worker uses is changed.
+// made and goes through the pipeline, with a worker state of its own, so nothing that a worker uses is changed. A
+// question about a QUIC flow is a UDP one with a payload (RFC 9000 section 17).
 #pragma once
 
 #include <cstddef>

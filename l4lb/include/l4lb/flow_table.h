@@ -3,7 +3,8 @@
 // and a lookup touches no other; a filter of one byte a bucket says beforehand whether there is anything to find.
 //
 //   record   30 bits tag · 2 bits state · 16 bits backend id · 16 bits time it expires
-//   state    half-open, established, or closing, which counts as established everywhere but in Found
+//   state    half-open (as in RFC 4987: a SYN or a QUIC Initial, and nothing more), established, or closing (RFC 9293
+//            section 3.6: a FIN was seen), which counts as established everywhere but in Found
 //
 // Bounded: memory is the caller's and never grows. Of eight places at least one is for half-open records (see insert())
 // and at most three are; where a kind has too many, the one of it that would expire first gives way. So half-open

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The engine: a burst of frames in, a Verdict for each and rewritten headers out. Pure: no clock, no allocation, no
 // system call, no lock. The same code runs in the workers, over a capture, in the fuzzers and in the tests.
+//
+// In: Ethernet, IEEE 802.1Q and 802.1ad tags, IPv4 (RFC 791), IPv6 (RFC 8200). Out: rewritten MACs, or IP in IP (RFC
+// 2003, RFC 2473, RFC 4213), GRE (RFC 2784) or GUE (draft-ietf-intarea-gue), with DSCP and ECN by RFC 6040. QUIC
+// connection IDs by draft-ietf-quic-load-balancers. A frame that is wrong has a Verdict, which is all the error there
+// is.
 #pragma once
 
 #include <array>

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The immutable forwarding state: everything a worker needs to decide about a packet. Built by the control path,
 // published to the workers as one pointer, never changed afterwards.
+//
+// New flows are spread over a service's backends by a Maglev table: Eisenbud et al., "Maglev: A Fast and Reliable
+// Software Network Load Balancer", NSDI 2016, section 3.4; with weights, and built from names (maglev.h).
 #pragma once
 
 #include <array>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How much of each service's traffic another configuration sends elsewhere. For people; control thread.
+// How much of each service's traffic another configuration sends elsewhere, in slots of its Maglev table (snapshot.h),
+// each of which has an equal share of the flows. For people; control thread. Nothing here fails.
 #pragma once
 
 #include "base/config.h"

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the dataplane did with a packet. Every way out of the engine is one of these, and each has one counter.
+// What the dataplane did with a packet. Every way out of the engine is one of these, and each has one counter, in
+// packets. Constants; any thread.
+//
+// The ICMP answers are those of RFC 1191 section 4 ("fragmentation needed", with the MTU), RFC 4443 section 3.2
+// ("packet too big"), RFC 792 and RFC 4443 section 4.2 (echo). None answers what RFC 1122 section 3.2.2 and RFC 4443
+// section 2.4 (e) forbid to answer, and they are limited (RFC 1812 section 4.3.2.8, RFC 4443 section 2.4 (f)). IPv6
+// extension headers are walked as in RFC 8200 section 4.
 #pragma once
 
 #include <array>

@@ -14,7 +14,8 @@
 
 namespace anypop::l4lb {
 
-// Tokens come in at a steady rate, and at most a second's worth is saved up. Times are milliseconds of a clock that
+// How RFC 4443 section 2.4 (f) and RFC 1812 section 4.3.2.8 have ICMP limited. Tokens come in at a steady rate, and at
+// most a second's worth is saved up. One thread, the worker. Times are milliseconds of a clock that
 // does not go back, modulo 2^32. A pause of weeks may pass for a short one; then the bucket only fills later.
 class TokenBucket {
  public:
