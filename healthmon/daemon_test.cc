@@ -14,6 +14,7 @@
 #include "base/atomic_file.h"
 #include "base/text.h"
 #include "bgpctl/flaps.h"
+#include "bgpctl/good_config.h"
 #include "bgpctl/holds.h"
 #include "daemon_fixture.h"
 #include "dataplane_api/http_client.h"
@@ -219,6 +220,7 @@ TEST_F(Daemon, AReloadForgetsNothingThatDidNotChange) {
   EXPECT_THAT(cause(), StartsWith("hold-down: healthy for ")) << "a hold-down is not forgotten either";
   ASSERT_TRUE(wait_for_level(true));
   EXPECT_EQ(events("verdict").size(), 3U) << "announced, withdrawn, announced";
+  EXPECT_THAT(*read_file(bgpctl::good_config_path(config_.state_dir)), StartsWith(text));
   EXPECT_TRUE(events("drift").empty());
 }
 
@@ -241,6 +243,7 @@ TEST_F(Daemon, AReloadThatIsWrongChangesNothing) {
   EXPECT_EQ(http_call(config_.monitor_socket(), {"POST", "/v1/reload", ""}, 5s)->status, 409U);
   EXPECT_EQ(state().at("pop").as_string(), "ams");
   EXPECT_EQ(cause(), "every condition is good");
+  EXPECT_THAT(*read_file(bgpctl::good_config_path(config_.state_dir)), StartsWith(good)) << "bgpctl goes by this one";
 }
 
 TEST_F(Daemon, AnAnnouncementThatIsGoneIsWithdrawn) {

@@ -15,6 +15,7 @@
 #include "bgpctl/announcement.h"
 #include "bgpctl/announcer.h"
 #include "bgpctl/event_log.h"
+#include "bgpctl/good_config.h"
 #include "dataplane_api/http_server.h"
 #include "dataplane_api/service_manager.h"
 #include "event_text.h"
@@ -111,6 +112,7 @@ class Monitor::Impl {
     watch_dampings();
     core_.emplace(config_, read_state_files(config_), dampings_->load(now()), now());
     begun_ = true;
+    keep_config();
     record({{"event", "start"}, {"pop", config_.pop}, {"version", ANYPOP_VERSION}});
     holds_.emplace(io_, config_.holds_dir(), [this] { read_holds(); });
     drains_.emplace(io_, drains_dir(config_), [this] {
@@ -144,6 +146,12 @@ class Monitor::Impl {
   }
 
  private:
+  // For bgpctl, should the file break.
+  void keep_config() const {
+    const absl::Status kept = bgpctl::keep_good_config(config_);
+    if (!kept.ok()) spdlog::warn("event=config-not-kept error=\"{}\"", escaped(message(kept)));
+  }
+
   void change_to(PopConfig next) {
     const bool other_services = next.services != config_.services;
     if (other_services) prober_.reset();
@@ -151,6 +159,7 @@ class Monitor::Impl {
     dampings_.reset();
     const PopConfig before = std::exchange(config_, std::move(next));
     announcer_.configure(config_);
+    keep_config();
     watch_dampings();
     if (other_heartbeats) {
       connect_dataplane();

@@ -200,8 +200,8 @@ protocol bgp pop1 {{
             bird.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def bgpctl(self, *arguments, exit_code=0, prefix=()):
-        done = subprocess.run([*prefix, BGPCTL, "--config", str(self.config), *arguments], capture_output=True,
+    def bgpctl(self, *arguments, exit_code=0, prefix=(), options=()):
+        done = subprocess.run([*prefix, BGPCTL, "--config", str(self.config), *options, *arguments], capture_output=True,
                               text=True, timeout=PATIENCE_S)
         assert done.returncode == exit_code, (arguments, done.returncode, done.stdout, done.stderr)
         return done

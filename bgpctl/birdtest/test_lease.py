@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """When the monitor is dead for good: `bgpctl withdraw --all --monitor-lost`, as systemd runs it. And who else announces
 a prefix, as BIRD knows it."""
+import json
 import threading
 
 import pytest
@@ -55,6 +56,55 @@ def test_an_operators_order_outranks_the_lease(lab):
     lab.bgpctl("announce", "web", "--force", "--reason", "probe is wrong")
     assert "web: kept as it is: held announced by" in lost(lab).stdout
     assert lab.routes_at_router() == BOTH
+
+
+@pytest.fixture
+def broken_config(lab):
+    """A slip in pop.yaml, after it has been good."""
+    good = lab.config.read_text()
+    lab.bgpctl("init")
+    try:
+        lab.config.write_text(good.replace("announcements:\n- ", "announcements:\n- min_healthy_percent: 500\n  ", 1))
+        assert "500" in lab.config.read_text()
+        yield lab
+    finally:
+        lab.config.write_text(good)
+
+
+def test_a_broken_pop_yaml_does_not_stop_the_lease(broken_config):
+    lab = broken_config
+    done = lost(lab)
+    assert "exported to none" in done.stdout
+    assert done.stderr.startswith(f"bgpctl: ! {lab.config}:") and "500" in done.stderr, done.stderr
+    assert f"going by the last good copy of it, {lab.folder}/state/pop.good.yaml" in done.stderr
+    lab.wait_routes([])
+
+
+def test_a_missing_pop_yaml_does_not_stop_the_lease(lab):
+    lab.bgpctl("init")
+    away = lab.config.with_suffix(".away")
+    lab.config.rename(away)
+    try:
+        nowhere = lost(lab, exit_code=1).stderr
+        assert str(lab.config) in nowhere and "no last good copy of it in /var/lib/anypop" in nowhere
+        assert "exported to none" in lost(lab, options=["--state-dir", str(lab.folder / "state")]).stdout
+        lab.wait_routes([])
+    finally:
+        away.rename(lab.config)
+
+
+def test_a_broken_pop_yaml_does_not_stop_an_operator(broken_config):
+    lab = broken_config
+    for command in (["withdraw", "web", "--reason", "x"], ["release", "web"], ["announce", "web"],
+                    ["drain", "web", "--reason", "x"], ["hold"], ["undrain", "web"], ["log"], ["init"]):
+        assert "bgpctl: ! " in lab.bgpctl(*command).stderr, command
+    text = lab.bgpctl("status").stdout
+    assert "  pop.yaml   ! " in text and "min_healthy_percent" in text
+    assert "min_healthy_percent" in lab.status()["config_error"]
+    told = json.loads(lab.bgpctl("announce", "web", "--json").stdout)
+    assert any("min_healthy_percent" in warning for warning in told["warnings"])
+    # What BIRD is configured by must be the file itself.
+    assert lab.bgpctl("render", exit_code=1).stdout == ""
 
 
 class OtherPop(Lab):

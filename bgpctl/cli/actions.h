@@ -23,6 +23,7 @@ struct Order {
   std::chrono::milliseconds timeout{0};
   bool dry_run = false;
   bool json = false;
+  std::string config_trouble;         // said already; for the JSON object
   bool wait = false;                  // drain: until quiet, then withdraw; undrain: until it is announced again
   std::optional<unsigned> quiet_pps;  // drain: instead of the announcement's own
   std::optional<std::int64_t> quiet_for_ms;

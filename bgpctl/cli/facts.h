@@ -26,6 +26,7 @@ struct AnnouncementFacts {
 };
 
 struct PopFacts {
+  std::string config_trouble;  // why the last good copy of pop.yaml stands in for it; empty: it does not
   absl::StatusOr<BirdView> bird = absl::UnknownError("not asked");
   std::vector<std::string> bird_config_errors;  // what each BIRD would not take of its own configuration file
   absl::StatusOr<MonitorState> monitor = absl::UnknownError("not asked");

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "bgpctl/announcement.h"
 #include "bgpctl/event_log.h"
+#include "bgpctl/good_config.h"
 #include "facts.h"
 #include "log.h"
 #include "operator_name.h"
@@ -27,6 +28,8 @@ constexpr int kUsage = 2;
 
 struct CommandLine {
   std::string config{kDefaultConfigPath};
+  std::string state_dir;
+  std::string trouble;  // with pop.yaml, when its last good copy stands in for it
   std::vector<std::string> names;
   bool all = false;
   bool force = false;
@@ -105,6 +108,7 @@ absl::StatusOr<Order> read_order(const PopConfig& config, const CommandLine& lin
   order.wait = line.wait;
   order.dry_run = line.dry_run;
   order.json = line.json;
+  order.config_trouble = line.trouble;
   return order;
 }
 
@@ -169,7 +173,8 @@ int run_status(const PopConfig& config, const CommandLine& line) {
   wanted.all = line.names.empty();
   const auto announcements = find_named(config, wanted);
   if (!announcements.ok()) return fail(kUsage, message(announcements.status()));
-  const PopFacts facts = gather_facts(config, *announcements);
+  PopFacts facts = gather_facts(config, *announcements);
+  facts.config_trouble = line.trouble;
   if (line.json) {
     fmt::print("{}\n", boost::json::serialize(status_json(config, facts)));
   } else {
@@ -216,8 +221,11 @@ int run_init(const PopConfig& config, const CommandLine& line) {
     }
     return 0;
   }
-  const absl::Status status = create_missing_state_files(config);
-  return status.ok() ? 0 : fail(kFailed, message(status));
+  if (const absl::Status status = create_missing_state_files(config); !status.ok())
+    return fail(kFailed, message(status));
+  const absl::Status kept = line.trouble.empty() ? keep_good_config(config) : absl::OkStatus();
+  if (!kept.ok()) fmt::print(stderr, "bgpctl: warning: no copy of this pop.yaml is kept: {}\n", message(kept));
+  return 0;
 }
 
 using Command = int (*)(const PopConfig&, const CommandLine&);
@@ -335,10 +343,26 @@ void add_commands(Cli& cli) {
   sub->add_flag("--dry-run", cli.line.dry_run, "print what would be written");
 }
 
+int run_command(Cli& cli) {
+  absl::StatusOr<FoundConfig> found = find_config(cli.line.config, cli.line.state_dir);
+  if (!found.ok()) return fail(kFailed, message(found.status()));
+  cli.line.trouble = std::move(found->trouble);
+  if (!cli.line.trouble.empty()) {
+    // BIRD would be configured for a PoP that has been.
+    if (cli.command == run_render) return fail(kFailed, message(load_config(cli.line.config).status()));
+    const bool says_it_itself = cli.command == run_status && !cli.line.json;
+    if (!says_it_itself) fmt::print(stderr, "bgpctl: ! {}\n", cli.line.trouble);
+  }
+  return cli.command(found->config, cli.line);
+}
+
 int run(int argc, char** argv) {
   Cli cli;
   cli.app.set_version_flag("--version", "bgpctl " ANYPOP_VERSION);
   cli.app.add_option("--config", cli.line.config, "pop.yaml")->capture_default_str();
+  cli.app.add_option("--state-dir", cli.line.state_dir,
+                     "where the last good copy of pop.yaml lies, should that be broken or missing; default: what its "
+                     "own line says, or /var/lib/anypop");
   cli.app.require_subcommand(0, 1);  // that one is missing is said below, after what is wrong with the others
   cli.app.fallthrough();
   cli.app.footer(
@@ -353,7 +377,9 @@ int run(int argc, char** argv) {
       "  bgpctl render > /etc/bird/anypop.conf; bgpctl init         set BIRD up\n"
       "Each command has its own --help with more. Exit codes: 0 as ordered, 1 not so, 2 wrong usage. Every order "
       "works\n"
-      "with the monitor, the dataplane or BIRD dead, as far as it then can, and says what it could not do.");
+      "with the monitor, the dataplane or BIRD dead, as far as it then can, and says what it could not do. When "
+      "pop.yaml\n"
+      "is broken or missing, every command but `render` goes by the last copy that was good, and says so.");
   add_commands(cli);
   try {
     cli.app.parse(argc, argv);
@@ -362,9 +388,7 @@ int run(int argc, char** argv) {
     return fail(kUsage, fmt::format("{}; `bgpctl --help` tells more", error.what()));
   }
   if (cli.command == nullptr) return fail(kUsage, "found no command, expected one of those that `bgpctl --help` lists");
-  const absl::StatusOr<PopConfig> config = load_config(cli.line.config);
-  if (!config.ok()) return fail(kFailed, message(config.status()));
-  return cli.command(*config, cli.line);
+  return run_command(cli);
 }
 
 }  // namespace

@@ -17,7 +17,9 @@ Report::Report(const PopConfig& config, const Order& order)
     : log_(config.event_log(), "bgpctl"),
       json_(order.json),
       who_(order.who),
-      cause_(order.reason.empty() ? fmt::format("ordered by {}", order.who) : order.reason) {}
+      cause_(order.reason.empty() ? fmt::format("ordered by {}", order.who) : order.reason) {
+  if (!order.config_trouble.empty()) warnings_.emplace_back(order.config_trouble);
+}
 
 void Report::good(const std::string& announcement, std::string_view text, json::object more) {
   if (!json_) fmt::print("{}: {}\n", announcement, text);

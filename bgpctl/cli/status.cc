@@ -35,6 +35,10 @@ std::string bird_text(const absl::StatusOr<BirdView>& bird) {
   return text;
 }
 
+std::string config_text(const std::string& trouble) {
+  return trouble.empty() ? "" : fmt::format("  pop.yaml   ! {}\n", trouble);
+}
+
 std::string intended_text(const PopFacts& pop, const AnnouncementFacts& facts, std::int64_t now_unix_ms) {
   if (!facts.hold.ok()) return "unknown: its hold cannot be read";
   if (*facts.hold) {
@@ -125,7 +129,7 @@ std::string hold_text(const Hold& hold, std::int64_t now_unix_ms) {
 }
 
 std::string status_text(const PopConfig& config, const PopFacts& facts, std::int64_t now_unix_ms) {
-  std::string text = fmt::format("PoP {}\n{}", config.pop, bird_text(facts.bird));
+  std::string text = fmt::format("PoP {}\n{}", config.pop, config_text(facts.config_trouble) + bird_text(facts.bird));
   for (const std::string& error : facts.bird_config_errors) {
     text += fmt::format("  bird.conf  ! {}: BIRD goes on as it is, but a configure or a start fails\n", error);
   }
@@ -174,7 +178,11 @@ json::object status_json(const PopConfig& config, const PopFacts& facts) {
   for (const AnnouncementFacts& announcement : facts.announcements) {
     announcements.push_back(announcement_json(announcement));
   }
-  return {{"pop", config.pop}, {"bird", bird}, {"monitor", monitor}, {"announcements", announcements}};
+  return {{"pop", config.pop},
+          {"config_error", facts.config_trouble.empty() ? json::value(nullptr) : json::value(facts.config_trouble)},
+          {"bird", bird},
+          {"monitor", monitor},
+          {"announcements", announcements}};
 }
 
 }  // namespace anypop::bgpctl

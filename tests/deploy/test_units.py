@@ -61,6 +61,27 @@ def test_a_monitor_that_cannot_be_brought_back_has_everything_withdrawn(operator
     operator.wait_announced(LB)
 
 
+@pytest.mark.parametrize("slip", ["sed -i '0,/^announcements:/s//nonsense: 500\\nannouncements:/' /etc/anypop/pop.yaml",
+                                  "rm /etc/anypop/pop.yaml"], ids=["broken", "missing"])
+def test_a_monitor_that_dies_over_a_bad_pop_yaml_has_everything_withdrawn(operator, slip):
+    """It cannot come back, and what withdraws in its place must not stumble over the same file."""
+    operator.must(LB, "test -s /var/lib/anypop/pop.good.yaml && cp -p /etc/anypop/pop.yaml /root/pop.yaml.good")
+    try:
+        operator.must(LB, slip)
+        operator.must(LB, "! anypop check-config /etc/anypop/pop.yaml")
+        operator.must(LB, f"kill -KILL {_main_pid(operator, LB, 'anypop-healthmon')}")
+        operator.wait(LB, "systemctl is-failed anypop-healthmon && bgpctl hold | grep monitor-lost")
+        operator.wait(LB, "! birdc show route export t2_v4 | grep 198.51.100.0/24")
+        operator.wait_serving("ams", deadline_s=10)
+        assert "! /etc/anypop/pop.yaml" in operator.say(LB, "bgpctl status")
+    finally:
+        operator.must(LB, "mv /root/pop.yaml.good /etc/anypop/pop.yaml")
+    operator.must(LB, "systemctl reset-failed anypop-healthmon && systemctl start anypop-healthmon")
+    operator.wait(LB, "bgpctl status | grep 'monitor *answers'")
+    operator.must(LB, "bgpctl announce --all --timeout 60s", 90)
+    operator.wait_announced(LB)
+
+
 def test_a_new_dataplane_takes_over_from_the_running_one(operator):
     """SIGUSR2: systemd follows to the new main process, the unit was never down, and no client notices."""
     host, unit = "ams-lb1", "anypop-dataplane"
