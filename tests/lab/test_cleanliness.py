@@ -52,6 +52,37 @@ def test_up_and_down_twice(build, nothing_left):
         assert census()["processes"] == []
 
 
+def test_faults_by_hand(build, nothing_left):
+    """What the README invites a stranger to do."""
+    def told(*words, code=0):
+        done = lab_command(*words)
+        assert done.returncode == code, (words, done.stderr)
+        return done.stderr
+
+    assert "tools/lab up" in told("kill", "ams-lb1", "bird", code=1)
+    assert lab_command("up", "--build", build).returncode == 0
+    try:
+        ams = ("ams-lb1", "dataplane")
+        assert "found 'ams-lb9', expected one of" in told("kill", "ams-lb9", "dataplane", code=1)
+        assert "found daemon 'nginx', expected one of bird, dataplane, healthmon" in told("kill", "ams-lb1", "nginx", code=1)
+        assert "runs already" in told("start", *ams, code=1)
+        assert "tools/lab start ams-lb1 dataplane" in told("kill", *ams)
+        assert "does not run" in told("stop", *ams, code=1)
+        facts.wait_for("the client at fra", lambda: "fra" in answer())
+        told("start", *ams)
+        told("stop", "ams-lb1", "bird")
+        hung = lab_command("exec", "ams-lb1", "--", "bgpctl", "status")
+        assert hung.returncode == 1 and "hangs" in hung.stdout
+        told("cont", "ams-lb1", "bird")
+        facts.wait_for("the client at ams again", lambda: "ams" in answer(), 60)
+    finally:
+        assert lab_command("down").returncode == 0
+
+
+def answer():
+    return lab_command("exec", "client", "--", "curl", "-s", "-m", "1", "http://198.51.100.1/").stdout
+
+
 @pytest.mark.parametrize("words", ["hugepages", "network:", "ams-lb1: bird up"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_while_coming_up(build, nothing_left, words, number):

@@ -26,6 +26,9 @@ examples:
   sudo tools/lab exec ams-lb1 -- bgpctl status
   sudo tools/lab shell t2                        then: vtysh -c 'show bgp ipv4'
   sudo tools/lab logs ams-lb1 healthmon -f
+  sudo tools/lab kill ams-lb1 dataplane          a fault by hand; nobody starts it again but you
+  sudo tools/lab start ams-lb1 dataplane
+  sudo tools/lab stop ams-lb1 bird               it hangs; `cont` lets it go on
   sudo tools/lab list                            the scenarios
   sudo tools/lab run dataplane-kill --out /tmp/o one fault, measured, with table, JSON and plot
   sudo tools/lab run all --runs 10 --out /tmp/o  every fault ten times
@@ -62,6 +65,15 @@ def parser() -> argparse.ArgumentParser:
     logs.add_argument("host", metavar="HOST")
     logs.add_argument("daemon", metavar="DAEMON")
     logs.add_argument("-f", "--follow", action="store_true", help="go on as it grows")
+    for name, function, text in (
+        ("kill", _kill, "kill a daemon (SIGKILL); nobody starts it again but you"),
+        ("stop", _stop, "make a daemon hang (SIGSTOP)"),
+        ("cont", _cont, "let a daemon that hangs go on (SIGCONT)"),
+        ("start", _start, "start a daemon that is dead, and wait until it answers"),
+    ):
+        fault = add(name, function, text)
+        fault.add_argument("host", metavar="HOST", help="for example ams-lb1")
+        fault.add_argument("daemon", metavar="DAEMON", help="bird, dataplane, healthmon; nginx; bgpd, zebra, bfdd")
     _add_json(add("list", _list, "the scenarios"))
     pictures = add("screenshots", _screenshots, "takes the README's pictures: status page, top, failover report")
     pictures.add_argument("--out", type=Path, default=ROOT / "tools/examples/screenshots", metavar="DIR",
@@ -147,6 +159,46 @@ def _logs(arguments) -> int:
         os.execvp("tail", ["tail", "-n", "50", "-f", str(path)])
     with open(path, errors="replace") as log:
         shutil.copyfileobj(log, sys.stdout)
+    return 0
+
+
+def _hand_to(arguments) -> Lab:
+    """The lab, once it is sure that it has such a daemon."""
+    lab = Lab.running(progress)
+    lab.init(arguments.host)
+    lab.daemon(arguments.host, arguments.daemon)
+    return lab
+
+
+def _kill(arguments) -> int:
+    lab = _hand_to(arguments)
+    lab.kill(arguments.host, arguments.daemon)
+    daemons.wait_gone(lab.init(arguments.host), arguments.daemon)
+    progress(f"lab: {arguments.host}: {arguments.daemon} is dead; 'tools/lab start {arguments.host} {arguments.daemon}' "
+             "brings it back")
+    return 0
+
+
+def _stop(arguments) -> int:
+    _hand_to(arguments).kill(arguments.host, arguments.daemon, signal.SIGSTOP)
+    progress(f"lab: {arguments.host}: {arguments.daemon} hangs; 'tools/lab cont {arguments.host} {arguments.daemon}' "
+             "lets it go on")
+    return 0
+
+
+def _cont(arguments) -> int:
+    _hand_to(arguments).kill(arguments.host, arguments.daemon, signal.SIGCONT)
+    progress(f"lab: {arguments.host}: {arguments.daemon} goes on")
+    return 0
+
+
+def _start(arguments) -> int:
+    lab = _hand_to(arguments)
+    if daemons.pid_of(lab.init(arguments.host), arguments.daemon) is not None:
+        raise LabError(f"{arguments.host}: {arguments.daemon} runs already; expected a dead one")
+    lab.start(arguments.host, arguments.daemon)
+    lab.wait_daemon(arguments.host, arguments.daemon)
+    progress(f"lab: {arguments.host}: {arguments.daemon} answers")
     return 0
 
 
