@@ -3,9 +3,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <thread>
+#include <utility>
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/atomic_file.h"
@@ -24,6 +29,56 @@ absl::StatusOr<std::filesystem::path> hold_path(const PopConfig& config, std::st
   }
   return config.holds_dir() / fmt::format("{}.json", announcement);
 }
+
+// Names hold no dot, so this is no other announcement's.
+std::filesystem::path beneath_path(const std::filesystem::path& path) {
+  return std::filesystem::path(path).replace_extension(".beneath.json");
+}
+
+absl::Status remove_file(const std::filesystem::path& path) {
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return errno_error(errno, "cannot remove {}", path.string());
+  return absl::OkStatus();
+}
+
+// Ends the hold in one step: there is no moment without the one that waits beneath it.
+absl::Status end_file(const std::filesystem::path& path) {
+  const std::filesystem::path beneath = beneath_path(path);
+  std::error_code error;
+  // Whoever wanted to lay another one above it died in between: rename(2) does nothing to two names of one file.
+  if (std::filesystem::equivalent(beneath, path, error)) {
+    if (absl::Status removed = remove_file(beneath); !removed.ok()) return removed;
+    return remove_file(path);
+  }
+  if (::rename(beneath.c_str(), path.c_str()) == 0) return absl::OkStatus();
+  if (errno != ENOENT) return errno_error(errno, "cannot replace {}", path.string());
+  return remove_file(path);
+}
+
+// Keeps an expired hold's removal from hitting the new one that somebody places at that moment. By flock(2) on the
+// folder, so that the death of its holder frees it. It is held for microseconds, and an order does not wait for a
+// holder that is stopped.
+class FolderLock {
+ public:
+  FolderLock(const std::filesystem::path& folder, std::chrono::milliseconds patience)
+      : folder_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (folder_ >= 0 && !(locked_ = ::flock(folder_, LOCK_EX | LOCK_NB) == 0)) {
+      if (std::chrono::steady_clock::now() >= end) return;
+      std::this_thread::yield();
+    }
+  }
+  ~FolderLock() {
+    if (folder_ >= 0) ::close(folder_);
+  }
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+  bool locked() const { return locked_; }
+
+ private:
+  int folder_;
+  bool locked_ = false;
+};
+constexpr std::chrono::milliseconds kOrderPatience{20};
 
 absl::Status wrong(const std::filesystem::path& path, std::string_view what) {
   return invalid_argument(
@@ -65,6 +120,24 @@ absl::StatusOr<Hold> parse_hold(std::string_view text, const std::filesystem::pa
     hold.expires_unix_ms = expires->as_int64();
   }
   return hold;
+}
+
+absl::StatusOr<Hold> read_hold(const std::filesystem::path& path) {
+  const absl::StatusOr<std::string> text = read_file(path);
+  if (!text.ok()) return text.status();
+  return parse_hold(*text, path);
+}
+
+bool is_over(const Hold& hold, std::int64_t now_unix_ms) {
+  return hold.expires_unix_ms && *hold.expires_unix_ms <= now_unix_ms;
+}
+
+// Best effort: who may only read takes it for none, and leaves it to the others. False: it is still there.
+bool remove_expired(const std::filesystem::path& path, std::int64_t now_unix_ms) {
+  const FolderLock lock(path.parent_path(), std::chrono::milliseconds(0));
+  if (!lock.locked()) return false;
+  const absl::StatusOr<Hold> still = read_hold(path);
+  return still.ok() && is_over(*still, now_unix_ms) && end_file(path).ok();
 }
 
 }  // namespace
@@ -117,12 +190,12 @@ absl::StatusOr<std::optional<Hold>> load_hold(const PopConfig& config, std::stri
                                               std::int64_t now_unix_ms) {
   const auto path = hold_path(config, announcement);
   if (!path.ok()) return path.status();
-  const absl::StatusOr<std::string> text = read_file(*path);
-  if (absl::IsNotFound(text.status())) return std::nullopt;
-  if (!text.ok()) return text.status();
-  absl::StatusOr<Hold> hold = parse_hold(*text, *path);
+  absl::StatusOr<Hold> hold = read_hold(*path);
+  // What waits beneath the one that is over may be in force, or over too.
+  if (hold.ok() && is_over(*hold, now_unix_ms) && remove_expired(*path, now_unix_ms)) hold = read_hold(*path);
+  if (absl::IsNotFound(hold.status())) return std::nullopt;
   if (!hold.ok()) return hold.status();
-  if (hold->expires_unix_ms && *hold->expires_unix_ms <= now_unix_ms) return std::nullopt;
+  if (is_over(*hold, now_unix_ms)) return std::nullopt;
   return *std::move(hold);
 }
 
@@ -136,18 +209,33 @@ absl::StatusOr<std::map<std::string, Hold>> load_holds(const PopConfig& config, 
   return holds;
 }
 
-absl::Status place_hold(const PopConfig& config, std::string_view announcement, const Hold& hold) {
+absl::Status place_hold(const PopConfig& config, std::string_view announcement, const Hold& hold, Beneath beneath) {
   const auto path = hold_path(config, announcement);
   if (!path.ok()) return path.status();
   if (absl::Status folder = make_shared_folder(config.holds_dir()); !folder.ok()) return folder;
-  return write_file_atomically(*path, json::serialize(hold_json(hold)) + "\n");
+  const FolderLock lock(config.holds_dir(), kOrderPatience);  // had or not, the order goes on
+  const absl::Status placed = write_file_atomically(*path, json::serialize(hold_json(hold)) + "\n");
+  if (!placed.ok() || beneath == Beneath::kKeep) return placed;
+  return remove_file(beneath_path(*path));
 }
 
-absl::Status release_hold(const PopConfig& config, std::string_view announcement) {
+absl::Status place_hold_above(const PopConfig& config, std::string_view announcement, const Hold& hold) {
   const auto path = hold_path(config, announcement);
   if (!path.ok()) return path.status();
-  if (::unlink(path->c_str()) != 0 && errno != ENOENT) return errno_error(errno, "cannot remove {}", path->string());
-  return absl::OkStatus();
+  if (absl::Status gone = remove_file(beneath_path(*path)); !gone.ok()) return gone;
+  // Another name for the same file: it is in force until the new one replaces it.
+  if (::link(path->c_str(), beneath_path(*path).c_str()) != 0 && errno != ENOENT) {
+    return errno_error(errno, "cannot keep {}", path->string());
+  }
+  return place_hold(config, announcement, hold, Beneath::kKeep);
+}
+
+absl::Status release_hold(const PopConfig& config, std::string_view announcement, Beneath beneath) {
+  const auto path = hold_path(config, announcement);
+  if (!path.ok()) return path.status();
+  if (beneath == Beneath::kKeep) return end_file(*path);
+  if (absl::Status removed = remove_file(beneath_path(*path)); !removed.ok()) return removed;
+  return remove_file(*path);
 }
 
 }  // namespace anypop::bgpctl

@@ -37,6 +37,62 @@ TEST_F(Holds, EndAtTheirExpiry) {
   EXPECT_TRUE(load_holds(config_, 5000)->empty());
 }
 
+TEST_F(Holds, DoNotComeBackWithAClockThatStepsBack) {
+  hold_.expires_unix_ms = 5'000'000;
+  ASSERT_TRUE(place_hold(config_, "web", hold_).ok());
+  EXPECT_TRUE(load_holds(config_, 5'000'000)->empty());
+  EXPECT_TRUE(load_holds(config_, 5'000'000 - 3'600'000)->empty());
+  // An unlimited one, and the one that replaces it, are not touched.
+  hold_.expires_unix_ms = std::nullopt;
+  ASSERT_TRUE(place_hold(config_, "web", hold_).ok());
+  EXPECT_EQ(load_holds(config_, 9'000'000)->size(), 1U);
+}
+
+TEST_F(Holds, AnOperatorsWaitsBeneathTheMachines) {
+  const Hold drain{HoldKind::kDrain, "until monday", "alice", 1, std::nullopt};
+  ASSERT_TRUE(place_hold(config_, "web", drain).ok());
+  ASSERT_TRUE(place_hold_above(config_, "web", hold_).ok());
+  EXPECT_EQ(load_holds(config_, 0)->at("web"), hold_);
+  ASSERT_TRUE(release_hold(config_, "web").ok());
+  EXPECT_EQ(load_holds(config_, 0)->at("web"), drain);
+  ASSERT_TRUE(release_hold(config_, "web").ok());
+  EXPECT_TRUE(load_holds(config_, 0)->empty());
+
+  // Nothing there: nothing beneath.
+  ASSERT_TRUE(place_hold_above(config_, "web", hold_).ok());
+  ASSERT_TRUE(release_hold(config_, "web").ok());
+  EXPECT_TRUE(load_holds(config_, 0)->empty());
+}
+
+TEST_F(Holds, EndAlsoWhenTheOneAboveNeverCame) {
+  ASSERT_TRUE(place_hold(config_, "web", hold_).ok());
+  std::filesystem::create_hard_link(config_.holds_dir() / "web.json", config_.holds_dir() / "web.beneath.json");
+  ASSERT_TRUE(release_hold(config_, "web").ok());
+  EXPECT_TRUE(load_holds(config_, 0)->empty());
+}
+
+TEST_F(Holds, BeneathAnotherAreForgottenWhenAnOperatorOrdersAnew) {
+  const Hold drain{HoldKind::kDrain, "until monday", "alice", 1, std::nullopt};
+  for (const bool replaced : {true, false}) {
+    ASSERT_TRUE(place_hold(config_, "web", drain).ok());
+    ASSERT_TRUE(place_hold_above(config_, "web", hold_).ok());
+    if (replaced) {
+      ASSERT_TRUE(place_hold(config_, "web", hold_).ok());
+    }
+    ASSERT_TRUE(release_hold(config_, "web", replaced ? Beneath::kKeep : Beneath::kDrop).ok());
+    EXPECT_TRUE(load_holds(config_, 0)->empty()) << replaced;
+  }
+}
+
+TEST_F(Holds, BeneathAnExpiredOneAreInForceAgain) {
+  Hold drain{HoldKind::kDrain, "until monday", "alice", 1, 8000};
+  ASSERT_TRUE(place_hold(config_, "web", drain).ok());
+  hold_.expires_unix_ms = 5000;
+  ASSERT_TRUE(place_hold_above(config_, "web", hold_).ok());
+  EXPECT_EQ(load_holds(config_, 5000)->at("web"), drain);
+  EXPECT_TRUE(load_holds(config_, 8000)->empty());
+}
+
 TEST_F(Holds, ReplaceEachOther) {
   ASSERT_TRUE(place_hold(config_, "web", hold_).ok());
   hold_.kind = HoldKind::kAnnounce;

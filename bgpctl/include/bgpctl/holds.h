@@ -41,14 +41,23 @@ boost::json::object hold_json(const Hold& hold);
 // whoever finds the hold at night.
 absl::Status check_reason(std::string_view reason);
 
+// A hold's fate beneath another one. What the machine orders (the lease, when the monitor is lost) does not end what an
+// operator ordered: that waits beneath it, and comes back when the machine's is released.
+enum class Beneath { kKeep, kDrop };
+
 // The holds in force at `now_unix_ms`, by announcement. A hold file that cannot be read or parsed is an error that
-// names the file: an order that we cannot read must not be taken for no order.
+// names the file: an order that we cannot read must not be taken for no order. One that has expired is removed for good
+// by whoever finds it so, if they may: a clock that steps back does not revive it.
 absl::StatusOr<std::map<std::string, Hold>> load_holds(const PopConfig& config, std::int64_t now_unix_ms);
 // The same for one announcement, so that one bad file does not stop the others. NotFound: no such announcement.
 absl::StatusOr<std::optional<Hold>> load_hold(const PopConfig& config, std::string_view announcement,
                                               std::int64_t now_unix_ms);
-absl::Status place_hold(const PopConfig& config, std::string_view announcement, const Hold& hold);
-// OK if there was none.
-absl::Status release_hold(const PopConfig& config, std::string_view announcement);
+// Replaces the hold that is there. kDrop: and forgets what waits beneath it.
+absl::Status place_hold(const PopConfig& config, std::string_view announcement, const Hold& hold,
+                        Beneath beneath = Beneath::kDrop);
+// The hold that is there waits beneath this one.
+absl::Status place_hold_above(const PopConfig& config, std::string_view announcement, const Hold& hold);
+// OK if there was none. kKeep: what waits beneath it is in force again.
+absl::Status release_hold(const PopConfig& config, std::string_view announcement, Beneath beneath = Beneath::kKeep);
 
 }  // namespace anypop::bgpctl
