@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "bgpctl/printable.h"
 #include "session.h"
 
 namespace anypop::bgpctl {
@@ -15,8 +16,8 @@ absl::Status judge(const absl::StatusOr<Reply>& reply) {
   if (!reply.ok()) return reply.status();
   const ReplyLine* error = reply->error();
   if (error == nullptr) return absl::OkStatus();
-  if (error->code == kReplyBadConfiguration) return invalid_argument("{}", escaped(error->text));
-  return failed_precondition("BIRD answers {} {}", error->code, escaped(error->text));
+  if (error->code == kReplyBadConfiguration) return invalid_argument("{}", printable(error->text));
+  return failed_precondition("BIRD answers {} {}", error->code, printable(error->text));
 }
 
 }  // namespace

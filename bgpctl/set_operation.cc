@@ -11,6 +11,7 @@
 #include "bgpctl/announcement.h"
 #include "bgpctl/event_log.h"
 #include "bgpctl/holds.h"
+#include "bgpctl/printable.h"
 #include "operations.h"
 #include "state_lock.h"
 
@@ -30,7 +31,7 @@ absl::Status answer_error(const ReplyLine& error, const std::string& socket, con
     return permission_denied("BIRD's socket {} is restricted to reading; expected the one that may disable protocols",
                              socket);
   }
-  return internal_error("BIRD at {} answers {:04} '{}' for protocol '{}'", socket, error.code, escaped(error.text),
+  return internal_error("BIRD at {} answers {:04} '{}' for protocol '{}'", socket, error.code, printable(error.text),
                         protocol);
 }
 
@@ -96,8 +97,8 @@ class SetLevel : public std::enable_shared_from_this<SetLevel> {
     if (!hold.ok()) return finish(hold.status());
     if (*hold && request_.level > highest_level((*hold)->kind)) {
       return finish(failed_precondition("'{}' is held {} by {}: {}; `bgpctl release {}` ends the hold", name,
-                                        level_name(highest_level((*hold)->kind)), escaped((*hold)->who),
-                                        escaped((*hold)->reason), name));
+                                        level_name(highest_level((*hold)->kind)), printable((*hold)->who),
+                                        printable((*hold)->reason), name));
     }
     write_file();
   }

@@ -8,6 +8,7 @@
 #include <absl/strings/ascii.h>
 
 #include "base/text.h"
+#include "bgpctl/printable.h"
 
 namespace anypop::bgpctl {
 namespace {
@@ -69,7 +70,7 @@ bool is_graceful_shutdown(std::string_view attribute) {
 absl::Status refused(const Reply& reply, std::string_view command) {
   const ReplyLine* error = reply.error();
   if (error == nullptr) return absl::OkStatus();
-  return failed_precondition("BIRD answers '{}' with {:04} {}", command, error->code, escaped(error->text));
+  return failed_precondition("BIRD answers '{}' with {:04} {}", command, error->code, printable(error->text));
 }
 
 }  // namespace

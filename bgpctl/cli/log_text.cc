@@ -11,6 +11,7 @@
 
 #include "base/duration.h"
 #include "base/text.h"
+#include "bgpctl/printable.h"
 
 namespace anypop::bgpctl {
 namespace {
@@ -35,27 +36,27 @@ std::optional<bool> flag_at(const json::object& event, std::string_view key) {
 // ": why", or nothing.
 std::string because(const json::object& event) {
   for (const char* key : {"cause", "reason", "error", "found"}) {
-    if (const std::string text = text_at(event, key); !text.empty()) return ": " + escaped(text);
+    if (const std::string text = text_at(event, key); !text.empty()) return ": " + printable(text);
   }
   return {};
 }
 
 std::string subject(const json::object& event) {
-  if (const std::string name = text_at(event, "announcement"); !name.empty()) return escaped(name);
+  if (const std::string name = text_at(event, "announcement"); !name.empty()) return printable(name);
   const std::string service = text_at(event, "service");
   const std::string backend = text_at(event, "backend");
-  return escaped(backend.empty() ? service : service + "/" + backend);
+  return printable(backend.empty() ? service : service + "/" + backend);
 }
 
 std::string hold_words(const json::object& event) {
-  std::string text = fmt::format("{} by {}", escaped(text_at(event, "kind")), escaped(text_at(event, "who")));
+  std::string text = fmt::format("{} by {}", printable(text_at(event, "kind")), printable(text_at(event, "who")));
   const std::int64_t length_ms = number_at(event, "expires_unix_ms") - number_at(event, "placed_unix_ms");
   if (number_at(event, "expires_unix_ms") > 0 && length_ms > 0) text += " for " + duration_text(length_ms);
   return text + because(event);
 }
 
 std::string command_words(const json::object& event) {
-  std::string text = escaped(text_at(event, "level"));
+  std::string text = printable(text_at(event, "level"));
   const std::int64_t sent = number_at(event, "sent_unix_ns");
   const std::int64_t replied = number_at(event, "replied_unix_ns");
   if (flag_at(event, "ok").value_or(true)) {
@@ -64,18 +65,47 @@ std::string command_words(const json::object& event) {
   } else {
     text += ", failed";
   }
-  if (const std::string error = text_at(event, "error"); !error.empty()) return text + ": " + escaped(error);
+  if (const std::string error = text_at(event, "error"); !error.empty()) return text + ": " + printable(error);
   return text + because(event);
 }
 
 std::string drain_words(const json::object& event) {
   const json::value* waited = event.if_contains("waited_s");
-  return fmt::format("ended by {} after {:.1f} s", escaped(text_at(event, "ended")),
+  return fmt::format("ended by {} after {:.1f} s", printable(text_at(event, "ended")),
                      waited != nullptr && waited->is_number() ? waited->to_number<double>() : 0.0);
 }
 
 std::string drift_words(const json::object& event) {
-  return fmt::format("should be {}, found {}", escaped(text_at(event, "intended")), escaped(text_at(event, "found")));
+  return fmt::format("should be {}, found {}", printable(text_at(event, "intended")),
+                     printable(text_at(event, "found")));
+}
+
+std::string plain_words(const json::object& event, const std::string& kind) {
+  const auto is = [&](const char* key) { return flag_at(event, key).value_or(false); };
+  if (kind == "start") return fmt::format("the monitor started, version {}", printable(text_at(event, "version")));
+  if (kind == "stop") return "the monitor ended";
+  if (kind == "reload") {
+    return (is("ok") ? "another pop.yaml is in force" : "pop.yaml is refused, nothing changed") + because(event);
+  }
+  if (kind == "forgive") return "its flaps are forgiven: no hold-down, no latch";
+  if (kind == "latch") return is("latched") ? "has flapped too often and stays out" : "latched no more";
+  if (kind == "last-announcer") {
+    return (is("kept") ? "kept in spite of a fault, nobody else announces it" : "kept no more") + because(event);
+  }
+  if (kind == "panic") {
+    return (is("panic") ? "too few backends are healthy, all are used" : "enough backends are healthy again") +
+           because(event);
+  }
+  if (kind == "second-opinion") return "every backend fell silent at once" + because(event);
+  if (kind == "bird-config") {
+    return (is("good") ? "BIRD would take its configuration again" : "BIRD would not take its configuration") +
+           because(event);
+  }
+  if (kind == "drain-backend" || kind == "undrain-backend") {
+    return fmt::format("{} by {}{}", kind == "drain-backend" ? "gets no new flows" : "gets new flows again",
+                       printable(text_at(event, "who")), because(event));
+  }
+  return {};
 }
 
 // An event of a kind that this program does not know: its keys as they are.
@@ -87,7 +117,7 @@ std::string other_words(const json::object& event) {
                                                     "announcement", "service", "backend"};
     if (std::find(kSaid.begin(), kSaid.end(), name) != kSaid.end()) continue;
     const std::string shown = value.is_string() ? std::string(value.get_string()) : std::string(json::serialize(value));
-    text += fmt::format("{}{}={}", text.empty() ? "" : " ", escaped(name), escaped(shown));
+    text += fmt::format("{}{}={}", text.empty() ? "" : " ", printable(name), printable(shown));
   }
   return text;
 }
@@ -99,19 +129,20 @@ std::string words(const json::object& event, const std::string& kind) {
   };
   if (kind == "verdict") {
     const std::string name = text_at(event, "level");
-    return name.empty() ? level("announce", "announced", "withdrawn") : escaped(name) + because(event);
+    return name.empty() ? level("announce", "announced", "withdrawn") : printable(name) + because(event);
   }
   if (kind == "backend") return level("healthy", "healthy", "unhealthy");
   if (kind == "dataplane") return level("alive", "alive", "dead");
   if (kind == "hold") return hold_words(event);
   if (kind == "release") {
     const std::string placed_by = text_at(event, "placed_by");
-    return hold_words(event) + (placed_by.empty() ? "" : fmt::format(" (placed by {})", escaped(placed_by)));
+    return hold_words(event) + (placed_by.empty() ? "" : fmt::format(" (placed by {})", printable(placed_by)));
   }
   if (kind == "command") return command_words(event);
   if (kind == "drain") return drain_words(event);
   if (kind == "drift") return drift_words(event);
-  return other_words(event);
+  const std::string plain = plain_words(event, kind);
+  return plain.empty() ? other_words(event) : plain;
 }
 
 }  // namespace
@@ -143,8 +174,8 @@ std::string event_line(const json::object& event, const std::function<std::strin
   const std::string kind = text_at(event, "event");
   const std::string about = subject(event);
   const std::string what = words(event, kind);
-  return fmt::format("{}  {:<9}  {:<9}  {}{}{}", time(event_unix_ns(event)), escaped(text_at(event, "by")),
-                     escaped(kind), about, about.empty() || what.empty() ? "" : ": ", what);
+  return fmt::format("{}  {:<9}  {:<9}  {}{}{}", time(event_unix_ns(event)), printable(text_at(event, "by")),
+                     printable(kind), about, about.empty() || what.empty() ? "" : ": ", what);
 }
 
 std::string local_time(std::int64_t unix_ns) {

@@ -6,6 +6,8 @@
 namespace anypop::bgpctl {
 namespace {
 
+using testing::EndsWith;
+
 std::string shown(const std::string& more) {
   const auto event = parse_event(R"({"time":"x","unix_ns":1,"by":"bgpctl",)" + more + "}");
   EXPECT_TRUE(event.has_value()) << more;
@@ -34,6 +36,26 @@ TEST(LogText, SaysWhatHappenedToWhatAndWhy) {
             "T  bgpctl     drift      web: should be withdrawn, found in the table");
   EXPECT_EQ(shown(R"("event":"drain","announcement":"web","ended":"quiet","waited_s":12.34,"pps":2.0)"),
             "T  bgpctl     drain      web: ended by quiet after 12.3 s");
+}
+
+TEST(LogText, WhatTheMonitorDoesIsASentence) {
+  EXPECT_THAT(shown(R"("event":"start","pop":"ams","version":"0.1.0")"),
+              EndsWith("  the monitor started, version 0.1.0"));
+  EXPECT_THAT(shown(R"("event":"reload","ok":true,"error":"")"), EndsWith("  another pop.yaml is in force"));
+  EXPECT_THAT(shown(R"("event":"reload","ok":false,"error":"pop.yaml:4: found '500'")"),
+              EndsWith("  pop.yaml is refused, nothing changed: pop.yaml:4: found '500'"));
+  EXPECT_THAT(shown(R"("event":"forgive","announcement":"web","flaps":3,"latched":false)"),
+              EndsWith("  web: its flaps are forgiven: no hold-down, no latch"));
+  EXPECT_THAT(shown(R"("event":"latch","announcement":"web","latched":true,"flaps":9)"),
+              EndsWith("  web: has flapped too often and stays out"));
+  EXPECT_THAT(shown(R"("event":"last-announcer","announcement":"web","kept":true,"cause":"c")"),
+              EndsWith("  web: kept in spite of a fault, nobody else announces it: c"));
+  EXPECT_THAT(shown(R"("event":"panic","service":"web4","panic":false,"cause":"c")"),
+              EndsWith("  web4: enough backends are healthy again: c"));
+  EXPECT_THAT(shown(R"("event":"bird-config","good":false,"cause":"BIRD's words")"),
+              EndsWith("  BIRD would not take its configuration: BIRD's words"));
+  EXPECT_THAT(shown(R"("event":"drain-backend","service":"web4","backend":"b1","who":"alice","reason":"disk")"),
+              EndsWith("  web4/b1: gets no new flows by alice: disk"));
 }
 
 TEST(LogText, AnUnknownEventIsShownAsItIs) {
