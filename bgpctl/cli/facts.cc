@@ -18,6 +18,11 @@ std::string in_bird(const AnnouncementStanding& standing) {
   return standing.level == Level::kDrained ? "drained in the table" : "in the table";
 }
 
+// An order, or `keep_last`, keeps in what health would take out.
+bool is_undeserved(const MonitorWish& wish) {
+  return wish.deserved == Level::kWithdrawn && wish.level != Level::kWithdrawn;
+}
+
 bool agrees(Level wanted, const AnnouncementStanding& standing) {
   return standing.level ? *standing.level == wanted : (wanted != Level::kWithdrawn) == standing.in_table;
 }
@@ -110,6 +115,15 @@ std::optional<Level> intended(const AnnouncementFacts& facts) {
   return hold != nullptr ? std::min(facts.wish->level, Level::kDrained) : facts.wish->level;
 }
 
+bool all_is_well(const PopFacts& pop) {
+  const bool birds_answer = pop.bird.ok() && std::all_of(pop.bird->instances.begin(), pop.bird->instances.end(),
+                                                         [](const BirdInstance& one) { return one.error.empty(); });
+  const bool monitor_hangs = !pop.monitor.ok() && !absl::IsUnavailable(pop.monitor.status());
+  return pop.config_trouble.empty() && birds_answer && pop.bird_config_errors.empty() && !monitor_hangs &&
+         std::all_of(pop.announcements.begin(), pop.announcements.end(),
+                     [](const AnnouncementFacts& facts) { return differences(facts).empty(); });
+}
+
 std::vector<std::string> differences(const AnnouncementFacts& facts) {
   std::vector<std::string> found;
   if (!facts.hold.ok()) found.push_back(fmt::format("its hold cannot be read: {}", message(facts.hold.status())));
@@ -124,6 +138,9 @@ std::vector<std::string> differences(const AnnouncementFacts& facts) {
                                 level_name(*facts.state_file)));
   }
   if (facts.standing) compare_with_bird(facts, *facts.standing, found);
+  if (facts.wish && is_undeserved(*facts.wish) && facts.standing && facts.standing->in_table) {
+    found.push_back("announced, though health says withdrawn: clients are sent to what does not work");
+  }
   return found;
 }
 

@@ -39,6 +39,9 @@ PopFacts gather_facts(const PopConfig& config, const std::vector<AnnouncementCon
 // What should be: the monitor's wish within what the hold allows; without a monitor the hold's order; else unknown.
 std::optional<Level> intended(const AnnouncementFacts& facts);
 
+// Nothing that `status` marks with a `!`.
+bool all_is_well(const PopFacts& pop);
+
 // Each contradiction between intended, state file, table and exports, as one sentence with its meaning or remedy.
 std::vector<std::string> differences(const AnnouncementFacts& facts);
 

@@ -87,6 +87,52 @@ TEST_F(Facts, ADrainIsALevelOfItsOwn) {
   EXPECT_THAT(differences(facts_), ElementsAre(HasSubstr("lacks its drain protocols")));
 }
 
+// A force hold, or keep_last: what is announced must not look well.
+TEST_F(Facts, WhatIsAnnouncedAgainstHealthIsSaid) {
+  facts_.wish->deserved = Level::kWithdrawn;
+  facts_.wish->deserved_cause = "web4: 0 of 2 backends healthy";
+  facts_.hold = Hold{HoldKind::kAnnounce, "probe's wrong", "alice", 0, std::nullopt};
+  EXPECT_THAT(differences(facts_), ElementsAre(HasSubstr("though health says withdrawn")));
+  PopFacts pop;
+  pop.bird = BirdView{};
+  pop.monitor = MonitorState{};
+  pop.announcements = {facts_};
+  EXPECT_FALSE(all_is_well(pop));
+  PopConfig config;
+  const std::string text = status_text(config, pop, 0);
+  EXPECT_THAT(text, HasSubstr("held announced by alice: probe's wrong (until released)"));
+  EXPECT_THAT(text, HasSubstr("  health     withdrawn: web4: 0 of 2 backends healthy\n"));
+
+  facts_.wish->deserved = Level::kDrained;
+  pop.announcements = {facts_};
+  EXPECT_THAT(differences(facts_), IsEmpty());
+  EXPECT_TRUE(all_is_well(pop));
+}
+
+TEST_F(Facts, EverythingThatIsMarkedIsNotWell) {
+  PopFacts good;
+  good.bird = BirdView{};
+  good.monitor = unavailable("not running");
+  good.announcements = {facts_};
+  EXPECT_TRUE(all_is_well(good)) << "without a monitor, too";
+  PopFacts pop = good;
+  pop.config_trouble = "pop.yaml:1: nonsense";
+  EXPECT_FALSE(all_is_well(pop));
+  pop = good;
+  pop.bird_config_errors = {"bird.conf:1:1 syntax error"};
+  EXPECT_FALSE(all_is_well(pop));
+  pop = good;
+  pop.monitor = deadline_exceeded("it hangs");
+  EXPECT_FALSE(all_is_well(pop));
+  pop = good;
+  pop.bird = unavailable("no BIRD");
+  EXPECT_FALSE(all_is_well(pop));
+  pop.bird = BirdView{};
+  pop.bird->instances = {BirdInstance{}, BirdInstance{}};
+  pop.bird->instances.back().error = "no BIRD at bird6.ctl";
+  EXPECT_FALSE(all_is_well(pop));
+}
+
 TEST_F(Facts, AreShownToPeopleWithoutControlCharacters) {
   PopConfig config;
   config.pop = "ams";

@@ -39,6 +39,12 @@ absl::StatusOr<MonitorState> parse_monitor_state(std::string_view body) {
     if (const json::value* cause = entry->if_contains("cause"); cause != nullptr && cause->is_string()) {
       wish.cause = std::string(cause->as_string());
     }
+    if (const json::value* level = entry->if_contains("deserved"); level != nullptr && level->is_string()) {
+      wish.deserved = parse_level(std::string_view(level->as_string()));
+    }
+    if (const json::value* cause = entry->if_contains("deserved_cause"); cause != nullptr && cause->is_string()) {
+      wish.deserved_cause = std::string(cause->as_string());
+    }
     if (const json::value* left = entry->if_contains("hold_down_remaining_ms"); left != nullptr && left->is_number()) {
       wish.hold_down_remaining_ms = left->is_int64() ? left->as_int64() : 0;
     }

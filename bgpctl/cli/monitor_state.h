@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,8 @@ struct MonitorWish {
   Level level = Level::kWithdrawn;
   std::string cause;
   std::int64_t hold_down_remaining_ms = 0;
+  std::optional<Level> deserved;  // what health alone would allow now, whatever is ordered; nullopt: it does not say
+  std::string deserved_cause;
 };
 using MonitorState = std::map<std::string, MonitorWish>;  // by announcement
 

@@ -7,6 +7,7 @@
 
 #include "base/duration.h"
 #include "base/text.h"
+#include "bgpctl/printable.h"
 
 namespace anypop::bgpctl {
 namespace {
@@ -29,7 +30,7 @@ std::string bird_text(const absl::StatusOr<BirdView>& bird) {
   }
   for (const auto& [name, session] : bird->sessions) {
     const std::string& info = bird->protocols.at(name).info;
-    text += fmt::format("  session    {}: {}\n", name, info.empty() ? bird->protocols.at(name).state : escaped(info));
+    text += fmt::format("  session    {}: {}\n", name, info.empty() ? bird->protocols.at(name).state : printable(info));
   }
   if (bird->sessions.empty()) text += "  session    none: BIRD has no BGP protocol, so nobody is told anything\n";
   return text;
@@ -44,11 +45,11 @@ std::string intended_text(const PopFacts& pop, const AnnouncementFacts& facts, s
   if (*facts.hold) {
     const bool out = (*facts.hold)->kind == HoldKind::kDrain && facts.wish && facts.wish->level == Level::kWithdrawn;
     return hold_text(**facts.hold, now_unix_ms) +
-           (out ? "; withdrawn by the monitor: " + escaped(facts.wish->cause) : "");
+           (out ? "; withdrawn by the monitor: " + printable(facts.wish->cause) : "");
   }
   if (!facts.wish)
     return fmt::format("unknown: {}", pop.monitor.ok() ? "the monitor does not know it" : "monitor not running");
-  std::string text = fmt::format("{} by the monitor: {}", level_name(facts.wish->level), escaped(facts.wish->cause));
+  std::string text = fmt::format("{} by the monitor: {}", level_name(facts.wish->level), printable(facts.wish->cause));
   if (facts.wish->hold_down_remaining_ms > 0) {
     text += fmt::format(" (hold-down for another {})", duration_text(facts.wish->hold_down_remaining_ms));
   }
@@ -69,9 +70,19 @@ std::string exported_text(const AnnouncementStanding& standing) {
                      fmt::join(standing.exported_to, ", "));
 }
 
+// Beneath an order: what health alone would do.
+std::string health_text(const AnnouncementFacts& facts) {
+  const bool held = facts.hold.ok() && facts.hold->has_value();
+  if (!held || !facts.wish || !facts.wish->deserved) return {};
+  const std::string& cause = facts.wish->deserved_cause;
+  return fmt::format("  health     {}{}{}\n", level_name(*facts.wish->deserved), cause.empty() ? "" : ": ",
+                     printable(cause));
+}
+
 std::string announcement_text(const PopFacts& pop, const AnnouncementFacts& facts, std::int64_t now_unix_ms) {
   std::string text = fmt::format("\n{}  {}\n", facts.announcement.name, prefixes_text(facts.announcement));
   text += fmt::format("  intended   {}\n", intended_text(pop, facts, now_unix_ms));
+  text += health_text(facts);
   text += fmt::format("  state file {}\n", facts.state_file.ok() ? level_name(*facts.state_file) : "unknown");
   if (facts.standing) {
     const AnnouncementStanding& at = *facts.standing;
@@ -103,6 +114,8 @@ json::object announcement_json(const AnnouncementFacts& facts) {
   object["intended"] = level_json(intended(facts));
   object["intended_by"] = held ? json::value("hold") : facts.wish ? json::value("monitor") : json::value(nullptr);
   object["cause"] = facts.wish ? json::value(facts.wish->cause) : json::value(nullptr);
+  object["deserved"] = level_json(facts.wish ? facts.wish->deserved : std::nullopt);
+  object["deserved_cause"] = facts.wish ? json::value(facts.wish->deserved_cause) : json::value(nullptr);
   object["hold_down_remaining_ms"] = facts.wish ? facts.wish->hold_down_remaining_ms : 0;
   object["hold"] = held ? json::value(hold_json(**facts.hold)) : json::value(nullptr);
   object["state_file"] = level_json(facts.state_file.ok() ? std::optional(*facts.state_file) : std::nullopt);
@@ -123,7 +136,7 @@ json::object announcement_json(const AnnouncementFacts& facts) {
 
 std::string hold_text(const Hold& hold, std::int64_t now_unix_ms) {
   return fmt::format(
-      "held {} by {}: {} ({})", level_name(highest_level(hold.kind)), escaped(hold.who), escaped(hold.reason),
+      "held {} by {}: {} ({})", level_name(highest_level(hold.kind)), printable(hold.who), printable(hold.reason),
       hold.expires_unix_ms ? fmt::format("for another {}", duration_text(*hold.expires_unix_ms - now_unix_ms))
                            : "until released");
 }
