@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import statistics
 import subprocess
 import threading
@@ -69,7 +70,7 @@ def test_a_broken_bird_conf_does_not_stop_a_withdrawal(lab):
         assert "8002" in lab.pop.ask("configure")
         withdraw(lab)
         lab.wait_routes([])
-        assert "bird.conf  ! " in lab.bgpctl("status").stdout
+        assert "bird.conf  ! " in lab.bgpctl("status", exit_code=1).stdout
         assert "syntax error" in lab.status()["bird"]["config_errors"][0]
     finally:
         lab.pop.conf.write_text(good)
@@ -82,7 +83,7 @@ def test_looking_at_the_configuration_file_changes_nothing(lab):
     try:
         lab.pop.ask("configure timeout 300")
         lab.pop.conf.write_text(good + "\nnonsense;\n")
-        assert "bird.conf  ! " in lab.bgpctl("status").stdout
+        assert "bird.conf  ! " in lab.bgpctl("status", exit_code=1).stdout
         assert "undo in" in lab.pop.ask("configure status")
         assert "Undo requested" in lab.pop.ask("configure undo")
     finally:
@@ -164,7 +165,7 @@ def test_somebody_elses_hand_is_seen(lab):
     assert lab.status()["announcements"][0]["differences"] == ["only some of its protocols are up in BIRD"]
     lab.pop.ask('disable "anypop_web_v6"')
     wait_for("both out", lambda: not lab.status()["announcements"][0]["partly_in_table"])
-    text = lab.bgpctl("status").stdout
+    text = lab.bgpctl("status", exit_code=1).stdout
     assert "! the state file says announced, but BIRD has it not in the table" in text
 
 
@@ -172,7 +173,7 @@ def test_a_hold_forbids_announcing_until_it_ends(lab):
     withdraw(lab)
     lab.bgpctl("hold", "web", "--kind", "withdraw", "--reason", "ticket 7", "--for", "1h")
     assert "held withdrawn by" in lab.bgpctl("hold").stdout
-    assert lab.bgpctl("release", "web").stdout.startswith("web: released; the monitor is not running")
+    assert "\nweb: released; the monitor is not running" in lab.bgpctl("release", "web").stdout
     assert lab.routes_at_router() == []
     assert lab.bgpctl("release", "web").stdout == "web: there was no hold\n"
     lab.bgpctl("announce", "web", "--force", "--reason", "probe is wrong", "--for", "1s")
@@ -225,7 +226,50 @@ def test_bad_input_is_one_line(lab):
     refused("hold", "web", "--kind", "sideways", "--reason", "x", exit_code=2, says="sideways")
     refused("frobnicate", exit_code=2, says="frobnicate")
     refused("announce", "web", "--reason", "x", exit_code=2, says="without --force")
+    refused("withdrow", "web", exit_code=2, says="did you mean `withdraw`?")
+    assert "did you mean" not in lab.bgpctl("frobnicate", exit_code=2).stderr
+    refused("drain", "web", "--wait", "--reason", "x", "--deadline", "5", exit_code=2, says="--deadline: found '5'")
+    refused("withdraw", "web", "--reason", "x", "--timeout", "5", exit_code=2, says="--timeout: found '5'")
+    refused("log", "-n", "-1", exit_code=2, says="found '-1', expected a number of lines")
+    refused("hold", "--for", "5m", exit_code=2, says="no announcement")
     assert lab.routes_at_router() == BOTH
+
+
+def test_whose_hold_is_replaced_or_ended_is_said(lab):
+    lab.bgpctl("withdraw", "web", "--reason", "alice's", prefix=["env", "SUDO_USER=alice"])
+    assert "replaces" not in lab.bgpctl("withdraw", "web", "--reason", "alice's", prefix=["env", "SUDO_USER=alice"]).stdout
+    told = withdraw(lab).stdout
+    assert "web: replaces the hold of alice: held withdrawn by alice: alice's (until released)\n" in told
+    assert "web: ends the hold of root: held withdrawn by root: test" in lab.bgpctl("announce", "web").stdout
+    withdraw(lab)
+    [note] = json.loads(lab.bgpctl("announce", "web", "--json").stdout)["notes"]
+    assert note["name"] == "web" and note["message"].startswith("ends the hold of root")
+
+
+def test_release_says_what_it_can_know(lab):
+    withdraw(lab)
+    path = lab.folder / "run" / "healthmon.sock"
+    with socket.socket(socket.AF_UNIX) as hung:
+        hung.bind(str(path))
+        hung.listen(16)
+        try:
+            told = lab.bgpctl("release", "web").stdout
+        finally:
+            path.unlink()
+    assert "released; whether anything changes is not known, because the monitor does not answer" in told
+
+
+def test_what_is_announced_against_health_does_not_look_well(lab):
+    with Monitor(lab.folder / "run" / "healthmon.sock") as monitor:
+        monitor.wish |= {"level": "announced", "deserved": "withdrawn", "deserved_cause": "web4: 0 of 2 backends healthy",
+                         "cause": "held in by root: probe is wrong"}
+        told = lab.bgpctl("announce", "web", "--force", "--reason", "probe is wrong")
+        assert "health says withdrawn: web4: 0 of 2 backends healthy" in told.stderr
+        text = lab.bgpctl("status", exit_code=1).stdout
+        assert "  health     withdrawn: web4: 0 of 2 backends healthy\n" in text
+        assert "  ! announced, though health says withdrawn" in text
+        monitor.wish |= {"deserved": "announced", "deserved_cause": "every condition is good"}
+        assert "  health     announced: every condition is good\n" in lab.bgpctl("status").stdout
 
 
 def test_not_permitted_names_the_group(lab):
@@ -246,7 +290,7 @@ def test_a_bird_without_our_protocols_names_the_remedy(lab):
         lab.pop.ask("configure")
         lab.wait_routes([])
         assert "bgpctl render" in withdraw(lab, exit_code=1).stderr
-        assert "bgpctl render" in lab.bgpctl("status").stdout
+        assert "bgpctl render" in lab.bgpctl("status", exit_code=1).stdout
     finally:
         include.write_text(good)
         lab.pop.ask("configure")
@@ -288,7 +332,7 @@ def test_with_a_monitor_health_decides(lab):
         assert "announced: exported to 1 of 1" in lab.bgpctl("announce", "web").stdout
         timer.join()
         lab.bgpctl("hold", "web", "--kind", "announce", "--reason", "x")
-        assert lab.bgpctl("release", "web").stdout == "web: released; health decides again\n"
+        assert lab.bgpctl("release", "web").stdout.endswith("\nweb: released; health decides again\n")
     finally:
         monitor.close()
 

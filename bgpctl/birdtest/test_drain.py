@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A drain, as the router on the other side sees it: one replacing update, later one withdrawal, never a gap."""
+import contextlib
 import json
 import re
 import signal
 import subprocess
 import threading
+import time
+
+import pytest
 
 from fakes import Dataplane, Monitor
 from lab import BGPCTL, BOTH, PREFIX4, PREFIX6, die_with_parent, wait_for
@@ -86,6 +90,78 @@ def test_a_drain_ends_at_its_deadline(lab):
     lab.wait_routes([])
 
 
+@contextlib.contextmanager
+def waiting_drain(lab, *words):
+    """A drain that waits, beside what else is done meanwhile."""
+    with Dataplane(lab.folder / "run" / "dataplane.sock", pps=500):
+        process = subprocess.Popen([BGPCTL, "--config", str(lab.config), "drain", "web", "--wait", "--reason", "x", *words],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+        try:
+            wait_route(lab, DRAINED)
+            yield process
+        finally:
+            process.kill()
+            process.communicate(timeout=10)
+
+
+def finish(process):
+    out, error = process.communicate(timeout=20)
+    return process.returncode, out, error
+
+
+def test_a_drain_that_somebody_else_has_ended_does_not_come_back(lab):
+    """The other operator's word stands, and the one who waited is told."""
+    with waiting_drain(lab, "--deadline", "4s") as process:
+        assert "ends the hold of root: held drained" in lab.bgpctl("announce", "web").stdout
+        wait_route(lab, PLAIN)
+        code, _, error = finish(process)
+    assert code == 1 and "web: ended by somebody else: its hold is gone; nothing is changed" in error
+    assert lab.route_at_router(PREFIX4) == PLAIN
+    assert lab.bgpctl("hold").stdout == "no holds\n"
+    assert lab.events("drain")[-1]["ended"] == "somebody else: its hold is gone"
+
+
+def test_a_drain_that_somebody_else_has_taken_over_stays_theirs(lab):
+    with waiting_drain(lab, "--deadline", "4s") as process:
+        took = lab.bgpctl("drain", "web", "--reason", "mine now", prefix=["env", "SUDO_USER=bob"]).stdout
+        assert "web: replaces the hold of root: held drained by root: x" in took
+        code, _, error = finish(process)
+    assert code == 1 and "ended by somebody else: held drained by bob: mine now" in error
+    assert lab.route_at_router(PREFIX4) == DRAINED
+
+
+def test_the_length_of_the_hold_counts_from_the_withdrawal(lab):
+    with waiting_drain(lab, "--for", "1s", "--deadline", "4s") as process:
+        changes = len(lab.router.log())
+        hold = json.loads(lab.bgpctl("hold", "--json").stdout)["holds"]["web"]
+        assert hold["expires_unix_ms"] - hold["placed_unix_ms"] >= 4000, "it would end before the drain does"
+        assert finish(process)[0] == 0
+    assert changes_at_router(lab, changes) == [(p, "removed") for p in (PREFIX4, PREFIX6)], "in full in between"
+    wait_for("the hold to end", lambda: lab.bgpctl("hold").stdout == "no holds\n")
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["held", "not-held"])
+def test_what_is_out_already_is_not_believed_while_bird_hangs(lab, held):
+    lab.bgpctl("withdraw", "web", "--reason", "x")
+    if not held:
+        lab.bgpctl("release", "web")
+    lab.pop.kill(signal.SIGSTOP)
+    try:
+        for words in ([], ["--wait"]):
+            assert "hangs" in drain(lab, *words, exit_code=1).stderr
+    finally:
+        lab.pop.kill(signal.SIGCONT)
+    assert "is out already" in drain(lab, "--wait").stdout
+
+
+def test_what_should_be_out_already_and_is_not_is_taken_out(lab):
+    lab.bgpctl("withdraw", "web", "--reason", "x")
+    lab.pop.ask('enable "anypop_web_v4"', 'enable "anypop_web_v6"')
+    lab.wait_routes(BOTH)
+    assert "is out already" in drain(lab, "--wait").stdout
+    lab.wait_routes([])
+
+
 def test_a_drain_without_a_dataplane_has_nothing_to_wait_for(lab):
     assert "no dataplane after 0." in drain(lab, "--wait").stdout
     lab.wait_routes([])
@@ -112,6 +188,24 @@ def test_a_drain_does_not_announce_what_is_out(lab):
     lab.bgpctl("release", "web")
     assert "now held out" in drain(lab, "--wait").stdout
     assert "held withdrawn" in lab.bgpctl("hold").stdout
+
+
+def test_what_is_out_would_not_be_drained(lab):
+    lab.bgpctl("withdraw", "web", "--reason", "x")
+    text = drain(lab, "--wait", "--dry-run").stdout
+    assert "is out already" in text and "enable" not in text and "would wait" not in text
+    lab.bgpctl("release", "web")
+    text = drain(lab, "--wait", "--dry-run").stdout
+    assert '"kind":"withdraw"' in text and "enable" not in text
+
+
+def test_without_a_hold_undrain_waits_no_longer_than_told(lab):
+    with Monitor(lab.folder / "run" / "healthmon.sock") as monitor:
+        monitor.wish |= {"announce": False, "cause": "BIRD's \"web\" is sick", "hold_down_remaining_ms": 1_680_000}
+        start = time.monotonic()
+        error = lab.bgpctl("undrain", "web", "--wait-healthy", "--deadline", "1s", exit_code=1).stderr
+        assert time.monotonic() - start < 4
+    assert "BIRD's \"web\" is sick (hold-down for another 28 min)" in error
 
 
 def test_undrain_needs_a_monitor_to_say_that_it_is_healthy(lab):
@@ -164,4 +258,7 @@ def test_a_drain_says_beforehand_what_it_would_do(lab):
     assert 'enable "anypop_web_v4_drain"' in text and "would wait for at most 600 s" in text
     assert text.index("_drain") < text.index("would wait") < text.index('disable "anypop_web_v4"')
     assert lab.bgpctl("hold").stdout == "no holds\n" and lab.routes_at_router() == BOTH
+    plan = json.loads(drain(lab, "--wait", "--dry-run", "--json").stdout)
+    assert plan["dry_run"] and {"name": "web", "send": 'enable "anypop_web_v4_drain"',
+                                "to": str(lab.pop.socket)} in plan["steps"]
     assert "only with it" in drain(lab, "--deadline", "1m", exit_code=2).stderr

@@ -58,6 +58,32 @@ def test_an_operators_order_outranks_the_lease(lab):
     assert lab.routes_at_router() == BOTH
 
 
+def test_an_operators_drain_waits_beneath_the_lease(lab):
+    """The documented way out of a lost monitor ends what the machine ordered, and not what alice did."""
+    lab.bgpctl("drain", "web", "--reason", "until monday", prefix=["env", "SUDO_USER=alice"])
+    assert "web: goes above the hold of alice: held drained by alice: until monday" in lost(lab).stdout
+    lab.wait_routes([])
+    assert "monitor-lost" in lab.bgpctl("hold").stdout
+    assert "kept as it is: held withdrawn" in lost(lab).stdout, "again is the same"
+
+    told = lab.bgpctl("announce", "--all").stdout
+    assert "ends the hold of root: held withdrawn by root: monitor-lost" in told
+    assert "an older hold is in force again: held drained by alice: until monday" in told
+    lab.wait_routes(BOTH)
+    web = lab.status()["announcements"][0]
+    assert (web["table_level"], web["hold"]["who"]) == ("drained", "alice")
+    assert "ends the hold of alice" in lab.bgpctl("announce", "web").stdout
+    assert lab.status()["announcements"][0]["table_level"] == "announced"
+    assert lab.bgpctl("hold").stdout == "no holds\n"
+
+
+def test_undrain_ends_both(lab):
+    lab.bgpctl("drain", "web", "--reason", "until monday")
+    lost(lab)
+    lab.bgpctl("undrain", "web")
+    assert lab.bgpctl("hold").stdout == "no holds\n"
+
+
 @pytest.fixture
 def broken_config(lab):
     """A slip in pop.yaml, after it has been good."""
@@ -98,7 +124,7 @@ def test_a_broken_pop_yaml_does_not_stop_an_operator(broken_config):
     for command in (["withdraw", "web", "--reason", "x"], ["release", "web"], ["announce", "web"],
                     ["drain", "web", "--reason", "x"], ["hold"], ["undrain", "web"], ["log"], ["init"]):
         assert "bgpctl: ! " in lab.bgpctl(*command).stderr, command
-    text = lab.bgpctl("status").stdout
+    text = lab.bgpctl("status", exit_code=1).stdout
     assert "  pop.yaml   ! " in text and "min_healthy_percent" in text
     assert "min_healthy_percent" in lab.status()["config_error"]
     told = json.loads(lab.bgpctl("announce", "web", "--json").stdout)
@@ -245,7 +271,7 @@ def test_a_bird_for_each_family():
         done = lab.bgpctl("withdraw", "web", "--reason", "test", exit_code=1)
         assert "no BIRD at" in done.stderr and "it comes back withdrawn" in done.stderr
         lab.wait_routes([])
-        assert "BIRD       !" in lab.bgpctl("status").stdout
+        assert "BIRD       !" in lab.bgpctl("status", exit_code=1).stdout
         lab.pop.start()
         lab.wait_session()
         assert lab.routes_at_router() == []

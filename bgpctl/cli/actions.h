@@ -33,8 +33,8 @@ struct Order {
 
 // Hold, state file and `disable`; then waits until BIRD exports it to nobody.
 int withdraw(const PopConfig& config, const Order& order);
-// The same, to a report that has begun already.
-int withdraw(const PopConfig& config, const Order& order, Report& report);
+// The same, to a report that has begun already, and above the holds that are there: they wait beneath.
+int withdraw_above(const PopConfig& config, const Order& order, Report& report);
 // The same for what the configuration says of each (if_monitor_lost), unless the monitor answers, an operator holds it
 // in or out, or it is the last announcer.
 int withdraw_monitor_lost(const PopConfig& config, const Order& order);

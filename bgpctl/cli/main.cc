@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <functional>
+#include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -41,6 +43,7 @@ struct CommandLine {
   std::string reason;
   std::string length;   // --for
   std::string timeout;  // --timeout, --deadline
+  const char* timeout_option = "--timeout";
   std::string quiet_for;
   std::string since;
   std::size_t lines = 0;
@@ -99,7 +102,7 @@ absl::StatusOr<Order> read_order(const PopConfig& config, const CommandLine& lin
   }
   std::optional<std::int64_t> timeout_ms;
   if (absl::Status read = read_length(line.length, "--for", order.for_ms); !read.ok()) return read;
-  if (absl::Status read = read_length(line.timeout, "--timeout", timeout_ms); !read.ok()) return read;
+  if (absl::Status read = read_length(line.timeout, line.timeout_option, timeout_ms); !read.ok()) return read;
   order.timeout = std::chrono::milliseconds(timeout_ms.value_or(default_timeout_ms));
   order.reason = line.reason;
   order.who = operator_name();
@@ -120,24 +123,27 @@ int run_order(const PopConfig& config, const CommandLine& line, bool needs_reaso
   return order.ok() ? action(config, *order) : fail(kUsage, message(order.status()));
 }
 
+// When no --timeout or --deadline is given; the help says the same.
+constexpr std::int64_t kWithdrawMs = 5000;
+constexpr std::int64_t kAnnounceMs = 10'000;
+constexpr std::int64_t kDrainDeadlineMs = 600'000;
+
 int run_withdraw(const PopConfig& config, const CommandLine& line) {
   if (line.monitor_lost) {
     CommandLine lost = line;
     if (lost.reason.empty()) lost.reason = "monitor-lost";
-    return run_order(config, lost, true, 5000, withdraw_monitor_lost);
+    return run_order(config, lost, true, kWithdrawMs, withdraw_monitor_lost);
   }
-  return run_order(config, line, true, 5000, withdraw);
+  return run_order(config, line, true, kWithdrawMs, withdraw);
 }
 
 int run_announce(const PopConfig& config, const CommandLine& line) {
-  if (line.force) return run_order(config, line, true, 10'000, force_announce);
+  if (line.force) return run_order(config, line, true, kAnnounceMs, force_announce);
   if (!line.reason.empty() || !line.length.empty()) {
     return fail(kUsage, "found --reason or --for without --force, expected them only for a hold");
   }
-  return run_order(config, line, false, 10'000, announce);
+  return run_order(config, line, false, kAnnounceMs, announce);
 }
-
-constexpr std::int64_t kDrainDeadlineMs = 600'000;
 
 int run_drain(const PopConfig& config, const CommandLine& line) {
   const bool waits_only = !line.quiet_for.empty() || line.quiet_pps_given || !line.timeout.empty();
@@ -156,13 +162,14 @@ int run_undrain(const PopConfig& config, const CommandLine& line) {
 
 int run_hold(const PopConfig& config, const CommandLine& line) {
   if (line.names.empty() && !line.all) {
-    if (line.kind.empty() && line.reason.empty()) return list_holds(config, line.json);
-    return fail(kUsage, "found no announcement, expected a NAME or --all");
+    const bool places = !line.kind.empty() || !line.reason.empty() || !line.length.empty() || !line.timeout.empty();
+    if (!places && !line.dry_run) return list_holds(config, line.json);
+    return fail(kUsage, "found options of a hold but no announcement, expected a NAME or --all with them");
   }
   if (line.kind.empty()) return fail(kUsage, "found no --kind, expected --kind withdraw, announce or drain");
   const HoldKind kind = *parse_hold_kind(line.kind);
   return run_order(
-      config, line, true, 5000,
+      config, line, true, kind == HoldKind::kAnnounce ? kAnnounceMs : kWithdrawMs,
       kind == HoldKind::kWithdraw ? Action{withdraw} : (kind == HoldKind::kDrain ? drain : force_announce));
 }
 
@@ -180,7 +187,7 @@ int run_status(const PopConfig& config, const CommandLine& line) {
   } else {
     fmt::print("{}", status_text(config, facts, unix_now_ns() / 1'000'000));
   }
-  return facts.bird.ok() ? 0 : kFailed;
+  return all_is_well(facts) ? 0 : kFailed;
 }
 
 int run_render(const PopConfig& config, const CommandLine& line) {
@@ -249,15 +256,23 @@ struct Cli {
     sub->add_option("--reason", line.reason, "why, for whoever finds the hold");
     sub->add_option("--for", line.length, "the hold ends by itself: 90s, 30m, 2h, 1d; default: when released");
   }
-  void order_options(CLI::App* sub) {
-    sub->add_option("--timeout", line.timeout, "how long to wait until BIRD is there: 2s, 1m");
+  void order_options(CLI::App* sub, const std::string& default_timeout) {
+    sub->add_option("--timeout", line.timeout,
+                    "how long to wait until BIRD is there: 2s, 1m; default: " + default_timeout);
     run_options(sub);
+  }
+  void deadline(CLI::App* sub, const std::string& text) {
+    sub->add_option("--deadline", line.timeout, text + ": 90s, 10m; default: 10m")->each([this](const std::string&) {
+      line.timeout_option = "--deadline";
+    });
   }
   void run_options(CLI::App* sub) {
     sub->add_flag("--dry-run", line.dry_run, "print what would be written and sent");
     sub->add_flag("--json", line.json, "one JSON object, for machines");
   }
 };
+
+constexpr std::size_t kMostLines = 1'000'000;
 
 void add_log(Cli& cli) {
   CLI::App* sub = cli.add(
@@ -271,14 +286,33 @@ void add_log(Cli& cli) {
   cli.names(sub, false);
   sub->add_option("--since", cli.line.since, "from then on: 90s, 2h, 1d (ago), or 2026-11-20T17:00:00Z");
   sub->add_option("-n,--lines", cli.line.lines, "only the last ones; default: 50, and with --since all")
+      ->check([](const std::string& text) {
+        const bool number = parse_number<std::size_t>(text, 0, kMostLines).has_value();
+        return number ? std::string()
+                      : fmt::format("found '{}', expected a number of lines from 0 to {}", text, kMostLines);
+      })
       ->each([&cli](const std::string&) { cli.line.lines_given = true; });
   sub->add_flag("-f,--follow", cli.line.follow, "go on as it grows");
   sub->add_flag("--json", cli.line.json, "the lines as they are in the file, one JSON object each");
 }
 
+void add_setup(Cli& cli) {
+  CLI::App* sub = cli.add("render", "Print the text that bird.conf includes",
+                          "  bgpctl render > /etc/bird/anypop.conf\n"
+                          "  bgpctl render --family ipv6 > /etc/bird6/anypop.conf\n",
+                          run_render);
+  sub->add_option("--family", cli.line.family, "for a BIRD that has one family: ipv4 or ipv6")
+      ->check(CLI::IsMember({"ipv4", "ipv6"}));
+  sub = cli.add("init", "Create the state files that are missing, as withdrawn; before BIRD's first start after a boot",
+                "  bgpctl init && systemctl start bird\n", run_init);
+  sub->add_flag("--dry-run", cli.line.dry_run, "print what would be written");
+}
+
 void add_commands(Cli& cli) {
   CLI::App* sub = cli.add("status", "What is intended, in the state file, in BIRD's table, and exported to whom",
-                          "  bgpctl status\n  bgpctl status web --json\n", run_status);
+                          "  bgpctl status\n  bgpctl status web --json\n"
+                          "Exit code: 0 if all is as it should be, 1 if there is any line with `!`.\n",
+                          run_status);
   cli.names(sub, false);
   sub->add_flag("--json", cli.line.json, "one JSON object, for machines");
 
@@ -289,13 +323,16 @@ void add_commands(Cli& cli) {
                 run_withdraw);
   sub->add_flag("--monitor-lost", cli.line.monitor_lost,
                 "for anypop-withdraw.service: only if the monitor does not answer, and as if_monitor_lost says");
-  cli.names(sub, true), cli.hold_options(sub), cli.order_options(sub);
+  cli.names(sub, true), cli.hold_options(sub), cli.order_options(sub, "5s");
 
-  sub = cli.add("announce", "The way back: end a withdraw hold and let the monitor announce",
-                "  bgpctl announce web\n  bgpctl announce web --force --reason \"probe is wrong\" --for 1h\n",
-                run_announce);
+  sub =
+      cli.add("announce", "The way back: end a withdraw or a drain hold and let the monitor announce",
+              "  bgpctl announce web\n  bgpctl announce web --force --reason \"probe is wrong\" --for 1h\n"
+              "Ends a hold-down and a latch too. What --monitor-lost has put above an operator's drain comes off; the\n"
+              "drain stays until it is ended by another `announce`, or `undrain`.\n",
+              run_announce);
   sub->add_flag("--force", cli.line.force, "keep it in whatever health says, by a hold");
-  cli.names(sub, true), cli.hold_options(sub), cli.order_options(sub);
+  cli.names(sub, true), cli.hold_options(sub), cli.order_options(sub, "10s");
 
   sub = cli.add(
       "drain", "Make announcements unattractive, wait until their traffic has left, withdraw, keep forwarding",
@@ -303,10 +340,11 @@ void add_commands(Cli& cli) {
       "  bgpctl drain web --reason \"ticket 42\" --for 2h\n"
       "The first one is over when at most drain.quiet_pps packets a second have arrived for drain.quiet_s\n"
       "seconds, or at the deadline. Interrupted, it leaves the announcement drained and held; given again, it\n"
-      "goes on. With keep_last it refuses while BIRD knows nobody else who announces it; `withdraw` does not.\n",
+      "goes on. Somebody else who ends its hold ends it, and nothing is withdrawn. --for counts from the withdrawal.\n"
+      "With keep_last it refuses while BIRD knows nobody else who announces it; `withdraw` does not.\n",
       run_drain);
   sub->add_flag("--wait", cli.line.wait, "wait until the traffic has left, and then withdraw");
-  sub->add_option("--deadline", cli.line.timeout, "withdraw after so long in any case: 90s, 10m; default: 10m");
+  cli.deadline(sub, "withdraw after so long in any case");
   sub->add_option("--quiet-pps", cli.line.quiet_pps, "packets a second that count as quiet; default: pop.yaml's")
       ->each([&cli](const std::string&) { cli.line.quiet_pps_given = true; });
   sub->add_option("--quiet-for", cli.line.quiet_for, "for so long: 5s, 1m; default: pop.yaml's");
@@ -316,14 +354,14 @@ void add_commands(Cli& cli) {
                 "  bgpctl undrain web --wait-healthy --deadline 5m\n  bgpctl undrain --all\n", run_undrain);
   sub->add_flag("--wait-healthy", cli.line.wait,
                 "wait until the monitor finds it healthy, de-preferred first; if it does not, the hold stays");
-  sub->add_option("--deadline", cli.line.timeout, "give up after so long: 90s, 10m; default: 10m");
+  cli.deadline(sub, "give up after so long");
   cli.names(sub, true), cli.run_options(sub);
 
   sub = cli.add("hold", "List the holds, or place one",
                 "  bgpctl hold\n  bgpctl hold web --kind withdraw --reason \"ticket 42\" --for 2h\n", run_hold);
   sub->add_option("--kind", cli.line.kind, "withdraw, announce or drain")
       ->check(CLI::IsMember({"withdraw", "announce", "drain"}));
-  cli.names(sub, true), cli.hold_options(sub), cli.order_options(sub);
+  cli.names(sub, true), cli.hold_options(sub), cli.order_options(sub, "5s; for announce 10s");
 
   sub = cli.add("release", "End holds; health decides again", "  bgpctl release web\n  bgpctl release --all\n",
                 run_release);
@@ -331,16 +369,38 @@ void add_commands(Cli& cli) {
   sub->add_flag("--dry-run", cli.line.dry_run, "print what would be removed");
   sub->add_flag("--json", cli.line.json, "one JSON object, for machines");
 
-  sub = cli.add("render", "Print the text that bird.conf includes",
-                "  bgpctl render > /etc/bird/anypop.conf\n"
-                "  bgpctl render --family ipv6 > /etc/bird6/anypop.conf\n",
-                run_render);
-  sub->add_option("--family", cli.line.family, "for a BIRD that has one family: ipv4 or ipv6")
-      ->check(CLI::IsMember({"ipv4", "ipv6"}));
   add_log(cli);
-  sub = cli.add("init", "Create the state files that are missing, as withdrawn; before BIRD's first start after a boot",
-                "  bgpctl init && systemctl start bird\n", run_init);
-  sub->add_flag("--dry-run", cli.line.dry_run, "print what would be written");
+  add_setup(cli);
+}
+
+// How many letters are to be changed, put in or left out.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0U);
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i + 1);
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t changed = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({changed, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
+// "; did you mean `withdraw`?" for a command that does not exist, if there is one like it.
+std::string meant(const CLI::App& app) {
+  const std::vector<std::string> unknown = app.remaining();
+  if (!app.get_subcommands().empty() || unknown.empty()) return {};
+  constexpr std::size_t kFar = 3;
+  std::string nearest;
+  std::size_t least = kFar;
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+    const bool begins = unknown.front().size() >= 3 && sub->get_name().starts_with(unknown.front());
+    const std::size_t far = begins ? 0 : distance(unknown.front(), sub->get_name());
+    if (far < least) least = far, nearest = sub->get_name();
+  }
+  return nearest.empty() ? "" : fmt::format("; did you mean `{}`?", nearest);
 }
 
 int run_command(Cli& cli) {
@@ -385,7 +445,7 @@ int run(int argc, char** argv) {
     cli.app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return cli.app.exit(error);  // --help, --version
-    return fail(kUsage, fmt::format("{}; `bgpctl --help` tells more", error.what()));
+    return fail(kUsage, fmt::format("{}{}; `bgpctl --help` tells more", error.what(), meant(cli.app)));
   }
   if (cli.command == nullptr) return fail(kUsage, "found no command, expected one of those that `bgpctl --help` lists");
   return run_command(cli);

@@ -10,6 +10,7 @@
 #include "bird.h"
 #include "monitor_state.h"
 #include "report.h"
+#include "status.h"
 #include "steps.h"
 
 namespace anypop::bgpctl {
@@ -22,8 +23,7 @@ std::optional<std::string> stays(const PopConfig& config, const AnnouncementConf
   if (announcement.if_monitor_lost == MonitorLost::kKeep) return "if_monitor_lost: keep";
   const auto hold = load_hold(config, announcement.name, now_unix_ms());
   if (hold.ok() && *hold && (*hold)->kind != HoldKind::kDrain) {
-    return fmt::format("held {} by {}: {}", level_name(highest_level((*hold)->kind)), escaped((*hold)->who),
-                       escaped((*hold)->reason));
+    return hold_text(**hold, now_unix_ms());
   }
   if (!announcement.keep_last) return std::nullopt;
   if (!view.ok())
@@ -55,7 +55,7 @@ int withdraw_monitor_lost(const PopConfig& config, const Order& order) {
       withdrawn.announcements.push_back(announcement);
     }
   }
-  return withdraw(config, withdrawn, report);
+  return withdraw_above(config, withdrawn, report);
 }
 
 }  // namespace anypop::bgpctl

@@ -45,6 +45,11 @@ void Report::warn(std::string_view text) {
   warnings_.emplace_back(std::string(text));
 }
 
+void Report::note(const std::string& announcement, std::string_view text) {
+  progress(announcement, text);
+  notes_.push_back(json::object{{"name", announcement}, {"message", std::string(text)}});
+}
+
 void Report::progress(const std::string& announcement, std::string_view text) {
   if (json_) return;
   fmt::print("{}: {}\n", announcement, text);
@@ -53,7 +58,7 @@ void Report::progress(const std::string& announcement, std::string_view text) {
 
 int Report::finish() {
   if (json_) {
-    const json::object all{{"ok", !failed_}, {"announcements", results_}, {"warnings", warnings_}};
+    const json::object all{{"ok", !failed_}, {"announcements", results_}, {"warnings", warnings_}, {"notes", notes_}};
     fmt::print("{}\n", json::serialize(all));
   }
   return failed_ ? 1 : 0;

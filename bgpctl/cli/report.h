@@ -26,6 +26,8 @@ class Report {
   void good(const std::string& announcement, std::string_view text, boost::json::object more = {});
   void bad(const std::string& announcement, std::string_view text, boost::json::object more = {});
   void warn(std::string_view text);
+  // What else came of the order, beside its result.
+  void note(const std::string& announcement, std::string_view text);
   // Not the result yet: for people only.
   void progress(const std::string& announcement, std::string_view text);
   // Prints the JSON object if that was asked for. The exit code.
@@ -53,6 +55,7 @@ class Report {
   bool log_failed_ = false;
   boost::json::array results_;
   boost::json::array warnings_;
+  boost::json::array notes_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 

@@ -3,9 +3,11 @@
 
 #include <thread>
 
+#include "base/duration.h"
 #include "base/text.h"
 #include "bgpctl/announcement.h"
 #include "bgpctl/event_log.h"
+#include "bgpctl/printable.h"
 #include "monitor_state.h"
 #include "status.h"
 
@@ -39,6 +41,15 @@ json::object standing_json(const AnnouncementStanding& at) {
 
 }  // namespace
 
+void report_at(Level level, const AnnouncementConfig& announcement, const ReadBack& back, Report& report) {
+  switch (level) {
+    case Level::kWithdrawn: return report_withdrawn(announcement, back, report);
+    case Level::kDrained: return report_drained(announcement, back, report);
+    case Level::kAnnounced: break;
+  }
+  report_announced(announcement, back, report);
+}
+
 bool reached(const AnnouncementStanding& at, Level level) {
   switch (level) {
     case Level::kWithdrawn: return is_out(at);
@@ -62,23 +73,21 @@ std::filesystem::path hold_file(const PopConfig& config, const AnnouncementConfi
   return config.holds_dir() / (announcement.name + ".json");
 }
 
-void print_set(const PopConfig& config, const AnnouncementConfig& announcement, Level level) {
-  fmt::print("would write {}:\n{}", state_file_path(config, announcement).string(),
-             state_file_text(announcement, level));
-  for (const LevelCommand& command : commands_for(announcement, level)) {
-    fmt::print("would send to {}: {}\n", config.bird_of(command.family).socket, command.line());
-  }
-}
-
-bool place(const PopConfig& config, const Order& order, HoldKind kind, const std::string& name, Report& report) {
-  const Hold hold = hold_of(order, kind);
-  const absl::Status placed = place_hold(config, name, hold);
-  if (placed.ok()) {
-    report.log_hold(name, hold);
-  } else {
+bool place(const PopConfig& config, const Hold& hold, const std::string& name, Report& report, Places places) {
+  const auto before = load_hold(config, name, now_unix_ms());
+  const absl::Status placed =
+      places == Places::kAbove ? place_hold_above(config, name, hold) : place_hold(config, name, hold);
+  if (!placed.ok()) {
     report.bad(name, fmt::format("the hold is not placed, so the monitor may decide otherwise: {}", message(placed)));
+    return false;
   }
-  return placed.ok();
+  report.log_hold(name, hold);
+  const bool same_order = before.ok() && *before && (*before)->who == hold.who && (*before)->reason == hold.reason;
+  if (before.ok() && *before && !same_order) {
+    report.note(name, fmt::format("{} the hold of {}: {}", places == Places::kAbove ? "goes above" : "replaces",
+                                  printable((*before)->who), hold_text(**before, now_unix_ms())));
+  }
+  return true;
 }
 
 bool set(const PopConfig& config, Bird& bird, const AnnouncementConfig& announcement, Level level,
@@ -177,7 +186,7 @@ void report_drained(const AnnouncementConfig& announcement, const ReadBack& back
   }
 }
 
-bool end_hold(const PopConfig& config, const Order& order, const std::function<bool(HoldKind)>& ends,
+bool end_hold(const PopConfig& config, const Order& order, const std::function<bool(HoldKind)>& ends, Beneath beneath,
               const std::string& name, Report& report, bool& was_held) {
   const auto hold = load_hold(config, name, now_unix_ms());
   was_held = !hold.ok() || hold->has_value();
@@ -185,44 +194,69 @@ bool end_hold(const PopConfig& config, const Order& order, const std::function<b
     was_held = false;
     return true;
   }
-  const absl::Status released = release_hold(config, name);
+  const absl::Status released = release_hold(config, name, beneath);
   if (!released.ok()) {
     report.bad(name, fmt::format("the hold is not released: {}", message(released)));
     return false;
   }
   if (!hold.ok()) report.warn(fmt::format("removed a hold that could not be read: {}", message(hold.status())));
-  if (was_held) report.log_release(name, hold.ok() ? **hold : Hold{}, order.who);
+  if (!was_held) return true;
+  report.log_release(name, hold.ok() ? **hold : Hold{}, order.who);
+  if (hold.ok()) {
+    report.note(name,
+                fmt::format("ends the hold of {}: {}", printable((*hold)->who), hold_text(**hold, now_unix_ms())));
+  }
   return true;
 }
 
-void announce_without_monitor(const PopConfig& config, Bird& bird, const AnnouncementConfig& announcement,
+Level level_left(const PopConfig& config, const std::string& name, Report& report) {
+  const auto hold = load_hold(config, name, now_unix_ms());
+  if (!hold.ok() || !*hold || (*hold)->kind == HoldKind::kAnnounce) return Level::kAnnounced;
+  report.note(name, fmt::format("an older hold is in force again: {}; `bgpctl undrain` or `bgpctl announce` ends it",
+                                hold_text(**hold, now_unix_ms())));
+  return highest_level((*hold)->kind);
+}
+
+std::string after_release(const absl::Status& monitor) {
+  if (monitor.ok()) return "released; health decides again";
+  if (absl::IsUnavailable(monitor)) {
+    return "released; the monitor is not running, so nothing changes until it runs or `bgpctl announce` is given";
+  }
+  return fmt::format("released; whether anything changes is not known, because the monitor does not answer: {}",
+                     message(monitor));
+}
+
+std::string hold_down_text(std::int64_t remaining_ms) {
+  if (remaining_ms <= 0) return {};
+  return fmt::format(" (hold-down for another {})", duration_text((remaining_ms + 999) / 1000 * 1000));
+}
+
+void announce_without_monitor(const PopConfig& config, Bird& bird, const AnnouncementConfig& announcement, Level level,
                               Clock::time_point end, Report& report) {
-  if (!set(config, bird, announcement, Level::kAnnounced, end, report)) return;
-  report_announced(announcement, read_back(bird, announcement, Level::kAnnounced, end), report);
+  if (!set(config, bird, announcement, level, end, report)) return;
+  report_at(level, announcement, read_back(bird, announcement, level, end), report);
   report.warn(
       fmt::format("the monitor is not running: nothing checks '{}' and nothing will withdraw it", announcement.name));
 }
 
-void wait_for_monitor(const PopConfig& config, Bird& bird, const AnnouncementConfig& announcement,
+void wait_for_monitor(const PopConfig& config, Bird& bird, const AnnouncementConfig& announcement, Level level,
                       Clock::time_point end, Report& report) {
   const std::string& name = announcement.name;
   absl::StatusOr<MonitorState> state = ask_monitor(config);
-  auto wants = [&] { return state.ok() && state->contains(name) && state->at(name).level == Level::kAnnounced; };
+  auto wants = [&] { return state.ok() && state->contains(name) && state->at(name).level == level; };
   while (!wants() && Clock::now() < end) {
     std::this_thread::sleep_for(kMonitorInterval);
     state = ask_monitor(config);
   }
-  if (wants()) return report_announced(announcement, read_back(bird, announcement, Level::kAnnounced, end), report);
+  if (wants()) return report_at(level, announcement, read_back(bird, announcement, level, end), report);
   if (!state.ok())
     return report.bad(name, fmt::format("the monitor runs, but does not answer: {}; --force announces without it",
                                         message(state.status())));
   if (!state->contains(name)) return report.bad(name, "the monitor does not know it; restart it with this pop.yaml");
   const MonitorWish& wish = state->at(name);
   report.bad(name,
-             fmt::format("the monitor does not announce it: {}{}", escaped(wish.cause),
-                         wish.hold_down_remaining_ms > 0
-                             ? fmt::format(" (hold-down for another {} ms)", wish.hold_down_remaining_ms)
-                             : ""),
+             fmt::format("the monitor does not announce it: {}{}", printable(wish.cause),
+                         hold_down_text(wish.hold_down_remaining_ms)),
              {{"cause", wish.cause}, {"hold_down_remaining_ms", wish.hold_down_remaining_ms}});
 }
 

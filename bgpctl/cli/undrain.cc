@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cstdio>
 #include <thread>
 
 #include "base/text.h"
+#include "bgpctl/printable.h"
+#include "dry_run.h"
 #include "monitor_state.h"
 #include "status.h"
 #include "steps.h"
@@ -24,10 +25,8 @@ absl::Status monitor_wants(const PopConfig& config, const std::string& name, Lev
       if (!state.ok()) return state.status();
       if (!state->contains(name)) return not_found("the monitor does not know it; reload it with this pop.yaml");
       const MonitorWish& wish = state->at(name);
-      return deadline_exceeded("the monitor has it {}: {}{}", level_name(wish.level), escaped(wish.cause),
-                               wish.hold_down_remaining_ms > 0
-                                   ? fmt::format(" (hold-down for another {} ms)", wish.hold_down_remaining_ms)
-                                   : "");
+      return deadline_exceeded("the monitor has it {}: {}{}", level_name(wish.level), printable(wish.cause),
+                               hold_down_text(wish.hold_down_remaining_ms));
     }
     std::this_thread::sleep_for(kMonitorInterval);
   }
@@ -43,7 +42,7 @@ bool bring_in_drained(const PopConfig& config, Bird& bird, const Return& back, C
   const std::string& name = back.announcement.name;
   Hold drained = *back.hold;
   drained.kind = HoldKind::kDrain;
-  absl::Status status = place_hold(config, name, drained);
+  absl::Status status = place_hold(config, name, drained, Beneath::kKeep);
   if (status.ok()) status = monitor_wants(config, name, Level::kDrained, end);
   if (status.ok()) {
     const ReadBack seen = read_back(bird, back.announcement, Level::kDrained, Clock::now() + kReadBackPatience);
@@ -54,7 +53,7 @@ bool bring_in_drained(const PopConfig& config, Bird& bird, const Return& back, C
     }
     status = seen.status.ok() ? deadline_exceeded("BIRD does not tell every session that it drains") : seen.status;
   }
-  const absl::Status restored = place_hold(config, name, *back.hold);
+  const absl::Status restored = place_hold(config, name, *back.hold, Beneath::kKeep);
   if (restored.ok() && back.hold->kind == HoldKind::kWithdraw) {
     set(config, bird, back.announcement, Level::kWithdrawn, Clock::now() + kReadBackPatience, report);
   }
@@ -67,24 +66,21 @@ void return_one(const PopConfig& config, const Order& order, Bird& bird, const R
   const std::string& name = back.announcement.name;
   if (back.hold && keeps_down(back.hold->kind) && !bring_in_drained(config, bird, back, end, report)) return;
   bool was_held = false;
-  if (!end_hold(config, order, keeps_down, name, report, was_held)) return;
-  const absl::Status wanted =
-      monitor_wants(config, name, Level::kAnnounced, std::max(end, Clock::now() + kReadBackPatience));
+  if (!end_hold(config, order, keeps_down, Beneath::kDrop, name, report, was_held)) return;
+  // What came in de-preferred at the last moment gets its time for the rest.
+  const auto patience = back.hold ? std::max(end, Clock::now() + kReadBackPatience) : end;
+  const absl::Status wanted = monitor_wants(config, name, Level::kAnnounced, patience);
   if (!wanted.ok()) return report.bad(name, message(wanted));
   report_announced(back.announcement,
                    read_back(bird, back.announcement, Level::kAnnounced, Clock::now() + kReadBackPatience), report);
 }
 
-int release_only(const PopConfig& config, const Order& order, bool alone) {
+int release_only(const PopConfig& config, const Order& order, const absl::Status& monitor) {
   Report report(config, order);
   for (const AnnouncementConfig& announcement : order.announcements) {
     bool was_held = false;
-    if (!end_hold(config, order, keeps_down, announcement.name, report, was_held)) continue;
-    report.good(announcement.name, !was_held ? "there was no drain or withdraw hold"
-                                   : alone
-                                       ? "released; the monitor is not running, so nothing changes until it runs or "
-                                         "`bgpctl announce` is given"
-                                       : "released; health decides again");
+    if (!end_hold(config, order, keeps_down, Beneath::kDrop, announcement.name, report, was_held)) continue;
+    report.good(announcement.name, was_held ? after_release(monitor) : "there was no drain or withdraw hold");
   }
   return report.finish();
 }
@@ -93,16 +89,19 @@ int release_only(const PopConfig& config, const Order& order, bool alone) {
 
 int undrain(const PopConfig& config, const Order& order) {
   if (order.dry_run) {
+    DryRun plan(config, order);
     for (const AnnouncementConfig& announcement : order.announcements) {
-      if (order.wait)
-        fmt::print("would make {} a drain hold, and wait until the monitor announces '{}' de-preferred\n",
-                   hold_file(config, announcement).string(), announcement.name);
-      fmt::print("would remove {}, if it is a withdraw or a drain hold\n", hold_file(config, announcement).string());
+      if (order.wait) {
+        plan.say(announcement, fmt::format("would make {} a drain hold, and wait until the monitor announces '{}' "
+                                           "de-preferred",
+                                           hold_file(config, announcement).string(), announcement.name));
+      }
+      plan.remove(announcement, hold_file(config, announcement), ", if it is a withdraw or a drain hold");
     }
-    return 0;
+    return plan.finish();
   }
   const absl::Status monitor = ask_monitor(config).status();
-  if (!order.wait) return release_only(config, order, absl::IsUnavailable(monitor));
+  if (!order.wait) return release_only(config, order, monitor);
   Report report(config, order);
   Bird bird(config);
   const auto end = Clock::now() + order.timeout;

@@ -167,7 +167,9 @@ def bad_config(page: Page) -> None:
     try:
         pop.write_text(good.replace('"min_healthy_percent": 50', '"min_healthy_percent": 500'))
         page.run("ams-lb1", "anypop check-config", exit_code=1)
-        page.run("ams-lb1", "bgpctl status", exit_code=1)
+        page.say("""The operator's hand still works, by the copy that the monitor keeps of the last pop.yaml that was good, and so does
+            the withdrawal if the monitor is lost:""")
+        page.run("ams-lb1", "bgpctl status | head -n 2")
     finally:
         pop.write_text(good)
     page.run("ams-lb1", "anypop check-config")
