@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bgpctl/good_config.h"
 
+#include <cerrno>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include <absl/cleanup/cleanup.h>
 #include <absl/strings/ascii.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/atomic_file.h"
 #include "base/text.h"
@@ -45,6 +50,30 @@ absl::StatusOr<PopConfig> load_copy(const std::filesystem::path& copy, const std
   return parse_config(*text, copy);
 }
 
+// The file holds a secret (hash_key): the copy is for no more eyes than it is, from its first moment on.
+absl::Status write_copy(const std::filesystem::path& file, const std::filesystem::path& path, std::string_view text) {
+  struct stat original {};
+  if (::stat(file.c_str(), &original) != 0) return errno_error(errno, "cannot ask for the mode of {}", file.string());
+  const std::string temporary = fmt::format("{}.{}", path.string(), ::getpid());
+  ::unlink(temporary.c_str());  // of a process of that number that died in the midst of it
+  const absl::StatusOr<int> copy =
+      open_shared_file(temporary, O_WRONLY | O_NOFOLLOW, (original.st_mode & 0777U) | S_IRUSR | S_IWUSR);
+  if (!copy.ok()) return copy.status();
+  const absl::Cleanup remove_temporary = [&] { ::unlink(temporary.c_str()); };
+  bool written = true;
+  while (written && !text.empty()) {
+    const ssize_t bytes = ::write(*copy, text.data(), text.size());
+    written = bytes > 0;
+    if (written) text.remove_prefix(static_cast<std::size_t>(bytes));
+  }
+  written = written && ::fsync(*copy) == 0;
+  const int error = errno;
+  ::close(*copy);
+  if (!written) return errno_error(error, "cannot write {}", temporary);
+  if (::rename(temporary.c_str(), path.c_str()) != 0) return errno_error(errno, "cannot replace {}", path.string());
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::filesystem::path good_config_path(const std::filesystem::path& state_dir) { return state_dir / "pop.good.yaml"; }
@@ -58,7 +87,7 @@ absl::Status keep_good_config(const PopConfig& config) {
   // It was good when it was loaded; it may be another one by now.
   if (const auto good = parse_config(*text, config.file); !good.ok()) return good.status();
   if (absl::Status folder = make_shared_folder(config.state_dir); !folder.ok()) return folder;
-  return write_file_atomically(path, copy);
+  return write_copy(config.file, path, copy);
 }
 
 absl::StatusOr<FoundConfig> find_config(const std::filesystem::path& file, const std::filesystem::path& state_dir) {

@@ -70,6 +70,16 @@ TEST_F(KeptConfig, StaysWhenTheFileBreaksBetweenLoadAndCopy) {
   EXPECT_EQ(*read_file(good_config_path(config_.state_dir)), *before);
 }
 
+TEST_F(KeptConfig, IsForNoMoreEyesThanTheFile) {
+  using std::filesystem::perms;
+  const perms mode = perms::owner_read | perms::owner_write | perms::group_read;
+  std::filesystem::permissions(file_, mode);
+  keep();
+  EXPECT_EQ(std::filesystem::status(good_config_path(config_.state_dir)).permissions(), mode);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(config_.state_dir), {}), 1)
+      << "nothing is left beside it";
+}
+
 TEST_F(KeptConfig, FollowsTheFile) {
   keep();
   text_ += "# another remark\n";
