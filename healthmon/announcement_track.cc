@@ -265,6 +265,7 @@ json::object AnnouncementTrack::json(Now now) const {
           ? Milliseconds(0)
           : std::max(Milliseconds(0), std::chrono::ceil<Milliseconds>(hold_down_until_ - now.steady));
   result["deserved"] = text(level_name(decision_.deserved));
+  result["deserved_cause"] = decision_.deserved_cause;
   result["hold_down_remaining_ms"] = remaining.count();
   result["hold_down_until_unix_ms"] =
       remaining > Milliseconds(0) ? json::value(now.unix_ms + remaining.count()) : json::value(nullptr);

@@ -98,6 +98,11 @@ void MonitorCore::add_announcement_metrics(MetricsPage& page, Now now) const {
   for (std::size_t i = 0; i < tracks_.size(); ++i) {
     page.add({{"announcement", config_.announcements[i].name}}, level_number(tracks_[i]->decision().level));
   }
+  page.gauge("anypop_announcement_deserved", "1: health alone would announce it now, whatever is ordered.");
+  for (std::size_t i = 0; i < tracks_.size(); ++i) {
+    page.add({{"announcement", config_.announcements[i].name}},
+             number(tracks_[i]->decision().deserved != bgpctl::Level::kWithdrawn));
+  }
   page.gauge("anypop_announcement_in_table", "1: the announcement is in BIRD's table.");
   each([&](const auto& name, const json::object& state) { add_if_known(page, name, state.at("in_table")); });
   page.gauge("anypop_announcement_exported_sessions", "BGP sessions that the whole announcement is exported to.");

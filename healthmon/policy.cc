@@ -76,7 +76,7 @@ void explain_wait(const AnnouncementConfig& announcement, SteadyTime now, Decisi
 // The level that health alone asks for after the first full round; keeps the books of the hold-down.
 Decision health_decision(const AnnouncementConfig& announcement, const Assessment& found, const PolicyMemory& memory,
                          SteadyTime now) {
-  Decision decision{.deserved = found.level, .memory = memory};
+  Decision decision{.deserved = found.level, .deserved_cause = found.cause, .memory = memory};
   PolicyMemory& next = decision.memory;
   note_times(found.level, now, next);
   if (next.damping.latched) {
@@ -97,7 +97,7 @@ Decision health_decision(const AnnouncementConfig& announcement, const Assessmen
 
 Decision early_decision(const AnnouncementConfig& announcement, const Assessment& certain, const std::string& missing,
                         const PolicyMemory& memory, SteadyTime now) {
-  Decision decision{.deserved = certain.level, .memory = memory};
+  Decision decision{.deserved = certain.level, .deserved_cause = certain.cause, .memory = memory};
   keep_time(certain.level == Level::kWithdrawn, now, decision.memory.fault_since);
   decision.memory.drained_since.reset();  // nobody knows
   decision.memory.announced_since.reset();
@@ -162,6 +162,7 @@ Decision canary_decision(const Facts& facts, const PolicyMemory& memory) {
       facts.first_round_done
           ? "canary: announced whatever health says"
           : fmt::format("as found at the start, until the first full round is complete: {}", facts.first_round_missing);
+  decision.deserved_cause = decision.cause;
   return decision;
 }
 

@@ -188,10 +188,13 @@ TEST_F(Policy, HoldsOutrankHealth) {
   EXPECT_TRUE(at(4).announced()) << "health was good all the time: no hold-down";
 
   facts.dataplane.condition = DataplaneFacts::Condition::kDead;
+  facts.dataplane.cause = "the dataplane does not answer";
   EXPECT_FALSE(at(5).announced());
   hold = order(bgpctl::HoldKind::kAnnounce);
   EXPECT_TRUE(at(6).announced());
   EXPECT_EQ(at(7).cause, "held in by alice: maintenance");
+  EXPECT_EQ(at(7).deserved, Level::kWithdrawn) << "what health says is not lost";
+  EXPECT_EQ(at(7).deserved_cause, "the dataplane does not answer");
   hold.reset();
   EXPECT_FALSE(at(8).announced());
 }

@@ -86,6 +86,7 @@ struct Decision {
   bool kept_last = false;                              // rule 6 keeps it
   std::string cause;                                   // one plain sentence
   bgpctl::Level deserved = bgpctl::Level::kWithdrawn;  // by the conditions alone, now
+  std::string deserved_cause;                          // why, also when an order says otherwise
   // Until `deserved` brings the next level; 0: nothing to wait for, or nothing but a person.
   Milliseconds hold_down_remaining{0};
   PolicyMemory memory;  // for the next decision
