@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include <absl/strings/ascii.h>
 #include <absl/strings/escaping.h>
@@ -290,9 +292,13 @@ absl::StatusOr<PopConfig> parse_config(std::string_view text, const std::filesys
   config.file = path;
   // yaml-cpp reports by exception; nothing of it leaves this function.
   try {
-    const YAML::Node root = YAML::Load(std::string(text));
+    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
+    // Whatever stands there was meant for something, and nobody would read it.
+    if (documents.size() > 1) {
+      errors.add(documents[1].Mark(), "", "found a second YAML document, expected the file to end with the first");
+    }
     ConfigMarks marks;
-    YamlMap map(root, "", errors);
+    YamlMap map(documents.empty() ? YAML::Node() : documents.front(), "", errors);
     read_pop(map, config, marks);
     if (errors.ok()) check_config(config, marks, errors);
   } catch (const YAML::Exception& problem) {

@@ -60,6 +60,14 @@ TEST(Config, ReadsEveryKeyAndFillsInWhatMayBeLeftOut) {
   EXPECT_EQ(config->find_service("none"), nullptr);
 }
 
+TEST(Config, NothingMayFollowTheFirstDocument) {
+  const std::string json = R"({"pop": "ams", "services": [], "announcements": []})";
+  EXPECT_THAT(parse(json + "\n\nnonsense: 1\n").status().message(),
+              testing::HasSubstr("pop.yaml:3: found a second YAML document, expected the file to end with the first"));
+  EXPECT_TRUE(parse("---\n" + std::string(kGood) + "...\n").ok()) << "the marks of one document are fine";
+  EXPECT_TRUE(parse("# a comment\n" + std::string(kGood) + "\n# another\n").ok());
+}
+
 TEST(Config, ProbesThroughTheDataPathMustBeOfTheService) {
   const auto with = [](const std::string& probe) {
     return parse(absl::StrReplaceAll(
@@ -187,6 +195,10 @@ INSTANTIATE_TEST_SUITE_P(
                 "pop.yaml:10: services[0].prot: found an unknown key, expected one of backends, combine, forwarding, "
                 "gue_port, gue_zero_checksum, hash, max_ejected_percent, name, network_bits, panic_percent, port, "
                 "probe, probes, protocol, quic, slow_start_ms, table_size, track, tunnel_mtu, tunnel_source, vip"},
+        BadCase{"SecondDocument", "services: [dns6]}\n", "services: [dns6]}\n---\nmonitor: {}\n",
+                "pop.yaml:26: found a second YAML document, expected the file to end with the first"},
+        BadCase{"TrailingText", "services: [dns6]}\n", "services: [dns6]}\n...\nnonsense\n",
+                "pop.yaml:26: found a second YAML document, expected the file to end with the first"},
         BadCase{"RepeatedKey", "pop: ams", "pop: ams\npop: fra",
                 "pop.yaml:2: pop: found the key a second time, expected it once"},
         BadCase{"WrongType", "port: 80", "port: http",
