@@ -124,7 +124,8 @@ class Monitor::Impl {
     start_probes();
     for (const BirdConfig& bird : config_.birds) {
       bird_configs_.push_back(
-          std::make_unique<BirdConfigWatch>(io_, bird.socket, [this](const json::object& event) { record(event); }));
+          std::make_unique<BirdConfigWatch>(io_, bird.socket, [this](const json::object& event) { record(event); },
+                                            BirdConfigWatch::Pace()));
     }
     carry_out(core_->on_time(now()));
     // A loop that hangs does not get here; one that is late does not feed.
