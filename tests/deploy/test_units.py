@@ -26,6 +26,16 @@ def test_a_monitor_that_dies_is_back_and_nothing_is_withdrawn(operator):
     assert _commands(operator, LB, began, announce=False) == []
 
 
+def test_a_monitor_that_hangs_is_killed_by_the_watchdog_and_nothing_is_withdrawn(operator):
+    began, pid = _now(operator, LB), _main_pid(operator, LB, "anypop-healthmon")
+    operator.must(LB, f"kill -STOP {pid}")
+    _wait_for_another(operator, LB, "anypop-healthmon", pid)
+    assert "watchdog" in operator.must(LB, f"journalctl -u anypop-healthmon --since @{began // 10**9} -o cat").lower()
+    operator.wait(LB, "bgpctl status | grep 'monitor *answers'")
+    operator.wait_announced(LB)
+    assert _commands(operator, LB, began, announce=False) == []
+
+
 def test_a_dataplane_that_dies_is_withdrawn_at_once_and_comes_back(operator):
     began = _kill(operator, LB, "anypop-dataplane")
     [withdrawn] = facts.wait_for("withdrawn", lambda: _commands(operator, LB, began, announce=False))
