@@ -35,6 +35,11 @@ def build(request) -> Path:
     return request.config.getoption("--build").resolve()
 
 
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
 @pytest.fixture(scope="module")
 def lab(request, build):
     """Of the module's VARIANT."""
