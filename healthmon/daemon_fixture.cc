@@ -258,6 +258,18 @@ std::string Daemon::cause() const {
   return found.empty() ? "" : std::string(found.at("announcements").at(0).at("cause").as_string());
 }
 
+void Daemon::rename_the_announcement() {
+  std::string text = *read_file(config_.file);
+  text.replace(text.find("name: web,"), 10, "name: www,");
+  ASSERT_TRUE(write_file_atomically(config_.file, text).ok());
+}
+
+std::size_t Daemon::strangers() const {
+  const json::object found = state();
+  const json::value* list = found.if_contains("strangers");
+  return list == nullptr ? 99 : list->as_array().size();
+}
+
 std::vector<json::object> Daemon::events(const std::string& name) const {
   std::vector<json::object> found;
   std::ifstream log(config_.event_log());

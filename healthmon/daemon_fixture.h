@@ -70,6 +70,8 @@ class Daemon : public testing::Test {
   std::size_t bird_changes() const;                    // of our protocols' states, ever
   boost::json::object state() const;                   // GET /v1/state
   std::string cause() const;                           // of the announcement's level
+  void rename_the_announcement();                      // in pop.yaml: from "web" to "www"
+  std::size_t strangers() const;                       // announcements in BIRD that are not in pop.yaml
   std::vector<boost::json::object> events(const std::string& name) const;
   // From the last verdict to its command handed to BIRD.
   std::int64_t verdict_to_command_us() const;

@@ -248,13 +248,43 @@ TEST_F(Daemon, AReloadThatIsWrongChangesNothing) {
 
 TEST_F(Daemon, AnAnnouncementThatIsGoneIsWithdrawn) {
   start_everything();
-  std::string text = *read_file(config_.file);
-  text.replace(text.find("name: web,"), 10, "name: www,");
-  ASSERT_TRUE(write_file_atomically(config_.file, text).ok());
+  rename_the_announcement();
   monitor_->signal(SIGHUP);
   ASSERT_TRUE(wait_for("withdrawn", [this] { return bird_level() == Level::kWithdrawn; }));
   EXPECT_EQ(*state_file(), Level::kWithdrawn);
   EXPECT_EQ(state().at("announcements").at(0).at("name").as_string(), "www");
+}
+
+// The old name is not in pop.yaml any more, and the routers must not keep it.
+TEST_F(Daemon, AnAnnouncementThatIsGoneAtAStartIsWithdrawn) {
+  start_everything();
+  monitor_->signal(SIGKILL);
+  ASSERT_TRUE(wait_for("dead", [this] { return monitor_->poll().has_value(); }));
+  rename_the_announcement();
+  stop_backends();
+  start_monitor();
+  ASSERT_TRUE(wait_for("withdrawn", [this] { return bird_level() == Level::kWithdrawn; }));
+  EXPECT_EQ(*state_file(), Level::kWithdrawn);
+  ASSERT_TRUE(wait_for("read back", [this] { return strangers() == 0; }));
+  ASSERT_EQ(events("drift").size(), 1U);
+  EXPECT_EQ(events("drift")[0].at("announcement").as_string(), "web");
+  EXPECT_EQ(events("drift")[0].at("found").as_string(), "anypop_web_v4, anypop_web_v6: up, but not in pop.yaml");
+}
+
+TEST_F(Daemon, AnAnnouncementThatIsGoneWhileBirdHangsIsWithdrawnWhenItAnswers) {
+  start_everything();
+  bird_->signal(SIGSTOP);
+  rename_the_announcement();
+  monitor_->signal(SIGHUP);
+  ASSERT_TRUE(wait_for("at once in the file", [this] { return *state_file() == Level::kWithdrawn; }));
+  ASSERT_TRUE(wait_for("given up", [this] {
+    const auto commands = events("command");
+    return !commands.empty() && commands.back().at("announcement") == "web" && commands.back().at("ok") == false;
+  }));
+  EXPECT_EQ(strangers(), 1U) << "nobody has confirmed it";
+  bird_->signal(SIGCONT);
+  ASSERT_TRUE(wait_for("withdrawn", [this] { return bird_level() == Level::kWithdrawn; }));
+  ASSERT_TRUE(wait_for("read back", [this] { return strangers() == 0; }));
 }
 
 TEST_F(Daemon, ACrashDoesNotEndAHoldDown) {

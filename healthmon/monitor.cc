@@ -47,6 +47,21 @@ StateFiles read_state_files(const PopConfig& config) {
   return files;
 }
 
+// State files of ours that no announcement of the configuration has, and that let BIRD announce something.
+std::vector<std::string> leftover_files(const PopConfig& config) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (auto entry = std::filesystem::directory_iterator(config.bird_state_dir(), error);
+       !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    if (entry->path().extension() != ".conf") continue;
+    const std::string name = entry->path().stem().string();
+    if (config.find_announcement(name) != nullptr) continue;
+    const auto level = bgpctl::read_state_file(config, AnnouncementConfig{.name = name});
+    if (level.ok() && *level != bgpctl::Level::kWithdrawn) names.push_back(name);
+  }
+  return names;
+}
+
 absl::Status check_folder(const PopConfig& config, const char* key, const std::filesystem::path& folder) {
   std::error_code error;
   if (std::filesystem::is_directory(folder, error)) return absl::OkStatus();
@@ -123,9 +138,8 @@ class Monitor::Impl {
     seed_ = seed;
     start_probes();
     for (const BirdConfig& bird : config_.birds) {
-      bird_configs_.push_back(
-          std::make_unique<BirdConfigWatch>(io_, bird.socket, [this](const json::object& event) { record(event); },
-                                            BirdConfigWatch::Pace()));
+      bird_configs_.push_back(std::make_unique<BirdConfigWatch>(
+          io_, bird.socket, [this](const json::object& event) { record(event); }, BirdConfigWatch::Pace()));
     }
     carry_out(core_->on_time(now()));
     // A loop that hangs does not get here; one that is late does not feed.
@@ -168,7 +182,6 @@ class Monitor::Impl {
     }
     carry_out(core_->on_reload(before, read_state_files(config_), dampings_->load(now()), now()));
     if (other_services) start_probes();
-    withdraw_what_is_gone(before);
     read_holds();
   }
 
@@ -203,21 +216,6 @@ class Monitor::Impl {
       carry_out(core_->on_probe(id, result, now()));
       return core_->probe_interval(id);
     });
-  }
-
-  // Nobody would look after it any more.
-  void withdraw_what_is_gone(const PopConfig& before) {
-    for (const AnnouncementConfig& gone : before.announcements) {
-      if (config_.find_announcement(gone.name) != nullptr) continue;
-      announcer_.set(gone, bgpctl::Level::kWithdrawn, [this, name = gone.name](const bgpctl::SetResult& result) {
-        record({{"event", "command"},
-                {"announcement", name},
-                {"announce", false},
-                {"level", "withdrawn"},
-                {"ok", result.status.ok()},
-                {"error", json::string(message(result.status))}});
-      });
-    }
   }
 
   void carry_out(const Actions& actions) {
@@ -297,8 +295,15 @@ class Monitor::Impl {
       carry_out(core_->on_set(done, result, bgpctl::read_state_file(config_, *found), now()));
     });
   }
+  void perform(const WithdrawStranger& stranger) {
+    announcer_.set(stranger.announcement, bgpctl::Level::kWithdrawn,
+                   [this, name = stranger.announcement.name](const bgpctl::SetResult& result) {
+                     carry_out(core_->on_stranger_set(name, result, now()));
+                   });
+  }
   void perform(const LookAtBird&) {
     announcer_.look([this](const absl::StatusOr<bgpctl::BirdView>& view) {
+      core_->on_leftover_files(leftover_files(config_));
       carry_out(core_->on_bird(view, read_state_files(config_), now()));
     });
   }

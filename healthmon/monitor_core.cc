@@ -8,6 +8,7 @@
 
 #include "announcement_track.h"
 #include "base/text.h"
+#include "strangers.h"
 
 namespace anypop::healthmon {
 namespace {
@@ -47,6 +48,7 @@ std::string bird_problem(const absl::StatusOr<bgpctl::BirdView>& view) {
 MonitorCore::MonitorCore(const PopConfig& config, const StateFiles& state_files, const Dampings& dampings, Now start)
     : config_(config),
       dataplane_(config.monitor, start.steady),
+      strangers_(std::make_unique<Strangers>()),
       bird_(absl::UnavailableError("not asked yet")),
       look_at_(start.steady),
       state_at_(start.steady),
@@ -188,6 +190,7 @@ Actions MonitorCore::on_bird(const absl::StatusOr<bgpctl::BirdView>& view, const
     tracks_[i]->on_found(standing, state_files[i], now);
     if (tracks_[i]->settling(now.steady)) look_at_ = now.steady + kSettlingLookInterval;
   }
+  strangers_->on_look(config_, leftover_files_, view, bird_problem(view).empty(), now, actions_);
   return finish(now);
 }
 
@@ -197,6 +200,13 @@ Actions MonitorCore::on_set(const SetAnnouncement& set, const bgpctl::SetResult&
   tracks_[set.announcement]->on_set(set.level, result, state_file, now, actions_);
   // A command that failed has said enough; one that worked is read back.
   look_at_ = result.status.ok() ? now.steady : std::max(look_at_, now.steady + kLookInterval);
+  return finish(now);
+}
+
+Actions MonitorCore::on_stranger_set(const std::string& name, const bgpctl::SetResult& result, Now now) {
+  begin(now);
+  strangers_->on_set(name, result, now, actions_);
+  if (result.status.ok()) look_at_ = now.steady;
   return finish(now);
 }
 

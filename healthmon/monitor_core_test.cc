@@ -35,6 +35,10 @@ std::string word(const Action& action) {
   if (const auto* set = std::get_if<SetAnnouncement>(&action)) {
     return set->level == Level::kAnnounced ? "set+" : set->level == Level::kDrained ? "set~" : "set-";
   }
+  if (const auto* stranger = std::get_if<WithdrawStranger>(&action)) {
+    return fmt::format("withdraw {} of {} families", stranger->announcement.name,
+                       stranger->announcement.prefixes.size());
+  }
   if (std::holds_alternative<LookAtBird>(action)) return "look";
   if (std::holds_alternative<ReadDataplaneState>(action)) return "state";
   if (const auto* push = std::get_if<PushHealth>(&action)) {
@@ -459,6 +463,57 @@ TEST_F(MonitorCoreTest, AnUndrainedBackendStartsSlowly) {
   ms += 8000;
   EXPECT_EQ(weight(core.on_heartbeat(dataplane.heartbeat(), now())), 1000U);
   EXPECT_EQ(weight(core.on_drains(order, now())), 0U) << "an order is obeyed at once";
+}
+
+// Its protocols stay up although BIRD was told: half of it reached a BIRD that hung.
+TEST_F(MonitorCoreTest, WhatIsNotInPopYamlIsWithdrawnUntilBirdConfirmsIt) {
+  reach_announced();
+  ms = 1000;
+  bird.leave_behind();
+  EXPECT_THAT(look(), ElementsAre("drift: anypop_old_v4, anypop_old_v6: up, but not in pop.yaml",
+                                  "withdraw old of 2 families"));
+  const auto answer = [&](const absl::Status& status) {
+    return words(core.on_stranger_set("old", {.status = status}, now()));
+  };
+  EXPECT_THAT(answer(absl::DeadlineExceededError("BIRD hangs")), ElementsAre("command: BIRD hangs"));
+  ms = 1500;
+  EXPECT_THAT(look(), IsEmpty()) << "once a second";
+  ms = 2000;
+  EXPECT_THAT(look(), ElementsAre("withdraw old of 2 families")) << "said once";
+  bird.withdraw_old(true, false);
+  EXPECT_THAT(answer(absl::OkStatus()), ElementsAre("command: ", "look"));
+  EXPECT_EQ(core.state_json(now()).at("strangers").at(0).at("cause").as_string(),
+            "anypop_old_v4, anypop_old_v6: up, but not in pop.yaml");
+  look();
+  EXPECT_TRUE(core.state_json(now()).at("strangers").as_array().empty());
+}
+
+TEST_F(MonitorCoreTest, ALeftoverStateFileIsMendedWithoutBird) {
+  reach_announced();
+  ms = 1000;
+  bird.process = sim::ProcessState::kDead;
+  core.on_leftover_files({"old"});
+  EXPECT_THAT(look(), testing::Contains("withdraw old of 0 families"));
+  core.on_leftover_files({});
+  EXPECT_THAT(words(core.on_stranger_set("old", {}, now())), ElementsAre("command: ", "look"));
+  look();
+  EXPECT_EQ(core.state_json(now()).at("strangers").as_array().size(), 1U) << "BIRD has not confirmed it";
+  bird.restart();
+  look();
+  EXPECT_TRUE(core.state_json(now()).at("strangers").as_array().empty());
+}
+
+// Only the family is gone: one state file is both families', so a command would take the other one as well.
+TEST_F(MonitorCoreTest, AProtocolOfAFamilyThatIsGoneIsReported) {
+  reach_announced();
+  ms = 1000;
+  auto view = bird.look();
+  view->protocols["anypop_web_v6"] = view->protocols["anypop_else"] = {"Static", "up", ""};
+  const auto told = words(core.on_bird(view, bird.state_files(), now()));
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_THAT(told[0], HasSubstr("anypop_web_v6 is up, but its announcement has no such prefix in pop.yaml"));
+  EXPECT_EQ(core.state_json(now()).at("strangers").at(0).at("name").as_string(), "web");
+  EXPECT_TRUE(core.decision(0).announced());
 }
 
 }  // namespace

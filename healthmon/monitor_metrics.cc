@@ -5,6 +5,7 @@
 #include "announcement_track.h"
 #include "dataplane_api/metrics.h"
 #include "healthmon/monitor_core.h"
+#include "strangers.h"
 
 namespace anypop::healthmon {
 namespace {
@@ -126,6 +127,8 @@ void MonitorCore::add_announcement_metrics(MetricsPage& page, Now now) const {
     page.add({{"announcement", name}, {"kind", {kind.data(), kind.size()}}}, 1);
   });
   add_guard_metrics(page, states);
+  page.gauge("anypop_strangers", "Announcements in BIRD that pop.yaml has no more, not confirmed to be withdrawn.");
+  page.add({}, static_cast<double>(strangers_->count()));
 }
 
 // What a fault costs an announcement, and what stands between it and the next one.

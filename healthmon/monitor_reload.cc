@@ -9,6 +9,7 @@
 #include "announcement_track.h"
 #include "base/text.h"
 #include "healthmon/monitor_core.h"
+#include "strangers.h"
 
 namespace anypop::healthmon {
 namespace {
@@ -91,6 +92,10 @@ Actions MonitorCore::on_reload(const PopConfig& before, const StateFiles& state_
   take_services(before);
   take_announcements(before, state_files, dampings);
   begin(now);
+  strangers_->forget_known(config_);
+  for (const AnnouncementConfig& was : before.announcements) {
+    if (config_.find_announcement(was.name) == nullptr) strangers_->add(was, actions_);
+  }
   if (!look_pending_) look_at_ = now.steady;
   push_wanted_ = true;
   push_not_before_ = now.steady;

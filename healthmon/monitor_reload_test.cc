@@ -191,12 +191,29 @@ TEST_F(ReloadTest, ANewAnnouncementWaitsForItsOrderAndItsRound) {
   EXPECT_EQ(core.decision(2).level, Level::kAnnounced) << cause(core, 2);
 }
 
-TEST_F(ReloadTest, AnAnnouncementThatIsGoneIsForgotten) {
+TEST_F(ReloadTest, AnAnnouncementThatIsGoneIsWithdrawnAndForgotten) {
+  PopConfig next = config;
+  next.announcements.erase(next.announcements.begin());
+  const Actions actions = reload(next);
+  EXPECT_TRUE(std::any_of(actions.begin(), actions.end(), [](const Action& action) {
+    const auto* stranger = std::get_if<WithdrawStranger>(&action);
+    return stranger != nullptr && stranger->announcement.name == "web" && stranger->announcement.prefixes.size() == 1;
+  }));
+  EXPECT_EQ(core.state_json(now()).at("announcements").as_array().size(), 1U);
+  EXPECT_EQ(core.decision(0).level, Level::kAnnounced);
+}
+
+TEST_F(ReloadTest, WhatComesBackIsAStrangerNoMore) {
+  const PopConfig both = config;
   PopConfig next = config;
   next.announcements.erase(next.announcements.begin());
   reload(next);
-  EXPECT_EQ(core.state_json(now()).at("announcements").as_array().size(), 1U);
-  EXPECT_EQ(core.decision(0).level, Level::kAnnounced);
+  EXPECT_EQ(core.state_json(now()).at("strangers").as_array().size(), 1U);
+  reload(both);
+  EXPECT_EQ(core.state_json(now()).at("strangers").as_array().size(), 0U);
+  EXPECT_TRUE(core.on_stranger_set("web", {}, now()).empty() ||
+              core.state_json(now()).at("strangers").as_array().empty())
+      << "the answer comes late";
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "announcement_track.h"
 #include "base/text.h"
 #include "healthmon/monitor_core.h"
+#include "strangers.h"
 
 namespace anypop::healthmon {
 namespace {
@@ -165,6 +166,7 @@ json::object MonitorCore::state_json(Now now, const StateDetail& detail) const {
   state["services"] = services_json(detail);
   json::array& announcements = state["announcements"].emplace_array();
   for (const auto& track : tracks_) announcements.push_back(track->json(now));
+  state["strangers"] = strangers_->json();
   return state;
 }
 

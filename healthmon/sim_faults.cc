@@ -49,7 +49,11 @@ void World::damping_fault() {
 // Other conditions for the announcements; all else is found again as it was.
 void World::reload() {
   tell(Milliseconds(0), [this](Now now) {
-    const PopConfig before = config_;
+    PopConfig before = config_;
+    if (chance(0.3)) {
+      before.announcements.push_back(bird_.old);
+      bird_.leave_behind();
+    }
     for (AnnouncementConfig& announcement : config_.announcements) {
       if (announcement.canary || chance(0.5)) continue;
       announcement.min_healthy_percent = one_of({1U, 50U, 100U});
@@ -188,7 +192,10 @@ void World::monitor_fault() {
       stalled_until_ = until;
       return;
     }
-    default: stop_monitor(); start_monitor();
+    default:
+      stop_monitor();
+      if (chance(0.2)) bird_.leave_behind();
+      start_monitor();
   }
 }
 

@@ -38,6 +38,26 @@ class BirdModel {
   void configure() {
     if (process == ProcessState::kRunning) reread_files();
   }
+  // An announcement that pop.yaml has no more.
+  void leave_behind() {
+    old_file = bgpctl::Level::kAnnounced;
+    if (process == ProcessState::kRunning) obey(old, old_file);
+  }
+  // Its file at once, whatever else is under way; its protocols when its turn has come.
+  bgpctl::SetResult withdraw_old(bool families, bool disk_full) {
+    bgpctl::SetResult result;
+    result.status.Update(disk_full ? absl::ResourceExhaustedError("disk full") : absl::OkStatus());
+    if (!disk_full) old_file = bgpctl::Level::kWithdrawn;
+    if (!families) return result;
+    result.status.Update(answer());
+    if (answer().ok()) obey(old, bgpctl::Level::kWithdrawn);
+    return result;
+  }
+  bool announces_old() const {
+    if (process == ProcessState::kDead) return false;
+    const auto commands = bgpctl::commands_for(old, bgpctl::Level::kWithdrawn);
+    return std::any_of(commands.begin(), commands.end(), [&](const auto& command) { return up_.at(command.protocol); });
+  }
   // By somebody else's hand.
   void set_protocols(std::size_t announcement, bool up) {
     for (const std::string& name : bgpctl::protocol_names(config_.announcements[announcement])) up_[name] = up;
@@ -58,7 +78,7 @@ class BirdModel {
       files[announcement] = level;
     }
     result.status.Update(answer());
-    if (answer().ok()) obey(announcement, level);
+    if (answer().ok()) obey(config_.announcements[announcement], level);
     return result;
   }
 
@@ -85,6 +105,9 @@ class BirdModel {
         if (up) export_prefixes(announcement, name, session);
       }
     }
+    for (const auto& command : bgpctl::commands_for(old, bgpctl::Level::kWithdrawn)) {
+      view.protocols[command.protocol] = {"Static", up_.at(command.protocol) ? "up" : "down", ""};
+    }
     for (std::size_t i = 0; i < sessions_up.size(); ++i) {
       view.sessions[fmt::format("transit{}", i + 1)] = sessions_up[i] ? session : bgpctl::BirdSessionExport{};
     }
@@ -107,11 +130,15 @@ class BirdModel {
   StateFiles state_files() const { return {files.begin(), files.end()}; }
 
  private:
-  void reread_files() {
-    for (std::size_t i = 0; i < files.size(); ++i) obey(i, files[i]);
+  static AnnouncementConfig old_announcement() {
+    return {.name = "old", .prefixes = {*IpPrefix::parse("203.0.113.0/25"), *IpPrefix::parse("2001:db8:99::/48")}};
   }
-  void obey(std::size_t announcement, bgpctl::Level level) {
-    for (const auto& command : bgpctl::commands_for(config_.announcements[announcement], level)) {
+  void reread_files() {
+    for (std::size_t i = 0; i < files.size(); ++i) obey(config_.announcements[i], files[i]);
+    obey(old, old_file);
+  }
+  void obey(const AnnouncementConfig& announcement, bgpctl::Level level) {
+    for (const auto& command : bgpctl::commands_for(announcement, level)) {
       up_[command.protocol] = command.enable;
     }
   }
@@ -128,6 +155,8 @@ class BirdModel {
   unsigned reboots_ = 0;
 
  public:
+  const AnnouncementConfig old = old_announcement();
+  bgpctl::Level old_file = bgpctl::Level::kWithdrawn;
   std::vector<bgpctl::Level> files;
   std::vector<std::size_t> others;  // PoPs that announce it, undrained, besides this one
   std::vector<bool> sessions_up{true};

@@ -155,6 +155,15 @@ void World::perform(const SetAnnouncement& set) {
   });
 }
 
+void World::perform(const WithdrawStranger& stranger) {
+  EXPECT_EQ(stranger.announcement.name, bird_.old.name);
+  const bool families = !stranger.announcement.prefixes.empty();
+  if (!disk_full_) bird_.old_file = Level::kWithdrawn;
+  tell(families ? bird_delay(bird_busy_until_) : Milliseconds(1), [this, families](Now now) {
+    return monitor_->on_stranger_set(bird_.old.name, bird_.withdraw_old(families, disk_full_), now);
+  });
+}
+
 void World::perform(const SaveDamping& save) {
   saved_[save.announcement] = damping_text(save.damping, wall(), boot_id());
 }
@@ -179,6 +188,8 @@ void World::perform(const LookAtBird&) {
     for (std::size_t i = 0; i < oracle_.routing.size() && bird_.answer().ok(); ++i) {
       oracle_.routing[i] = {bird_.established(), bird_.others[i] > 0};
     }
+    monitor_->on_leftover_files(bird_.old_file == Level::kWithdrawn ? std::vector<std::string>()
+                                                                    : std::vector<std::string>{bird_.old.name});
     return monitor_->on_bird(bird_.look(), bird_.state_files(), now);
   });
 }
@@ -344,6 +355,9 @@ void World::expect_converged() const {
     EXPECT_EQ(bird_.files[i], decision.level) << config_.announcements[i].name;
     EXPECT_EQ(bird_.level(i), decision.level) << config_.announcements[i].name;
   }
+  EXPECT_EQ(bird_.old_file, Level::kWithdrawn);
+  EXPECT_FALSE(bird_.announces_old()) << "it is not in pop.yaml";
+  EXPECT_TRUE(monitor_->state_json({now_, 0}).at("strangers").as_array().empty());
   if (dataplane_.process != ProcessState::kRunning) return;
   for (std::size_t s = 0; s < backend_up_.size(); ++s) expect_told(s);
 }

@@ -65,6 +65,7 @@ class World {
   }
   void carry_out(const Actions& actions);
   void perform(const SetAnnouncement& set);
+  void perform(const WithdrawStranger& stranger);
   void perform(const LookAtBird&);
   void perform(const ReadDataplaneState&);
   void perform(const PushHealth& push);

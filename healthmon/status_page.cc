@@ -184,12 +184,19 @@ std::string announcement_card(const json::object& announcement, std::int64_t now
   return card + announcement_notes(announcement, now_unix_ms) + "</article>\n";
 }
 
+std::string stranger_card(const json::object& stranger) {
+  return fmt::format(
+      "<article class=\"card\"><div class=\"row\"><h3>{}</h3>{}</div><p class=\"bad\">{}</p></article>\n",
+      html(text_at(stranger, "name")), tag("bad", "stranger"), html(text_at(stranger, "cause")));
+}
+
 std::string announcements_section(const StatusView& view) {
   std::string out =
       "<section id=\"announcements\" aria-labelledby=\"h-a\"><h2 id=\"h-a\">Announcements</h2><div class=\"cards\">\n";
   for (const json::value& value : list_at(view.state, "announcements")) {
     out += announcement_card(as_object(value), view.now_unix_ms);
   }
+  for (const json::value& value : list_at(view.state, "strangers")) out += stranger_card(as_object(value));
   return out + "</div></section>\n";
 }
 

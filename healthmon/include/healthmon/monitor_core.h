@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -43,6 +44,9 @@ struct SetAnnouncement {  // Announcer::set(), then on_set()
   std::size_t announcement = 0;
   bgpctl::Level level = bgpctl::Level::kWithdrawn;
 };
+struct WithdrawStranger {  // Announcer::set(), then on_stranger_set(); it is not in the configuration
+  AnnouncementConfig announcement;
+};
 struct LookAtBird {};          // Announcer::look(), then on_bird()
 struct ReadDataplaneState {};  // GET /v1/state, then on_dataplane_state()
 struct PushHealth {            // PUT /v1/health, then on_health_pushed()
@@ -59,7 +63,8 @@ struct Note {  // a line of the log only
   bool warning = false;
   std::string text;
 };
-using Action = std::variant<SetAnnouncement, LookAtBird, ReadDataplaneState, PushHealth, SaveDamping, Record, Note>;
+using Action = std::variant<SetAnnouncement, WithdrawStranger, LookAtBird, ReadDataplaneState, PushHealth, SaveDamping,
+                            Record, Note>;
 using Actions = std::vector<Action>;
 
 // By index in PopConfig::services and its backends.
@@ -86,6 +91,7 @@ inline constexpr std::array<double, 12> kLatencyBounds = {0.0005, 0.001, 0.0025,
                                                           0.05,   0.1,   0.25,   0.5,   1,    2.5};
 
 class AnnouncementTrack;
+class Strangers;
 
 // How much state_json() says about services and their backends.
 struct StateDetail {
@@ -113,10 +119,14 @@ class MonitorCore {
   Actions on_bird(const absl::StatusOr<bgpctl::BirdView>& view, const StateFiles& state_files, Now now);
   Actions on_set(const SetAnnouncement& set, const bgpctl::SetResult& result,
                  const absl::StatusOr<bgpctl::Level>& state_file, Now now);
+  Actions on_stranger_set(const std::string& name, const bgpctl::SetResult& result, Now now);
+  // Before every on_bird(): the names of state files of ours that the configuration has no announcement for, and that
+  // say something else than "withdrawn".
+  void on_leftover_files(std::vector<std::string> names) { leftover_files_ = std::move(names); }
   Actions on_holds(const Holds& holds, Now now);
   // What `config` of the constructor refers to says something else now; `before` is what it said. What has kept its
   // name keeps its verdicts, counts, orders and hold-downs; a new service is waited for, as at a start. An announcement
-  // that is gone is forgotten, and stays as it is in BIRD. `dampings` as in the constructor.
+  // that is gone is withdrawn. `dampings` as in the constructor.
   Actions on_reload(const PopConfig& before, const StateFiles& state_files, const Dampings& dampings, Now now);
   // The connection to the dataplane was made anew: no answer comes to what was asked on the old one.
   void forget_questions() { state_pending_ = push_pending_ = false; }
@@ -191,6 +201,8 @@ class MonitorCore {
   SteadyTime last_answer_;       // of any backend to any probe, good or bad
   bool second_opinion_ = false;  // has been asked for since then
   std::vector<std::unique_ptr<AnnouncementTrack>> tracks_;
+  std::unique_ptr<Strangers> strangers_;
+  std::vector<std::string> leftover_files_;
   std::size_t backends_unknown_ = 0;
   Actions actions_;  // of the event being handled
 
