@@ -50,12 +50,17 @@ void AnnouncementTrack::on_hold(const absl::StatusOr<std::optional<bgpctl::Hold>
   if (!hold.ok()) {
     if (hold_error_ != message(hold.status())) {
       hold_error_ = message(hold.status());
-      actions.push_back(Note{true, fmt::format("event=hold-unreadable announcement={} error=\"{}\"",
-                                               announcement().name, escaped(hold_error_))});
+      actions.push_back(Record{{{"event", "hold-file"},
+                                {"announcement", announcement().name},
+                                {"readable", false},
+                                {"cause", hold_error_}}});
     }
     return;
   }
-  hold_error_.clear();
+  if (!std::exchange(hold_error_, {}).empty()) {
+    actions.push_back(
+        Record{{{"event", "hold-file"}, {"announcement", announcement().name}, {"readable", true}, {"cause", ""}}});
+  }
   hold_known_ = true;
   if (hold_ && !*hold && hold_->expires_unix_ms && *hold_->expires_unix_ms <= now.unix_ms) {
     // Placing and releasing is written down by whoever does it; nobody does this.

@@ -16,6 +16,7 @@
 #include "bgpctl/holds.h"
 #include "daemon_fixture.h"
 #include "dataplane_api/http_client.h"
+#include "event_sentence.h"
 #include "healthmon/api.h"
 
 namespace anypop::healthmon {
@@ -224,10 +225,34 @@ TEST_F(ApiDocument, EveryEventThatIsWrittenIsDocumented) {
     ASSERT_TRUE(std::regex_search(text, match, row)) << name;
     for (const auto& [key, value] : event) {
       const std::string word(key);
-      if (word == "time" || word == "unix_ns" || word == "by" || word == "event" || word == "over") continue;
+      if (word == "time" || word == "unix_ns" || word == "by" || word == "event") continue;
+      if (word == "over") {
+        EXPECT_THAT(text, testing::HasSubstr("`over: api`"));
+        continue;
+      }
       EXPECT_THAT(match.str(), testing::HasSubstr("`" + word + "`")) << name << ": " << line;
     }
   }
+}
+
+TEST(ApiDocumentEvents, EachHasASentenceForPeople) {
+  std::istringstream lines(page());
+  const std::regex row(R"(\| (`[a-z-]+`(, `[a-z-]+`)*) \| [^|]* \| [^|]*\|)");
+  const std::regex word(R"(`([a-z-]+)`)");
+  std::smatch match;
+  std::size_t count = 0;
+  bool inside = false;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("## ")) inside = line == "## Events";
+    if (!inside || !std::regex_match(line, match, row)) continue;
+    const std::string names = match[1];
+    for (std::sregex_iterator name(names.begin(), names.end(), word), end; name != end; ++name, ++count) {
+      const std::string event = (*name)[1];
+      EXPECT_THAT(event_sentence({{"event", event}, {"kept", true}}), testing::Not(testing::StartsWith("event=")))
+          << event;
+    }
+  }
+  EXPECT_GT(count, 25U);
 }
 
 TEST_F(ApiDocument, TheSocketsAreTheirGroups) {

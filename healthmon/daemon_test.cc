@@ -184,6 +184,12 @@ TEST_F(Daemon, BirdMayComeLaterAndMayDie) {
   start_bird();
   EXPECT_EQ(in_bird(), false);
   EXPECT_EQ(events("drift").size(), 0U);
+  ASSERT_TRUE(wait_for("back", [this] { return events("bird").size() == 4; })) << "gone, back, gone, back";
+  EXPECT_EQ(events("bird")[2].at("reachable"), false);
+  EXPECT_EQ(events("bird-restart").size(), 1U);
+  EXPECT_EQ(events("bird-configure").size(), 0U);
+  bird("configure");
+  ASSERT_TRUE(wait_for("somebody ran configure", [this] { return events("bird-configure").size() == 1; }));
 }
 
 TEST_F(Daemon, TheSocketAnswersWhatItKnows) {
@@ -242,6 +248,8 @@ TEST_F(Daemon, AReloadThatIsWrongChangesNothing) {
               HasSubstr("pop: found another value, expected it as before"));
   EXPECT_EQ(http_call(config_.monitor_socket(), {"POST", "/v1/reload", ""}, 5s)->status, 409U);
   EXPECT_EQ(state().at("pop").as_string(), "ams");
+  EXPECT_EQ(state().at("last_reload").at("ok"), false);
+  EXPECT_THAT(std::string(state().at("last_reload").at("error").as_string()), HasSubstr("pop: found another value"));
   EXPECT_EQ(cause(), "every condition is good");
   EXPECT_THAT(*read_file(bgpctl::good_config_path(config_.state_dir)), StartsWith(good)) << "bgpctl goes by this one";
 }

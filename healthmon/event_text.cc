@@ -28,7 +28,12 @@ bool is_bad_news(const boost::json::object& event) {
   const boost::json::value* name = event.if_contains("event");
   if (name == nullptr || !name->is_string()) return false;
   if (name->get_string() == "forgive") return false;
-  if (name->get_string() == "drift" || name->get_string() == "second-opinion") return true;
+  for (const char* bad : {"drift", "second-opinion", "bird-restart"}) {
+    if (name->get_string() == bad) return true;
+  }
+  for (const char* key : {"reachable", "established", "readable", "up"}) {
+    if (is(event, key, false)) return true;
+  }
   return is(event, "announce", false) || is(event, "healthy", false) || is(event, "alive", false) ||
          is(event, "ok", false) || is(event, "panic", true) || is(event, "latched", true) || is(event, "kept", true);
 }

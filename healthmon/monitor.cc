@@ -155,6 +155,8 @@ class Monitor::Impl {
     absl::Status status = next.ok() ? can_change_to(config_, *next) : next.status();
     if (status.ok()) status = check_probe_files(*next);
     if (status.ok()) status = bgpctl::create_missing_state_files(*next);
+    last_reload_ =
+        json::object{{"unix_ms", now().unix_ms}, {"ok", status.ok()}, {"error", json::string(message(status))}};
     record({{"event", "reload"}, {"ok", status.ok()}, {"error", json::string(message(status))}});
     if (status.ok()) change_to(*std::move(next));
     return status;
@@ -249,6 +251,7 @@ class Monitor::Impl {
     // If it dies, systemd restarts it, and in the end withdraws by `bgpctl withdraw --all --monitor-lost`.
     const bool watched = service_manager_ && service_manager_->watchdog().count() > 0;
     state["watchdog_ms"] = watched ? json::value(service_manager_->watchdog().count()) : json::value(nullptr);
+    state["last_reload"] = last_reload_;
     if (!core_) return state;
     for (auto& [key, value] : core_->state_json(now(), detail)) state[key] = std::move(value);
     json::array& errors = state["bird_config_errors"].emplace_array();
@@ -318,7 +321,14 @@ class Monitor::Impl {
                             [this](const auto& status) { carry_out(core_->on_health_pushed(status, now())); });
   }
   void perform(const SaveDamping& what) { dampings_->save(what.announcement, what.damping); }
-  void perform(const Record& what) { record(what.event); }
+  void perform(const Record& what) {
+    record(what.event);
+    // What is known of its file may be old.
+    const std::string name(what.event.at("event").as_string());
+    const bool back = name == "bird" && what.event.at("reachable").as_bool();
+    if (!back && name != "bird-configure") return;
+    for (const auto& watch : bird_configs_) watch->ask_now();
+  }
   void perform(const Note& note) { spdlog::log(note.warning ? spdlog::level::warn : spdlog::level::info, note.text); }
 
   void record(const json::object& event) {
@@ -369,6 +379,7 @@ class Monitor::Impl {
   asio::steady_timer page_timer_;
   Web web_;
   Api api_;
+  json::value last_reload_;  // null: none
   bool publish_posted_ = false;
   std::uint64_t seed_ = 0;  // of the probes' jitter
   SteadyTime armed_for_ = SteadyTime::min();

@@ -8,6 +8,7 @@
 
 #include "announcement_track.h"
 #include "base/text.h"
+#include "bird_events.h"
 #include "strangers.h"
 
 namespace anypop::healthmon {
@@ -33,22 +34,13 @@ std::string without_link(const std::vector<dataplane_api::PortState>& ports) {
   return names;
 }
 
-// Why BIRD, or one of them, does not answer; empty: it does.
-std::string bird_problem(const absl::StatusOr<bgpctl::BirdView>& view) {
-  if (!view.ok()) return std::string(message(view.status()));
-  std::string problem;
-  for (const bgpctl::BirdInstance& one : view->instances) {
-    if (!one.error.empty()) problem += (problem.empty() ? "" : "; ") + one.error;
-  }
-  return problem;
-}
-
 }  // namespace
 
 MonitorCore::MonitorCore(const PopConfig& config, const StateFiles& state_files, const Dampings& dampings, Now start)
     : config_(config),
       dataplane_(config.monitor, start.steady),
       strangers_(std::make_unique<Strangers>()),
+      bird_events_(std::make_unique<BirdEvents>()),
       bird_(absl::UnavailableError("not asked yet")),
       look_at_(start.steady),
       state_at_(start.steady),
@@ -135,6 +127,7 @@ Actions MonitorCore::on_dataplane_state(const absl::StatusOr<dataplane_api::Stat
   dataplane_.on_state(state, now.steady);
   if (state.ok()) {
     no_link_ = without_link(state->ports);
+    note_links(state->ports);
     for (auto& backends : facts_.backends) {
       for (BackendFacts& backend : backends) backend.resolved = false;
     }
@@ -151,6 +144,16 @@ Actions MonitorCore::on_dataplane_state(const absl::StatusOr<dataplane_api::Stat
     if (!push_pending_ && health_differs(*state)) push_wanted_ = true;
   }
   return finish(now);
+}
+
+// One of several is no reason to withdraw: routes and next hops that need it are missed by their own conditions.
+void MonitorCore::note_links(const std::vector<dataplane_api::PortState>& ports) {
+  for (const dataplane_api::PortState& port : ports) {
+    const auto [known, is_new] = links_.try_emplace(port.name, true);
+    if (known->second == port.link_up) continue;
+    known->second = port.link_up;
+    actions_.push_back(Record{{{"event", "link"}, {"port", port.name}, {"up", port.link_up}}});
+  }
 }
 
 Actions MonitorCore::on_health_pushed(const absl::Status& status, Now now) {
@@ -171,11 +174,7 @@ Actions MonitorCore::on_health_pushed(const absl::Status& status, Now now) {
 Actions MonitorCore::on_bird(const absl::StatusOr<bgpctl::BirdView>& view, const StateFiles& state_files, Now now) {
   begin(now);
   look_pending_ = false;
-  if (const std::string problem = bird_problem(view); !bird_asked_ || problem != bird_problem(bird_)) {
-    actions_.push_back(problem.empty()
-                           ? Note{false, fmt::format("event=bird reachable=true version={}", view->version)}
-                           : Note{true, fmt::format("event=bird reachable=false error=\"{}\"", escaped(problem))});
-  }
+  bird_events_->on_look(view, now, actions_);
   bird_asked_ = true;
   bird_ = view;
   look_at_ = now.steady + kLookInterval;
@@ -260,7 +259,7 @@ void MonitorCore::check_first_round(Actions& actions) {
   if (facts_.first_round_done) return;
   facts_.first_round_missing = first_round_missing();
   facts_.first_round_done = facts_.first_round_missing.empty();
-  if (facts_.first_round_done) actions.push_back(Note{false, "event=first-round complete=true"});
+  if (facts_.first_round_done) actions.push_back(Record{{{"event", "first-round"}, {"complete", true}}});
 }
 
 void MonitorCore::ask(Now now, Actions& actions) {

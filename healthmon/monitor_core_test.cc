@@ -1,110 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "healthmon/monitor_core.h"
 
-#include <algorithm>
-#include <chrono>
-#include <string>
-#include <vector>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "base/text.h"
-#include "sim_models.h"
+#include "monitor_core_fixture.h"
 
 namespace anypop::healthmon {
 namespace {
-
-using namespace std::chrono_literals;
-using bgpctl::Level;
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::IsEmpty;
-
-PopConfig small_pop() {
-  PopConfig config;
-  config.services = {
-      {.name = "web4", .backends = {{.name = "b1"}, {.name = "b2"}}, .probes = {{.rise = 1, .fall = 2}}}};
-  config.announcements = {
-      {.name = "web", .prefixes = {*IpPrefix::parse("198.51.100.0/24")}, .services = {"web4"}, .hold_down_ms = 500}};
-  return config;
-}
-
-// An action in a word: "set+", "set-", "look", "state", "health b1+ b2-"; records as "verdict", "drift: found"…
-std::string word(const Action& action) {
-  if (const auto* set = std::get_if<SetAnnouncement>(&action)) {
-    return set->level == Level::kAnnounced ? "set+" : set->level == Level::kDrained ? "set~" : "set-";
-  }
-  if (const auto* stranger = std::get_if<WithdrawStranger>(&action)) {
-    return fmt::format("withdraw {} of {} families", stranger->announcement.name,
-                       stranger->announcement.prefixes.size());
-  }
-  if (std::holds_alternative<LookAtBird>(action)) return "look";
-  if (std::holds_alternative<ReadDataplaneState>(action)) return "state";
-  if (const auto* push = std::get_if<PushHealth>(&action)) {
-    std::string text = "health";
-    for (const auto& backend : push->update.backends) text += " " + backend.backend + (backend.healthy ? "+" : "-");
-    return text;
-  }
-  if (const auto* record = std::get_if<Record>(&action)) {
-    std::string text(record->event.at("event").as_string());
-    if (text == "drift") text += ": " + std::string(record->event.at("found").as_string());
-    if (text == "command") text += ": " + std::string(record->event.at("error").as_string());
-    return text;
-  }
-  return "note";
-}
-
-class MonitorCoreTest : public testing::Test {
- protected:
-  using Words = std::vector<std::string>;
-
-  Now now() const { return {SteadyTime(1h) + std::chrono::milliseconds(ms), 1'800'000'000'000 + ms}; }
-  Words words(const Actions& actions) {
-    Words result;
-    for (const Action& action : actions) {
-      if (!std::holds_alternative<SaveDamping>(action)) result.push_back(word(action));  // nobody waits for it
-    }
-    return result;
-  }
-  Words probe(std::size_t backend, bool ok) {
-    return words(core.on_probe({0, backend}, {ok, ok ? "HTTP 200" : "connection refused"}, now()));
-  }
-  Words beat() { return words(core.on_heartbeat(dataplane.heartbeat(), now())); }
-  Words state() { return words(core.on_dataplane_state(dataplane.state(), now())); }
-  Words look() { return words(core.on_bird(bird.look(), bird.state_files(), now())); }
-  Words set(bool announce) { return set(announce ? Level::kAnnounced : Level::kWithdrawn); }
-  Words set(Level level) {
-    const auto result = bird.set(0, level, false);
-    return words(core.on_set({0, level}, result, bird.files[0], now()));
-  }
-  Words holds(absl::StatusOr<std::optional<bgpctl::Hold>> hold) { return words(core.on_holds({hold}, now())); }
-
-  // Everything good, announced, read back, nothing pending.
-  void reach_announced() {
-    holds(std::nullopt);
-    core.on_time(now());
-    look();
-    beat();
-    state();
-    probe(0, true);
-    core.on_health_pushed(absl::OkStatus(), now());
-    EXPECT_THAT(probe(1, true), ElementsAre("backend", "note", "verdict", "set+", "health b1+ b2+"));
-    core.on_health_pushed(absl::OkStatus(), now());
-    (void)dataplane.take_health({.backends = {{"web4", "b1", true}, {"web4", "b2", true}}});
-    EXPECT_THAT(set(true), ElementsAre("command: ", "look"));
-    look();
-    beat();
-    state();
-    EXPECT_TRUE(core.decision(0).announced());
-  }
-
-  PopConfig config = small_pop();
-  int ms = 0;
-  sim::BirdModel bird{config};
-  sim::DataplaneModel dataplane{config};
-  MonitorCore core{config, bird.state_files(), {}, now()};
-};
 
 TEST_F(MonitorCoreTest, AVerdictAndItsCommandAreOneStep) {
   reach_announced();
@@ -262,7 +162,7 @@ TEST_F(MonitorCoreTest, AHoldThatCannotBeReadLeavesTheOrderInForce) {
   const bgpctl::Hold order{.reason = "maintenance", .who = "alice"};
   EXPECT_THAT(holds(order), ElementsAre("verdict", "set-"));
   set(false);
-  EXPECT_THAT(holds(absl::InvalidArgumentError("web.json: found no JSON object")), ElementsAre("note"));
+  EXPECT_THAT(holds(absl::InvalidArgumentError("web.json: found no JSON object")), ElementsAre("hold-file"));
   EXPECT_THAT(holds(absl::InvalidArgumentError("web.json: found no JSON object")), IsEmpty()) << "said once";
   EXPECT_FALSE(core.decision(0).announced());
   EXPECT_THAT(std::string(core.state_json(now()).at("announcements").at(0).at("hold_error").as_string()),
@@ -463,57 +363,6 @@ TEST_F(MonitorCoreTest, AnUndrainedBackendStartsSlowly) {
   ms += 8000;
   EXPECT_EQ(weight(core.on_heartbeat(dataplane.heartbeat(), now())), 1000U);
   EXPECT_EQ(weight(core.on_drains(order, now())), 0U) << "an order is obeyed at once";
-}
-
-// Its protocols stay up although BIRD was told: half of it reached a BIRD that hung.
-TEST_F(MonitorCoreTest, WhatIsNotInPopYamlIsWithdrawnUntilBirdConfirmsIt) {
-  reach_announced();
-  ms = 1000;
-  bird.leave_behind();
-  EXPECT_THAT(look(), ElementsAre("drift: anypop_old_v4, anypop_old_v6: up, but not in pop.yaml",
-                                  "withdraw old of 2 families"));
-  const auto answer = [&](const absl::Status& status) {
-    return words(core.on_stranger_set("old", {.status = status}, now()));
-  };
-  EXPECT_THAT(answer(absl::DeadlineExceededError("BIRD hangs")), ElementsAre("command: BIRD hangs"));
-  ms = 1500;
-  EXPECT_THAT(look(), IsEmpty()) << "once a second";
-  ms = 2000;
-  EXPECT_THAT(look(), ElementsAre("withdraw old of 2 families")) << "said once";
-  bird.withdraw_old(true, false);
-  EXPECT_THAT(answer(absl::OkStatus()), ElementsAre("command: ", "look"));
-  EXPECT_EQ(core.state_json(now()).at("strangers").at(0).at("cause").as_string(),
-            "anypop_old_v4, anypop_old_v6: up, but not in pop.yaml");
-  look();
-  EXPECT_TRUE(core.state_json(now()).at("strangers").as_array().empty());
-}
-
-TEST_F(MonitorCoreTest, ALeftoverStateFileIsMendedWithoutBird) {
-  reach_announced();
-  ms = 1000;
-  bird.process = sim::ProcessState::kDead;
-  core.on_leftover_files({"old"});
-  EXPECT_THAT(look(), testing::Contains("withdraw old of 0 families"));
-  core.on_leftover_files({});
-  EXPECT_THAT(words(core.on_stranger_set("old", {}, now())), ElementsAre("command: ", "look"));
-  look();
-  EXPECT_EQ(core.state_json(now()).at("strangers").as_array().size(), 1U) << "BIRD has not confirmed it";
-  bird.restart();
-  look();
-  EXPECT_TRUE(core.state_json(now()).at("strangers").as_array().empty());
-}
-
-// Only the family is gone: one state file is both families', so a command would take the other one as well.
-TEST_F(MonitorCoreTest, AProtocolOfAFamilyThatIsGoneIsReported) {
-  reach_announced();
-  ms = 1000;
-  auto view = bird.look();
-  view->protocols["anypop_web_v6"] = view->protocols["anypop_else"] = {"Static", "up", ""};
-  const auto told = words(core.on_bird(view, bird.state_files(), now()));
-  ASSERT_EQ(told.size(), 1U);
-  EXPECT_THAT(told[0], HasSubstr("anypop_web_v6 is up, but its announcement has no such prefix in pop.yaml"));
-  EXPECT_EQ(core.state_json(now()).at("strangers").at(0).at("name").as_string(), "web");
-  EXPECT_TRUE(core.decision(0).announced());
 }
 
 }  // namespace

@@ -30,13 +30,20 @@ class BirdModel {
     reread_files();
   }
 
+  // With a bird.conf that it would not take it does not start; one that runs goes on as it is.
   void restart() {
     ++reboots_;
+    if (conf_broken) {
+      process = ProcessState::kDead;
+      return;
+    }
     process = ProcessState::kRunning;
     reread_files();
   }
   void configure() {
-    if (process == ProcessState::kRunning) reread_files();
+    if (process != ProcessState::kRunning || conf_broken) return;
+    ++configures_;
+    reread_files();
   }
   // An announcement that pop.yaml has no more.
   void leave_behind() {
@@ -87,6 +94,12 @@ class BirdModel {
     bgpctl::BirdView view;
     view.version = "2.0.12";
     view.last_reboot = std::to_string(reboots_);
+    view.last_reconfiguration = fmt::format("{}.{}", reboots_, configures_);
+    view.instances = {{.socket = "bird.ctl",
+                       .families = {Family::kV4, Family::kV6},
+                       .version = view.version,
+                       .last_reboot = view.last_reboot,
+                       .last_reconfiguration = view.last_reconfiguration}};
     bgpctl::BirdSessionExport session{.established = true};
     for (const AnnouncementConfig& announcement : config_.announcements) {
       const auto i = static_cast<std::size_t>(&announcement - config_.announcements.data());
@@ -153,8 +166,10 @@ class BirdModel {
   const PopConfig& config_;
   std::map<std::string, bool> up_;
   unsigned reboots_ = 0;
+  unsigned configures_ = 0;
 
  public:
+  bool conf_broken = false;
   const AnnouncementConfig old = old_announcement();
   bgpctl::Level old_file = bgpctl::Level::kWithdrawn;
   std::vector<bgpctl::Level> files;

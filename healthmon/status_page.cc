@@ -110,6 +110,9 @@ std::string facts_text(const json::object& state) {
     if (error.is_string())
       facts += fmt::format(" BIRD would refuse its configuration: {}.", error.get_string().c_str());
   }
+  if (const json::object& reload = object_at(state, "last_reload"); !reload.empty() && !flag_at(reload, "ok")) {
+    facts += fmt::format(" The last reload was refused: {}.", text_at(reload, "error"));
+  }
   if (flag_at(state, "second_opinion")) {
     facts += " Every backend fell silent at once: each is asked again before it is believed.";
   }
@@ -132,6 +135,8 @@ std::string announcement_notes(const json::object& announcement, std::int64_t no
   std::string notes;
   if (const std::int64_t left = number_at(announcement, "hold_down_remaining_ms"); left > 0) {
     notes += fmt::format("<p class=\"warn\">May return in {}</p>", duration_text(left));
+  } else if (const std::int64_t wait = number_at(announcement, "hold_down_ms"); wait > 0) {
+    notes += fmt::format("<p class=\"soft\">Once its conditions are good, it waits {}</p>", duration_text(wait));
   }
   if (const json::object& hold = object_at(announcement, "hold"); !hold.empty()) {
     const std::int64_t expires = number_at(hold, "expires_unix_ms");

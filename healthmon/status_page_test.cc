@@ -70,6 +70,15 @@ TEST(StatusPage, SaysEverythingAndEscapesIt) {
   EXPECT_THAT(page, Not(HasSubstr("<b>")));
 }
 
+TEST(StatusPage, TellsOfStrangersAndOfAReloadThatWasRefused) {
+  boost::json::object found = state();
+  found["strangers"] = boost::json::parse(R"([{"name": "old", "cause": "anypop_old_v6: up, but not in pop.yaml"}])");
+  found["last_reload"] = boost::json::parse(R"({"ok": false, "error": "pop.yaml:3: found a list"})");
+  const std::string page = status_page({.state = found});
+  EXPECT_THAT(page, HasSubstr("anypop_old_v6: up, but not in pop.yaml"));
+  EXPECT_THAT(page, HasSubstr("The last reload was refused: pop.yaml:3: found a list."));
+}
+
 TEST(StatusPage, SurvivesAStateThatHoldsNothing) { EXPECT_THAT(status_page({}), HasSubstr("</html>")); }
 
 TEST(StatusPage, GraphsAndEvents) {
@@ -124,6 +133,12 @@ TEST(EventSentence, TellsWhatHappened) {
       "alice placed a withdraw hold on web: disk");
   EXPECT_EQ(sentence(R"({"event": "release", "announcement": "web", "kind": "drain", "cause": "expired"})"),
             "The drain hold on web has expired");
+  EXPECT_EQ(sentence(R"({"event": "session", "session": "t1", "established": false, "cause": "Idle"})"),
+            "BGP session t1 is down: Idle");
+  EXPECT_EQ(sentence(R"({"event": "bird-configure", "count": 7, "last_reconfiguration": "10:00:00"})"),
+            "Somebody had BIRD read its configuration again, at least 7 times, last at 10:00:00");
+  EXPECT_EQ(sentence(R"({"event": "bird", "reachable": false, "cause": "BIRD hangs"})"),
+            "BIRD does not answer: BIRD hangs");
   EXPECT_EQ(sentence(R"({"event": "new-thing", "announcement": "web", "unix_ns": 5})"),
             "event=new-thing announcement=web");
   EXPECT_EQ(sentence("{}"), "");

@@ -144,10 +144,15 @@ def test_a_broken_bird_conf_stops_neither_health_nor_the_operator(pop):
 
 def test_a_restarted_bird_comes_back_as_it_was(pop):
     """Killed and started, and restarted cleanly: drained it comes back drained, withdrawn it comes back withdrawn."""
+    def restarts():
+        return [event for event in pop.events.lines() if event["event"] == "bird-restart"]
+
     bgpctl(pop.lab, "drain", "web", "--reason", "restarts")
     for level in ("drained", "withdrawn"):
         for restart in (lambda: pop.lab.restart(pop.host.name, "bird"), lambda: kill_and_start(pop.lab, pop.host.name)):
+            before = len(restarts())
             restart()
+            facts.wait_for("somebody's restart of BIRD in the event log", lambda known=before: len(restarts()) == known + 1)
             facts.wait_for("BGP sessions established", lambda: pop.lab.session_down(pop.host) == [])
             pop.wait_at_router(VIPS if level == "drained" else [])
             if level == "drained":
@@ -157,6 +162,8 @@ def test_a_restarted_bird_comes_back_as_it_was(pop):
             bgpctl(pop.lab, "withdraw", "web", "--reason", "restarts")
             pop.wait_at_router([])
     assert pop.drifts() == [], "the state files were right all along"
+    sessions = [e["established"] for e in pop.events.lines() if e["event"] == "session"]
+    assert False in sessions and sessions[-1], "so are the sessions that went with it and came back"
     bgpctl(pop.lab, "announce", "web")
 
 

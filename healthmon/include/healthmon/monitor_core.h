@@ -11,6 +11,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -91,6 +92,7 @@ inline constexpr std::array<double, 12> kLatencyBounds = {0.0005, 0.001, 0.0025,
                                                           0.05,   0.1,   0.25,   0.5,   1,    2.5};
 
 class AnnouncementTrack;
+class BirdEvents;
 class Strangers;
 
 // How much state_json() says about services and their backends.
@@ -166,6 +168,7 @@ class MonitorCore {
   void take_services(const PopConfig& before);
   void take_announcements(const PopConfig& before, const StateFiles& state_files, const Dampings& dampings);
   void plan(Now now);
+  void note_links(const std::vector<dataplane_api::PortState>& ports);
   void note_dataplane(Actions& actions);
   void check_first_round(Actions& actions);
   std::string first_round_missing() const;
@@ -206,7 +209,9 @@ class MonitorCore {
   std::size_t backends_unknown_ = 0;
   Actions actions_;  // of the event being handled
 
-  std::string no_link_;  // as the dataplane said last
+  std::string no_link_;                // as the dataplane said last
+  std::map<std::string, bool> links_;  // by port
+  std::unique_ptr<BirdEvents> bird_events_;
   bool bird_asked_ = false;
   absl::StatusOr<bgpctl::BirdView> bird_;
   bool holds_read_ = false;
