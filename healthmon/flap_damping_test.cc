@@ -77,6 +77,17 @@ TEST_F(FlapTimeline, WithTheDefaultsWhatFailsWheneverItIsBackLatches) {
   EXPECT_NEAR(static_cast<double>(last.hold_down_remaining.count()), 32 * 60'000, 30'000);
 }
 
+// PITFALLS.md: 1000 + 955 + 871 are more than 2000, and such a router hides the prefix from then on.
+TEST_F(FlapTimeline, ForNeighboursThatSuppressAt2000TwoReturnsAreAll) {
+  web().flaps.latch_penalty = 2000;
+  EXPECT_EQ(at(0, true), Level::kAnnounced);
+  EXPECT_EQ(flap(100), 60);
+  EXPECT_EQ(flap(161), 120);
+  EXPECT_EQ(at(282, false), Level::kWithdrawn);
+  EXPECT_TRUE(last.memory.damping.latched);
+  EXPECT_EQ(at(282 + 15 * 60, true), Level::kWithdrawn) << "no third return in a quarter of an hour";
+}
+
 TEST_F(FlapTimeline, FlapsAreForgottenByHalvesInTheHalfLife) {
   web().flaps = {.half_life_s = 900, .latch_penalty = 0};
   EXPECT_EQ(at(0, true), Level::kAnnounced);
