@@ -290,9 +290,12 @@ TEST_F(Daemon, AnAnnouncementThatIsGoneWhileBirdHangsIsWithdrawnWhenItAnswers) {
     return !commands.empty() && commands.back().at("announcement") == "web" && commands.back().at("ok") == false;
   }));
   EXPECT_EQ(strangers(), 1U) << "nobody has confirmed it";
+  ASSERT_TRUE(write_file_atomically(folder_ / "bird.conf", *read_file(folder_ / "bird.conf") + "\nnonsense;\n").ok());
   bird_->signal(SIGCONT);
   ASSERT_TRUE(wait_for("withdrawn", [this] { return bird_level() == Level::kWithdrawn; }));
   ASSERT_TRUE(wait_for("read back", [this] { return strangers() == 0; }));
+  ASSERT_TRUE(wait_for("and its bird.conf was looked at, at once", [this] { return !events("bird-config").empty(); }));
+  EXPECT_EQ(events("bird-config")[0].at("good"), false);
 }
 
 TEST_F(Daemon, ACrashDoesNotEndAHoldDown) {
