@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // MonitorCore in a simulated PoP, for thousands of seeds. A failure names its seed; ANYPOP_SEED=n runs that one alone.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <random>
@@ -20,13 +21,15 @@ namespace anypop::healthmon::sim {
 namespace {
 
 constexpr unsigned kSeeds = 1000;  // of each part; parts run beside each other
+constexpr unsigned kTroubledSeeds = 50;
 constexpr unsigned kParts = 2;
 
 class MonitorSimulation : public testing::TestWithParam<unsigned> {
  protected:
-  void run(std::uint64_t seed) {
+  void run(std::uint64_t seed, void (World::*trouble)() = nullptr) {
     SCOPED_TRACE(fmt::format("repeat with: ANYPOP_SEED={} healthmon_sim_test", seed));
     World world(seed);
+    if (trouble != nullptr) (world.*trouble)();
     world.run_with_faults(std::chrono::seconds(20));
     if (HasFailure()) return;
     world.run_quietly(std::chrono::seconds(25));
@@ -36,6 +39,9 @@ class MonitorSimulation : public testing::TestWithParam<unsigned> {
     announcements += world.announcements;
     second_opinions += world.second_opinions();
     kept_last += world.kept_last();
+    updates += world.updates();
+    longest_wrong = std::max(longest_wrong, world.longest_wrongly_there());
+    longest_missing = std::max(longest_missing, world.longest_missing());
     falls += world.falls();
     latches += world.latches();
   }
@@ -46,6 +52,9 @@ class MonitorSimulation : public testing::TestWithParam<unsigned> {
   std::uint64_t kept_last = 0;
   std::uint64_t falls = 0;
   std::uint64_t latches = 0;
+  std::uint64_t updates = 0;
+  std::int64_t longest_wrong = 0;  // ms
+  std::int64_t longest_missing = 0;
 };
 
 // Seeds that have found something. What they replay changes with the simulation, so each fault has a timeline as well.
@@ -59,12 +68,36 @@ TEST_P(MonitorSimulation, KeepsItsInvariantsAndConverges) {
   const std::uint64_t first = std::random_device{}();
   fmt::print("seeds {} to {}\n", first, first + kSeeds - 1);
   for (std::uint64_t seed = first; seed < first + kSeeds && !HasFailure(); ++seed) run(seed);
+  fmt::print("{} updates at the routers; a route was there for at most {} ms too long, and missing for {} ms\n",
+             updates, longest_wrong, longest_missing);
+  EXPECT_GT(longest_wrong, 1000) << "the simulation must exercise what it checks";
+  EXPECT_GT(longest_missing, 1000) << "the simulation must exercise what it checks";
   fmt::print("{} commands, {} of them announcements; {} second opinions; {} falls, {} latches, {} decisions to keep\n",
              commands, announcements, second_opinions, falls, latches, kept_last);
   EXPECT_GT(latches, kSeeds / 500) << "the simulation must exercise what it checks";
   EXPECT_GT(kept_last, kSeeds / 20) << "the simulation must exercise what it checks";
   EXPECT_GT(second_opinions, kSeeds / 20) << "the simulation must exercise what it checks";
   EXPECT_GT(announcements, kSeeds) << "the simulation must exercise what it checks";
+}
+
+// Whatever else happens meanwhile: a hundred times a second BIRD reads the state files anew.
+TEST_P(MonitorSimulation, AStormOfConfiguresChangesNothing) {
+  if (std::getenv("ANYPOP_SEED") != nullptr) return;
+  const std::uint64_t first = std::random_device{}();
+  fmt::print("seeds {} to {}\n", first, first + kTroubledSeeds - 1);
+  for (std::uint64_t seed = first; seed < first + kTroubledSeeds && !HasFailure(); ++seed) {
+    run(seed, &World::storm_of_configures);
+  }
+}
+
+// A BIRD that runs is withdrawn all the same, and one that cannot start announces nothing.
+TEST_P(MonitorSimulation, ABrokenBirdConfChangesNothing) {
+  if (std::getenv("ANYPOP_SEED") != nullptr) return;
+  const std::uint64_t first = std::random_device{}();
+  fmt::print("seeds {} to {}\n", first, first + kTroubledSeeds - 1);
+  for (std::uint64_t seed = first; seed < first + kTroubledSeeds && !HasFailure(); ++seed) {
+    run(seed, &World::break_bird_conf);
+  }
 }
 INSTANTIATE_TEST_SUITE_P(Parts, MonitorSimulation, testing::Range(0U, kParts));
 
@@ -75,6 +108,27 @@ std::size_t allocated_bytes() {
 #else
   return ::mallinfo2().uordblks;
 #endif
+}
+
+// One long run through every fault, so that what adds up is found: counters, queues, penalties. Two hours fit into a
+// test run; ANYPOP_SIM_HOURS=72 makes it three days.
+TEST(MonitorLongRun, KeepsItsInvariantsAndItsMemory) {
+  const std::uint64_t seed = std::random_device{}();
+  SCOPED_TRACE(fmt::format("seed {}", seed));
+  const char* const hours = std::getenv("ANYPOP_SIM_HOURS");
+  const std::chrono::hours duration(hours == nullptr ? 2 : std::atoi(hours));
+  World world(seed);
+  constexpr int kSteps = 8;
+  std::size_t early = 0;
+  for (int step = 0; step < kSteps && !HasFailure(); ++step) {
+    world.run_with_faults(std::chrono::duration_cast<Milliseconds>(duration) / kSteps);
+    if (step == 1) early = allocated_bytes();
+  }
+  if (HasFailure()) return;
+  fmt::print("allocated after a quarter of the run {} bytes, after all of it {}; {} updates at the routers\n", early,
+             allocated_bytes(), world.updates());
+  EXPECT_LE(allocated_bytes(), early + 256 * 1024);
+  EXPECT_GT(world.updates(), 100U) << "it must be an eventful run";
 }
 
 // A month of probes, of backends that fail and return, of drains and dataplane restarts, and no new memory.

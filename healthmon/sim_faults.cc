@@ -142,7 +142,11 @@ void World::dataplane_fault() {
 
 void World::bird_fault() {
   const std::size_t i = pick(config_.announcements.size());
-  switch (pick(8)) {
+  switch (pick(9)) {
+    case 8:
+      bird_.conf_broken = keep_conf_broken_ || !bird_.conf_broken;
+      if (!bird_.conf_broken && bird_.process == ProcessState::kDead) bird_.restart();
+      return;
     case 0: bird_.process = ProcessState::kDead; return;
     case 1:
       if (bird_.process == ProcessState::kRunning) bird_.process = ProcessState::kHung;

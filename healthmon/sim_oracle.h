@@ -95,7 +95,10 @@ class Oracle {
   }
 
   void on_result(BackendId id, bool ok, bool silent) {
-    results[id.service][id.backend].push_back(ok);
+    auto& all = results[id.service][id.backend];
+    all.push_back(ok);
+    // Of days of results only the last ones can matter: a run of enough equal ones is among them.
+    if (all.size() > std::size_t{2 * kResultsKept}) all.erase(all.begin(), all.end() - kResultsKept);
     last_silent[id.service][id.backend] = silent;
     if (silent) return;
     opinion_asked_ = false;
@@ -157,6 +160,8 @@ class Oracle {
                      now);
     }
   }
+
+  bool held_in(std::size_t i) const { return held(i, bgpctl::HoldKind::kAnnounce); }
 
   std::vector<std::vector<std::vector<bool>>> results;  // [service][backend]: of this monitor's life
   std::vector<std::vector<bool>> drained;               // as told
@@ -269,6 +274,7 @@ class Oracle {
   // The oracle may see a fault earlier than the monitor, which gives a silent dataplane some grace.
   static constexpr Milliseconds kOracleLate{6000};
   static constexpr Milliseconds kStateMaxAge{3500};
+  static constexpr std::ptrdiff_t kResultsKept = 5000;
 
   const PopConfig& config_;
   std::vector<SteadyTime> fault_since_;

@@ -62,6 +62,9 @@ PopConfig random_config(std::mt19937_64& random) {
 World::World(std::uint64_t seed)
     : random_(seed), config_(random_config(random_)), bird_(config_), dataplane_(config_), oracle_(config_) {
   saved_.resize(config_.announcements.size());
+  routers_.assign(2, RouterModel(config_.announcements.size() + 1));
+  wrongly_there_.resize(config_.announcements.size() + 1);
+  missing_.resize(config_.announcements.size());
   for (const ServiceConfig& service : config_.services) {
     backend_up_.emplace_back(service.backends.size(), chance(0.8));
     drained_.emplace_back(service.backends.size(), false);
@@ -94,9 +97,72 @@ void World::run_until(SteadyTime end) {
     const Task task = std::move(next->second);
     queue_.erase(next);
     task();
+    watch_the_routers();
     if (testing::Test::HasFailure()) return;
   }
   now_ = end;
+}
+
+void World::configure_again() {
+  if (!storm_) return;
+  bird_.configure();
+  after(Milliseconds(10), [this] { configure_again(); });
+}
+
+// What is true, whether anybody was told or not. Silence of everything is asked about twice.
+bool World::cannot_serve(std::size_t announcement) const {
+  const bool stuck = dataplane_.worker_age_ms > config_.monitor.heartbeat_timeout_ms;
+  return !config_.announcements[announcement].canary && (stuck || deserved(announcement, 0) == Level::kWithdrawn);
+}
+
+// By the conditions, and with nothing that makes a monitor doubt them: wrong results, orders, a latch.
+bool World::must_be_there(std::size_t i) const {
+  const AnnouncementConfig& wanted = config_.announcements[i];
+  const bool doubts = flake_ > 0 || now_ < silent_until_ || dataplane_.worker_age_ms > 0 ||
+                      dataplane_.planned_restart_ms > 0 || !monitor_->first_round_done();
+  const bool ordered = !holds_[i].ok() || *holds_[i] || oracle_.holds[i] || !oracle_.hold_known[i];
+  if (doubts || ordered || monitor_->decision(i).memory.damping.latched) return false;
+  return bird_.established() >= wanted.min_sessions && deserved(i, wanted.return_margin_percent) != Level::kWithdrawn;
+}
+
+// What the hold-down may take, counted from the moment when everything is good.
+Milliseconds World::patience(std::size_t i) const {
+  const Damping& damping = monitor_->decision(i).memory.damping;
+  return damping.lost ? damping.hold_down : Milliseconds(0);
+}
+
+void World::watch_the_routers() {
+  // A fault's verdict takes the probes' time, twice if everything fell silent, or the patience with a dataplane.
+  constexpr Milliseconds kVerdict{9000};
+  constexpr Milliseconds kAnnounce{9000};
+  constexpr Milliseconds kStranger{4000};
+  if (now_ < watch_at_) return;
+  watch_at_ = now_ + kWatchInterval;
+  const std::size_t count = config_.announcements.size();
+  std::vector<bool> exported;
+  for (std::size_t i = 0; i < count; ++i) exported.push_back(bird_.announces(i));
+  exported.push_back(bird_.announces_old());
+  for (std::size_t r = 0; r < routers_.size(); ++r) {
+    const bool up = bird_.process != ProcessState::kDead && r < bird_.sessions_up.size() && bird_.sessions_up[r];
+    routers_[r].step(up, exported, Milliseconds(2 + (now_.time_since_epoch().count() >> 20) % 100), now_);
+  }
+  const auto at_routers = [&](std::size_t i) { return routers_[0].has(i) || routers_[1].has(i); };
+  const bool nobody_can = !monitor_ || now_ < stalled_until_ || bird_.process != ProcessState::kRunning;
+  for (std::size_t i = 0; i < count; ++i) {
+    const bool by_order = (holds_[i].ok() && *holds_[i] && (*holds_[i])->kind == bgpctl::HoldKind::kAnnounce) ||
+                          oracle_.held_in(i) || !oracle_.hold_known[i] || config_.announcements[i].keep_last;
+    wrongly_there_[i].note(at_routers(i) && cannot_serve(i), nobody_can || by_order || (disk_full_ && storm_), now_);
+    EXPECT_LE(wrongly_there_[i].lasted(now_), kVerdict)
+        << config_.announcements[i].name
+        << " is at a router, and the PoP cannot serve it: " << (monitor_ ? monitor_->decision(i).cause : "");
+    missing_[i].note(!nobody_can && !at_routers(i) && bird_.established() > 0 && must_be_there(i),
+                     nobody_can || disk_full_, now_);
+    if (nobody_can) continue;
+    EXPECT_LE(missing_[i].lasted(now_), kAnnounce + patience(i))
+        << config_.announcements[i].name << " is missing at every router: " << monitor_->decision(i).cause;
+  }
+  wrongly_there_[count].note(at_routers(count), nobody_can || disk_full_, now_);
+  EXPECT_LE(wrongly_there_[count].lasted(now_), kStranger) << "an announcement that pop.yaml has no more";
 }
 
 void World::start_monitor() {
@@ -107,6 +173,7 @@ void World::start_monitor() {
     if (saved_[i].empty()) oracle_.books[i].forget();
   }
   monitor_ = std::make_unique<MonitorCore>(config_, files, read_dampings(), wall());
+  for (Overdue& one : wrongly_there_) one.note(false, true, now_);  // it begins to count anew
   armed_for_ = SteadyTime::min();
   bird_busy_until_ = stalled_until_ = now_;
   oracle_.restart(files);
@@ -285,7 +352,7 @@ void World::run_with_faults(Milliseconds duration) {
 }
 
 void World::run_quietly(Milliseconds duration) {
-  disk_full_ = false;
+  disk_full_ = storm_ = bird_.conf_broken = keep_conf_broken_ = false;
   flake_ = 0;
   silent_until_ = now_;
   if (bird_.process != ProcessState::kRunning) bird_.restart();

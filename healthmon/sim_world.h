@@ -15,6 +15,7 @@
 #include "healthmon/monitor_core.h"
 #include "sim_models.h"
 #include "sim_oracle.h"
+#include "sim_router.h"
 
 namespace anypop::healthmon::sim {
 
@@ -22,6 +23,12 @@ class World {
  public:
   explicit World(std::uint64_t seed);
 
+  // From now on, as long as there are faults: somebody runs `configure` a hundred times a second; bird.conf is broken.
+  void storm_of_configures() {
+    storm_ = true;
+    configure_again();
+  }
+  void break_bird_conf() { bird_.conf_broken = keep_conf_broken_ = true; }
   // Random faults all the time.
   void run_with_faults(Milliseconds duration);
   // Everything that can be mended is; what is left stays as it is.
@@ -43,7 +50,17 @@ class World {
     return sum;
   }
 
+  std::uint64_t updates() const { return routers_[0].updates + routers_[1].updates; }
+  // The longest of all announcements, in milliseconds.
+  std::int64_t longest_wrongly_there() const { return longest(wrongly_there_); }
+  std::int64_t longest_missing() const { return longest(missing_); }
+
  private:
+  static std::int64_t longest(const std::vector<Overdue>& all) {
+    Milliseconds most{0};
+    for (const Overdue& one : all) most = std::max(most, one.longest);
+    return most.count();
+  }
   using Task = std::function<void()>;
 
   bool chance(double probability) { return std::uniform_real_distribution<>(0, 1)(random_) < probability; }
@@ -78,6 +95,11 @@ class World {
   void heartbeat();
   void read_holds();
   void read_drains();
+  void configure_again();
+  void watch_the_routers();
+  bool cannot_serve(std::size_t announcement) const;
+  bool must_be_there(std::size_t announcement) const;
+  Milliseconds patience(std::size_t announcement) const;
   void expect_told(std::size_t service) const;
   bgpctl::Level deserved(std::size_t announcement, unsigned margin_percent) const;
   std::vector<bgpctl::Level> right_levels(std::size_t announcement) const;
@@ -122,6 +144,13 @@ class World {
   std::vector<std::string> saved_;  // files with the announcements' damping; empty: none
   unsigned boots_ = 1;
   bool wall_stepped_ = false;  // since the last boot
+  bool storm_ = false;
+  bool keep_conf_broken_ = false;
+  std::vector<RouterModel> routers_;    // one for each session
+  std::vector<Overdue> wrongly_there_;  // by announcement, and last the one that pop.yaml has no more
+  std::vector<Overdue> missing_;
+  SteadyTime watch_at_;
+  static constexpr Milliseconds kWatchInterval{20};
 };
 
 }  // namespace anypop::healthmon::sim
