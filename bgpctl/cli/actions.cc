@@ -62,8 +62,8 @@ void warn_of_the_sick(const PopConfig& config, const Order& order, Report& repor
   const absl::StatusOr<MonitorState> monitor = ask_monitor(config);
   if (!monitor.ok()) return;
   for (const AnnouncementConfig& announcement : order.announcements) {
-    const auto at = monitor->find(announcement.name);
-    if (at == monitor->end() || at->second.deserved != Level::kWithdrawn) continue;
+    const auto at = monitor->announcements.find(announcement.name);
+    if (at == monitor->announcements.end() || at->second.deserved != Level::kWithdrawn) continue;
     report.warn(
         fmt::format("'{}': health says withdrawn: {}; announced all the same, clients are sent to what does not "
                     "work",

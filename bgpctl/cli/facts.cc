@@ -101,7 +101,8 @@ PopFacts gather_facts(const PopConfig& config, const std::vector<AnnouncementCon
     facts.state_file = read_state_file(config, announcement);
     if (pop.bird.ok() && is_told(announcement, *pop.bird)) facts.standing = standing(announcement, *pop.bird);
     if (pop.monitor.ok()) {
-      if (const auto at = pop.monitor->find(announcement.name); at != pop.monitor->end()) facts.wish = at->second;
+      const auto& wishes = pop.monitor->announcements;
+      if (const auto at = wishes.find(announcement.name); at != wishes.end()) facts.wish = at->second;
     }
     pop.announcements.push_back(std::move(facts));
   }
@@ -119,7 +120,9 @@ bool all_is_well(const PopFacts& pop) {
   const bool birds_answer = pop.bird.ok() && std::all_of(pop.bird->instances.begin(), pop.bird->instances.end(),
                                                          [](const BirdInstance& one) { return one.error.empty(); });
   const bool monitor_hangs = !pop.monitor.ok() && !absl::IsUnavailable(pop.monitor.status());
+  const bool monitor_warns = pop.monitor.ok() && !pop.monitor->warnings.empty();
   return pop.config_trouble.empty() && birds_answer && pop.bird_config_errors.empty() && !monitor_hangs &&
+         !monitor_warns &&
          std::all_of(pop.announcements.begin(), pop.announcements.end(),
                      [](const AnnouncementFacts& facts) { return differences(facts).empty(); });
 }

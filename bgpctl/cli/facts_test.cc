@@ -119,6 +119,10 @@ TEST_F(Facts, EverythingThatIsMarkedIsNotWell) {
   pop.config_trouble = "pop.yaml:1: nonsense";
   EXPECT_FALSE(all_is_well(pop));
   pop = good;
+  pop.monitor = MonitorState{.announcements = {}, .warnings = {"anypop_old_v6: up, but not in pop.yaml"}};
+  EXPECT_FALSE(all_is_well(pop));
+  EXPECT_THAT(status_text(PopConfig{}, pop, 0), HasSubstr("  monitor    ! anypop_old_v6: up, but not in pop.yaml\n"));
+  pop = good;
   pop.bird_config_errors = {"bird.conf:1:1 syntax error"};
   EXPECT_FALSE(all_is_well(pop));
   pop = good;

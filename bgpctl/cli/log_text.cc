@@ -108,6 +108,36 @@ std::string plain_words(const json::object& event, const std::string& kind) {
   return {};
 }
 
+// About BIRD, its sessions, the ports and the dataplane; empty: of another kind.
+std::string network_words(const json::object& event, const std::string& kind) {
+  const auto is = [&](const char* key) { return flag_at(event, key).value_or(false); };
+  if (kind == "bird") {
+    return is("reachable") ? fmt::format("BIRD {} answers", printable(text_at(event, "version")))
+                           : "BIRD does not answer" + because(event);
+  }
+  if (kind == "bird-restart") return "BIRD was restarted, at " + printable(text_at(event, "last_reboot"));
+  if (kind == "bird-configure") {
+    const std::int64_t count = number_at(event, "count");
+    return fmt::format("somebody had BIRD read its configuration again{}, last at {}",
+                       count > 1 ? fmt::format(", at least {} times", count) : "",
+                       printable(text_at(event, "last_reconfiguration")));
+  }
+  if (kind == "session") {
+    return fmt::format("BGP session {} is {}{}", printable(text_at(event, "session")),
+                       is("established") ? "established" : "down", is("established") ? "" : because(event));
+  }
+  if (kind == "link") {
+    return fmt::format("port {} {}", printable(text_at(event, "port")), is("up") ? "has a link again" : "has no link");
+  }
+  if (kind == "dataplane-restart") return "the dataplane is being restarted, and has said so";
+  if (kind == "first-round") return "everything has been asked once, from now on health decides";
+  if (kind == "hold-file") {
+    return is("readable") ? "its hold can be read again"
+                          : "its hold cannot be read, the order in force stays" + because(event);
+  }
+  return {};
+}
+
 // An event of a kind that this program does not know: its keys as they are.
 std::string other_words(const json::object& event) {
   std::string text;
@@ -141,6 +171,7 @@ std::string words(const json::object& event, const std::string& kind) {
   if (kind == "command") return command_words(event);
   if (kind == "drain") return drain_words(event);
   if (kind == "drift") return drift_words(event);
+  if (const std::string network = network_words(event, kind); !network.empty()) return network;
   const std::string plain = plain_words(event, kind);
   return plain.empty() ? other_words(event) : plain;
 }

@@ -58,6 +58,27 @@ TEST(LogText, WhatTheMonitorDoesIsASentence) {
               EndsWith("  web4/b1: gets no new flows by alice: disk"));
 }
 
+TEST(LogText, WhatHappensToBirdAndItsSessionsIsASentence) {
+  EXPECT_THAT(shown(R"("event":"bird","reachable":false,"cause":"no answer in time")"),
+              EndsWith("  BIRD does not answer: no answer in time"));
+  EXPECT_THAT(shown(R"("event":"bird","reachable":true,"version":"2.0.12")"), EndsWith("  BIRD 2.0.12 answers"));
+  EXPECT_THAT(shown(R"("event":"bird-restart","last_reboot":"12:00:01")"),
+              EndsWith("  BIRD was restarted, at 12:00:01"));
+  EXPECT_THAT(shown(R"("event":"bird-configure","last_reconfiguration":"12:00:02","count":1)"),
+              EndsWith("  somebody had BIRD read its configuration again, last at 12:00:02"));
+  EXPECT_THAT(shown(R"("event":"bird-configure","last_reconfiguration":"12:00:02","count":7)"),
+              EndsWith("  somebody had BIRD read its configuration again, at least 7 times, last at 12:00:02"));
+  EXPECT_THAT(shown(R"("event":"session","session":"r1_v4","established":false,"cause":"Hold timer expired")"),
+              EndsWith("  BGP session r1_v4 is down: Hold timer expired"));
+  EXPECT_THAT(shown(R"("event":"session","session":"r1_v4","established":true,"cause":"x")"),
+              EndsWith("  BGP session r1_v4 is established"));
+  EXPECT_THAT(shown(R"("event":"link","port":"eth0","up":false)"), EndsWith("  port eth0 has no link"));
+  EXPECT_THAT(shown(R"("event":"hold-file","announcement":"web","readable":false,"cause":"c")"),
+              EndsWith("  web: its hold cannot be read, the order in force stays: c"));
+  EXPECT_THAT(shown(R"("event":"first-round")"),
+              EndsWith("  everything has been asked once, from now on health decides"));
+}
+
 TEST(LogText, AnUnknownEventIsShownAsItIs) {
   EXPECT_EQ(shown(R"("event":"new","announcement":"web","a":1,"b":"x")"), "T  bgpctl     new        web: a=1 b=x");
 }

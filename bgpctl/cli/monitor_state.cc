@@ -15,6 +15,30 @@ namespace json = boost::json;
 
 constexpr std::chrono::milliseconds kMonitorTimeout{1000};
 
+std::string text_at(const json::object& from, const char* key) {
+  const json::value* value = from.if_contains(key);
+  return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
+}
+
+std::vector<std::string> warnings_of(const json::object& state) {
+  std::vector<std::string> warnings;
+  const json::value* reload = state.if_contains("last_reload");
+  if (const json::object* last = reload == nullptr ? nullptr : reload->if_object()) {
+    const json::value* ok = last->if_contains("ok");
+    if (ok != nullptr && ok->is_bool() && !ok->as_bool()) {
+      warnings.push_back(
+          fmt::format("runs with an older pop.yaml, the last one was refused: {}", text_at(*last, "error")));
+    }
+  }
+  const json::value* strangers = state.if_contains("strangers");
+  if (const json::array* list = strangers == nullptr ? nullptr : strangers->if_array()) {
+    for (const json::value& item : *list) {
+      if (const json::object* one = item.if_object()) warnings.push_back(text_at(*one, "cause"));
+    }
+  }
+  return warnings;
+}
+
 }  // namespace
 
 absl::StatusOr<MonitorState> parse_monitor_state(std::string_view body) {
@@ -31,7 +55,7 @@ absl::StatusOr<MonitorState> parse_monitor_state(std::string_view body) {
     const json::value* name = entry == nullptr ? nullptr : entry->if_contains("name");
     const json::value* announce = entry == nullptr ? nullptr : entry->if_contains("announce");
     if (name == nullptr || !name->is_string() || announce == nullptr || !announce->is_bool()) continue;
-    MonitorWish& wish = state[std::string(name->as_string())];
+    MonitorWish& wish = state.announcements[std::string(name->as_string())];
     wish.level = announce->as_bool() ? Level::kAnnounced : Level::kWithdrawn;
     if (const json::value* level = entry->if_contains("level"); level != nullptr && level->is_string()) {
       wish.level = parse_level(std::string_view(level->as_string())).value_or(wish.level);
@@ -49,6 +73,7 @@ absl::StatusOr<MonitorState> parse_monitor_state(std::string_view body) {
       wish.hold_down_remaining_ms = left->is_int64() ? left->as_int64() : 0;
     }
   }
+  state.warnings = warnings_of(*object);
   return state;
 }
 

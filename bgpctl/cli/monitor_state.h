@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <absl/status/statusor.h>
 
@@ -23,7 +24,10 @@ struct MonitorWish {
   std::optional<Level> deserved;  // what health alone would allow now, whatever is ordered; nullopt: it does not say
   std::string deserved_cause;
 };
-using MonitorState = std::map<std::string, MonitorWish>;  // by announcement
+struct MonitorState {
+  std::map<std::string, MonitorWish> announcements;
+  std::vector<std::string> warnings;  // about the monitor itself, and what it finds that is not in pop.yaml
+};
 
 absl::StatusOr<MonitorState> parse_monitor_state(std::string_view body);
 

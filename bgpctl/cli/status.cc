@@ -148,6 +148,8 @@ std::string status_text(const PopConfig& config, const PopFacts& facts, std::int
   }
   if (facts.monitor.ok()) {
     text += "  monitor    answers\n";
+    for (const std::string& warning : facts.monitor->warnings)
+      text += fmt::format("  monitor    ! {}\n", printable(warning));
   } else if (absl::IsUnavailable(facts.monitor.status())) {
     text += fmt::format("  monitor    not running ({})\n", message(facts.monitor.status()));
   } else {
@@ -187,6 +189,7 @@ json::object status_json(const PopConfig& config, const PopFacts& facts) {
   bird["config_errors"] = names_json(facts.bird_config_errors);
   json::object monitor{{"answers", facts.monitor.ok()}};
   if (!facts.monitor.ok()) monitor["error"] = std::string(message(facts.monitor.status()));
+  monitor["warnings"] = names_json(facts.monitor.ok() ? facts.monitor->warnings : std::vector<std::string>{});
   json::array announcements;
   for (const AnnouncementFacts& announcement : facts.announcements) {
     announcements.push_back(announcement_json(announcement));

@@ -243,7 +243,9 @@ void wait_for_monitor(const PopConfig& config, Bird& bird, const AnnouncementCon
                       Clock::time_point end, Report& report) {
   const std::string& name = announcement.name;
   absl::StatusOr<MonitorState> state = ask_monitor(config);
-  auto wants = [&] { return state.ok() && state->contains(name) && state->at(name).level == level; };
+  auto wants = [&] {
+    return state.ok() && state->announcements.contains(name) && state->announcements.at(name).level == level;
+  };
   while (!wants() && Clock::now() < end) {
     std::this_thread::sleep_for(kMonitorInterval);
     state = ask_monitor(config);
@@ -252,8 +254,9 @@ void wait_for_monitor(const PopConfig& config, Bird& bird, const AnnouncementCon
   if (!state.ok())
     return report.bad(name, fmt::format("the monitor runs, but does not answer: {}; --force announces without it",
                                         message(state.status())));
-  if (!state->contains(name)) return report.bad(name, "the monitor does not know it; restart it with this pop.yaml");
-  const MonitorWish& wish = state->at(name);
+  if (!state->announcements.contains(name))
+    return report.bad(name, "the monitor does not know it; restart it with this pop.yaml");
+  const MonitorWish& wish = state->announcements.at(name);
   report.bad(name,
              fmt::format("the monitor does not announce it: {}{}", printable(wish.cause),
                          hold_down_text(wish.hold_down_remaining_ms)),

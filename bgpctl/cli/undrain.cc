@@ -20,11 +20,13 @@ bool keeps_down(HoldKind kind) { return kind != HoldKind::kAnnounce; }
 absl::Status monitor_wants(const PopConfig& config, const std::string& name, Level level, Clock::time_point end) {
   for (;;) {
     const absl::StatusOr<MonitorState> state = ask_monitor(config);
-    if (state.ok() && state->contains(name) && state->at(name).level >= level) return absl::OkStatus();
+    if (state.ok() && state->announcements.contains(name) && state->announcements.at(name).level >= level)
+      return absl::OkStatus();
     if (Clock::now() >= end) {
       if (!state.ok()) return state.status();
-      if (!state->contains(name)) return not_found("the monitor does not know it; reload it with this pop.yaml");
-      const MonitorWish& wish = state->at(name);
+      if (!state->announcements.contains(name))
+        return not_found("the monitor does not know it; reload it with this pop.yaml");
+      const MonitorWish& wish = state->announcements.at(name);
       return deadline_exceeded("the monitor has it {}: {}{}", level_name(wish.level), printable(wish.cause),
                                hold_down_text(wish.hold_down_remaining_ms));
     }
