@@ -12,9 +12,9 @@
 namespace anypop::l4lb {
 
 // From the start of `frame`, which must have its length on the wire, with anything for what is missing: to the end of
-// the transport header, of what is looked at of a QUIC datagram if its service in `snapshot` cares (RFC 8999 section 5),
-// or of the ports that an ICMP error quotes (RFC 792, RFC 4443 section 2.4 (c)). In bytes, at most frame.size(). If it
-// is more than what is there, what is missing may matter. Pure, any thread, constant time.
+// the transport header, of what is looked at of a QUIC datagram if its service in `snapshot` cares (RFC 8999 section
+// 5), or of the ports that an ICMP error quotes (RFC 792, RFC 4443 section 2.4 (c)). In bytes, at most frame.size(). If
+// it is more than what is there, what is missing may matter. Pure, any thread, constant time.
 std::uint32_t header_bytes(const Snapshot& snapshot, std::span<const std::byte> frame);
 
 }  // namespace anypop::l4lb
