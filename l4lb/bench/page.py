@@ -23,8 +23,8 @@ PAGE = """# The engine, measured
 Written by `l4lb/bench/record`; do not edit. One core of {processor}, bursts of {burst}, 64-byte TCP packets (74 in IPv6) with
 distinct headers in permuted order from a buffer larger than the caches, {flows} flows where nothing else is said, `release` build, the
 hash by {hash_engine}. `ns/packet` is the engine alone: the time between the call of `process_burst()` and its return. *Tracked* are packets
-that a record was found or made for. What is measured and how: [anypop bench](../tools/anypop/README.md#bench), which repeats any of it on
-another machine.
+that a record was found or made for. Each case is the best of four rounds, minutes apart. What is measured and how:
+[anypop bench](../tools/anypop/README.md#bench), which repeats any of it on another machine.
 
 The machine by itself: copying 64 bytes within the cache {copy_hot:.1f} ns, from memory in order {copy_cold:.1f} ns, a prefetched load
 from memory {random_read:.1f} ns. The share of the processor that the run had: {share:.0%} at the least, {median_share:.0%} in the middle.
@@ -149,7 +149,7 @@ def stages(results: list) -> str:
 
 def disturbed(results: list) -> str:
     wide = sum(not r["calm"] for r in results)
-    return f"Lines with ! ({wide} of {len(results)}) spread widely even after four attempts: something else ran." if wide else ""
+    return f"Lines with ! ({wide} of {len(results)}) spread widely all the same: something else ran." if wide else ""
 
 
 def bars(axes, results: list, group: str, title: str) -> None:

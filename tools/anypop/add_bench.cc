@@ -16,6 +16,8 @@ void add_bench(CLI::App& app, int& exit_code) {
   command->add_option_function<unsigned>(
       "--ms", [request](unsigned ms) { request->per_case = std::chrono::milliseconds(ms); },
       "time for each case, in milliseconds");
+  command->add_option("--rounds", request->rounds, "measure all cases so often, and take the best round of each")
+      ->check(CLI::Range(1U, 100U));
   command->add_flag("--json", request->json, "the results as one JSON object");
   command->footer(
       "One thread, no privileges, no network. CPU is the share of a processor that the thread had. Below 98 %, or "

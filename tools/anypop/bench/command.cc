@@ -25,6 +25,25 @@ void progress(std::size_t done, std::size_t all, const std::string& name) {
   std::fflush(stderr);
 }
 
+// One round over all cases; of each, the best round stays.
+absl::Status measure_all(const std::vector<Case>& cases, std::chrono::milliseconds budget, unsigned round,
+                         std::vector<Measured>& all) {
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    progress(i, cases.size(), fmt::format("round {}: {}", round + 1, name_of(cases[i])));
+    const auto end = all.begin() + static_cast<std::ptrdiff_t>(std::min(i, all.size()));
+    const auto same =
+        std::find_if(all.begin(), end, [&](const Measured& m) { return same_but_name(m.what, cases[i]); });
+    absl::StatusOr<Result> result = same == end ? measure(cases[i], budget) : same->result;
+    if (!result.ok()) return result.status();
+    if (round == 0) {
+      all.push_back({cases[i], *result});
+    } else if (result->ns < all[i].result.ns) {
+      all[i].result = *result;
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 int run(const Request& request) {
@@ -38,19 +57,11 @@ int run(const Request& request) {
   if (budget.count() == 0) budget = request.full ? kFull : kQuick;
   const References references = measure_references(budget);
   std::vector<Measured> all;
-  for (const Case& one : cases) {
-    const auto same = std::ranges::find_if(all, [&](const Measured& m) { return same_but_name(m.what, one); });
-    if (same != all.end()) {
-      all.push_back({one, same->result});
-      continue;
-    }
-    progress(all.size(), cases.size(), name_of(one));
-    const auto result = measure(one, budget);
-    if (!result.ok()) {
-      fmt::print(stderr, "anypop bench: {}\n", message(result.status()));
+  for (unsigned round = 0; round < request.rounds; ++round) {
+    if (const absl::Status status = measure_all(cases, budget, round, all); !status.ok()) {
+      fmt::print(stderr, "anypop bench: {}\n", message(status));
       return 1;
     }
-    all.push_back({one, *result});
   }
   progress(all.size(), all.size(), {});
   fmt::print("{}", request.json ? json(references, all) : table(references, all));

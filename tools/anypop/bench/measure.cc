@@ -216,7 +216,7 @@ std::array<double, kStages.size()> stages_of(Bench& bench, milliseconds budget) 
 }  // namespace
 
 absl::StatusOr<Result> measure(const Case& one, milliseconds budget) {
-  constexpr int kAttempts = 4;
+  constexpr int kAttempts = 3;
   const auto bench = std::make_unique<Bench>(one);
   for (std::size_t i = 0; i < bench->turns_of_all_flows(); ++i) bench->receive_and_process();
   Result best = attempt(*bench, budget);

@@ -13,6 +13,7 @@ namespace anypop::bench {
 struct Request {
   bool full = false;
   bool json = false;
+  unsigned rounds = 1;                    // over all cases; of each case the best one counts
   std::string only;                       // of the cases whose "group / name" contains this
   std::chrono::milliseconds per_case{0};  // 0: as long as each needs
 };
