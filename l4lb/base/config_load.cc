@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <optional>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <absl/strings/ascii.h>
 #include <absl/strings/escaping.h>
+#include <yaml-cpp/eventhandler.h>
 
 #include "base/atomic_file.h"
 #include "base/config.h"
@@ -284,6 +287,42 @@ void read_pop(YamlMap& map, PopConfig& config, ConfigMarks& marks) {
   map.finish();
 }
 
+// Where the content of a document begins.
+class ContentStart final : public YAML::EventHandler {
+ public:
+  std::optional<YAML::Mark> mark;
+
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& at, YAML::anchor_t) override { note(at); }
+  void OnAlias(const YAML::Mark& at, YAML::anchor_t) override { note(at); }
+  void OnScalar(const YAML::Mark& at, const std::string&, YAML::anchor_t, const std::string&) override { note(at); }
+  void OnSequenceStart(const YAML::Mark& at, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+    note(at);
+  }
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark& at, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+    note(at);
+  }
+  void OnMapEnd() override {}
+
+ private:
+  void note(const YAML::Mark& at) {
+    if (!mark) mark = at;
+  }
+};
+
+// Where the second document begins. No more than two are asked for: of a lone comma yaml-cpp would make documents
+// without an end.
+std::optional<YAML::Mark> second_document(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  ContentStart first;
+  ContentStart second;
+  if (!parser.HandleNextDocument(first) || !parser.HandleNextDocument(second)) return std::nullopt;
+  return second.mark.value_or(YAML::Mark());
+}
+
 }  // namespace
 
 absl::StatusOr<PopConfig> parse_config(std::string_view text, const std::filesystem::path& path) {
@@ -292,13 +331,12 @@ absl::StatusOr<PopConfig> parse_config(std::string_view text, const std::filesys
   config.file = path;
   // yaml-cpp reports by exception; nothing of it leaves this function.
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
     // Whatever stands there was meant for something, and nobody would read it.
-    if (documents.size() > 1) {
-      errors.add(documents[1].Mark(), "", "found a second YAML document, expected the file to end with the first");
+    if (const auto second = second_document(std::string(text))) {
+      errors.add(*second, "", "found a second YAML document, expected the file to end with the first");
     }
     ConfigMarks marks;
-    YamlMap map(documents.empty() ? YAML::Node() : documents.front(), "", errors);
+    YamlMap map(YAML::Load(std::string(text)), "", errors);
     read_pop(map, config, marks);
     if (errors.ok()) check_config(config, marks, errors);
   } catch (const YAML::Exception& problem) {

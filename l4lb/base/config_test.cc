@@ -64,6 +64,7 @@ TEST(Config, NothingMayFollowTheFirstDocument) {
   const std::string json = R"({"pop": "ams", "services": [], "announcements": []})";
   EXPECT_THAT(parse(json + "\n\nnonsense: 1\n").status().message(),
               testing::HasSubstr("pop.yaml:3: found a second YAML document, expected the file to end with the first"));
+  EXPECT_FALSE(parse(",").ok()) << "of which yaml-cpp's loader of all documents makes them without an end";
   EXPECT_TRUE(parse("---\n" + std::string(kGood) + "...\n").ok()) << "the marks of one document are fine";
   EXPECT_TRUE(parse("# a comment\n" + std::string(kGood) + "\n# another\n").ok());
 }
