@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include <absl/time/time.h>
+
 #include "base/text.h"
 
 namespace anypop::healthmon {
@@ -13,6 +15,19 @@ constexpr auto kConfigureQuiet = std::chrono::seconds(10);
 
 Record session_event(const std::string& name, bool established, const std::string& cause) {
   return Record{{{"event", "session"}, {"session", name}, {"established", established}, {"cause", cause}}};
+}
+
+// The same moment, as BIRD tells it at two looks? It reckons back from now each time, and is a millisecond off here and
+// there. Of other formats than BIRD's own ones only equal texts are.
+bool same_moment(const std::string& a, const std::string& b) {
+  constexpr absl::Duration kOff = absl::Milliseconds(50);
+  constexpr auto kFormat = "%Y-%m-%d %H:%M:%E*S";
+  absl::Time first;
+  absl::Time second;
+  if (a == b) return true;
+  if (!absl::ParseTime(kFormat, {a.data(), a.size()}, &first, nullptr)) return false;
+  if (!absl::ParseTime(kFormat, {b.data(), b.size()}, &second, nullptr)) return false;
+  return absl::AbsDuration(first - second) <= kOff;
 }
 
 }  // namespace
@@ -45,8 +60,8 @@ void BirdEvents::on_look(const absl::StatusOr<bgpctl::BirdView>& view, Now now, 
 void BirdEvents::on_instance(const bgpctl::BirdInstance& found, Now now, Actions& actions) {
   const auto [at, is_new] = instances_.try_emplace(found.socket);
   Instance& known = at->second;
-  const bool rebooted = !is_new && found.last_reboot != known.last_reboot;
-  const bool configured = !is_new && !rebooted && found.last_reconfiguration != known.last_reconfiguration;
+  const bool rebooted = !is_new && !same_moment(found.last_reboot, known.last_reboot);
+  const bool configured = !is_new && !rebooted && !same_moment(found.last_reconfiguration, known.last_reconfiguration);
   known.last_reboot = found.last_reboot;
   known.last_reconfiguration = found.last_reconfiguration;
   if (rebooted) {

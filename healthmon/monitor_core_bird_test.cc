@@ -103,6 +103,28 @@ TEST_F(MonitorCoreTest, AStormOfConfiguresIsFewLinesWithTheirNumber) {
   EXPECT_EQ(counted, 30U);
 }
 
+// BIRD reckons these times back from now at each look.
+TEST_F(MonitorCoreTest, AMillisecondIsNeitherARestartNorAConfigure) {
+  reach_announced();
+  const auto told = [&](const std::string& rebooted, const std::string& configured) {
+    ms += 1000;
+    auto view = bird.look();
+    view->instances[0].last_reboot = rebooted;
+    view->instances[0].last_reconfiguration = configured;
+    const Actions actions = core.on_bird(view, bird.state_files(), now());
+    return std::pair(records(actions, "bird-restart").size(), records(actions, "bird-configure").size());
+  };
+  using Times = std::pair<std::size_t, std::size_t>;
+  told("2026-11-26 21:24:37.776", "2026-11-26 21:24:37.776");
+  EXPECT_EQ(told("2026-11-26 21:24:37.777", "2026-11-26 21:24:37.776"), Times(0, 0));
+  EXPECT_EQ(told("2026-11-26 21:24:37.776", "2026-11-26 21:24:37.777"), Times(0, 0));
+  EXPECT_EQ(told("2026-11-26 21:24:37.999", "2026-11-26 21:24:38.010"), Times(1, 0));
+  EXPECT_EQ(told("2026-11-26 21:24:38.000", "2026-11-26 21:24:38.010"), Times(0, 0)) << "another second";
+  EXPECT_EQ(told("2026-11-26 21:24:38.000", "2026-11-26 21:25:00.000"), Times(0, 1));
+  EXPECT_EQ(told("12:00:01", "12:00:01"), Times(1, 0)) << "another format";
+  EXPECT_EQ(told("12:00:01", "12:00:01"), Times(0, 0));
+}
+
 TEST_F(MonitorCoreTest, AHoldFileThatCanBeReadAgainIsSaid) {
   reach_announced();
   EXPECT_THAT(holds(absl::InvalidArgumentError("found no JSON object")), ElementsAre("hold-file"));
