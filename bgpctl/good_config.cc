@@ -8,6 +8,7 @@
 
 #include <absl/cleanup/cleanup.h>
 #include <absl/strings/ascii.h>
+#include <absl/strings/escaping.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -50,7 +51,18 @@ absl::StatusOr<PopConfig> load_copy(const std::filesystem::path& copy, const std
   return parse_config(*text, copy);
 }
 
-// The file holds a secret (hash_key): the copy is for no more eyes than it is, from its first moment on.
+// hash_key is a secret, and nobody who goes by the copy needs it: zeros of the same length.
+std::string without_secret(std::string text, const PopConfig& config) {
+  const auto& key = config.dataplane.hash_key;
+  const std::string digits = absl::BytesToHexString({reinterpret_cast<const char*>(key.data()), key.size()});
+  const std::string lower = absl::AsciiStrToLower({text.data(), text.size()});
+  for (std::size_t at = lower.find(digits); at != std::string::npos; at = lower.find(digits, at + digits.size())) {
+    text.replace(at, digits.size(), digits.size(), '0');
+  }
+  return text;
+}
+
+// The copy is for no more eyes than the file, from its first moment on.
 absl::Status write_copy(const std::filesystem::path& file, const std::filesystem::path& path, std::string_view text) {
   struct stat original {};
   if (::stat(file.c_str(), &original) != 0) return errno_error(errno, "cannot ask for the mode of {}", file.string());
@@ -82,10 +94,11 @@ absl::Status keep_good_config(const PopConfig& config) {
   const absl::StatusOr<std::string> text = read_file(config.file);
   if (!text.ok()) return text.status();
   const std::filesystem::path path = good_config_path(config.state_dir);
-  const std::string copy = *text + origin_line(config.file);
-  if (const absl::StatusOr<std::string> there = read_file(path); there.ok() && *there == copy) return absl::OkStatus();
   // It was good when it was loaded; it may be another one by now.
-  if (const auto good = parse_config(*text, config.file); !good.ok()) return good.status();
+  const auto good = parse_config(*text, config.file);
+  if (!good.ok()) return good.status();
+  const std::string copy = without_secret(*text, *good) + origin_line(config.file);
+  if (const absl::StatusOr<std::string> there = read_file(path); there.ok() && *there == copy) return absl::OkStatus();
   if (absl::Status folder = make_shared_folder(config.state_dir); !folder.ok()) return folder;
   return write_copy(config.file, path, copy);
 }

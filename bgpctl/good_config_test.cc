@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bgpctl/good_config.h"
 
+#include <absl/strings/ascii.h>
+#include <absl/strings/str_replace.h>
 #include <gmock/gmock.h>
 
 #include "base/atomic_file.h"
@@ -39,6 +41,18 @@ TEST_F(KeptConfig, AGoodFileNeedsNoCopy) {
   ASSERT_TRUE(found.ok()) << found.status();
   EXPECT_EQ(found->trouble, "");
   EXPECT_EQ(found->config.file, file_);
+}
+
+TEST_F(KeptConfig, TheCopyHasNoSecret) {
+  keep();
+  const auto& key = config_.dataplane.hash_key;
+  std::string digits;
+  for (const std::uint8_t byte : key) digits += fmt::format("{:02X}", byte);
+  const std::string copy = *read_file(good_config_path(config_.state_dir));
+  EXPECT_THAT(copy, testing::HasSubstr("hash_key: " + std::string(32, '0')));
+  write(absl::StrReplaceAll(*read_file(file_), {{absl::AsciiStrToLower(digits), digits}}));
+  keep();
+  EXPECT_EQ(*read_file(good_config_path(config_.state_dir)), copy) << "capital letters are the same key";
 }
 
 TEST_F(KeptConfig, StandsInForABrokenFile) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The last good copy of pop.yaml. A slip in that file must not take away the operator's hand, nor the withdrawal of a
 // PoP whose monitor is lost: whoever has loaded the file well keeps a copy beside the holds, and bgpctl goes by it when
-// the file cannot be loaded any more.
+// the file cannot be loaded any more. It has no hash_key: only the dataplane needs that, which reads the file.
 #pragma once
 
 #include <filesystem>
