@@ -83,7 +83,8 @@ def test_a_monitor_that_dies_over_a_bad_pop_yaml_has_everything_withdrawn(operat
         operator.wait(LB, "systemctl is-failed anypop-healthmon && bgpctl hold | grep monitor-lost")
         operator.wait(LB, "! birdc show route export t2_v4 | grep 198.51.100.0/24")
         operator.wait_serving("ams", deadline_s=10)
-        assert "! /etc/anypop/pop.yaml" in operator.say(LB, "bgpctl status")
+        marked = [line for line in operator.say(LB, "bgpctl status").splitlines() if line.startswith("  pop.yaml   ! ")]
+        assert len(marked) == 1 and "/etc/anypop/pop.yaml" in marked[0] and "pop.good.yaml" in marked[0]
     finally:
         operator.must(LB, "mv /root/pop.yaml.good /etc/anypop/pop.yaml")
     operator.must(LB, "systemctl reset-failed anypop-healthmon && systemctl start anypop-healthmon")
