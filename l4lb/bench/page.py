@@ -23,7 +23,7 @@ PAGE = """# The engine, measured
 Written by `l4lb/bench/record`; do not edit. One core of {processor}, bursts of {burst}, 64-byte TCP packets (74 in IPv6) with
 distinct headers in permuted order from a buffer larger than the caches, {flows} flows where nothing else is said, `release` build, the
 hash by {hash_engine}. `ns/packet` is the engine alone: the time between the call of `process_burst()` and its return. *Tracked* are packets
-that a record was found or made for. Each case is the best of {rounds} rounds, a minute apart. What is measured and how:
+that a record was found or made for. Rounds over all cases: {rounds}; the best of each counts. What is measured and how:
 [anypop bench](../tools/anypop/README.md#bench), which repeats any of it on another machine.
 
 The machine by itself: copying 64 bytes within the cache {copy_hot:.1f} ns, from memory in order {copy_cold:.1f} ns, a prefetched load
