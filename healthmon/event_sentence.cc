@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "event_sentence.h"
 
-#include <optional>
 #include <string_view>
+#include <utility>
+
+#include <absl/strings/ascii.h>
 
 #include "base/text.h"
+#include "bgpctl/event_words.h"
 #include "event_text.h"
 #include "page_parts.h"
 
@@ -53,33 +56,9 @@ std::string order(const json::object& event, bool placed) {
       text_at(event, "reason"));
 }
 
-// What happened to BIRD, its sessions and the ports.
-std::optional<std::string> about_the_network(std::string_view name, const json::object& event) {
-  if (name == "bird") {
-    if (!flag_at(event, "reachable")) return with_cause("BIRD does not answer", text_at(event, "cause"));
-    return fmt::format("BIRD {} answers", text_at(event, "version"));
-  }
-  if (name == "bird-restart") return fmt::format("BIRD was restarted, at {}", text_at(event, "last_reboot"));
-  if (name == "bird-configure") {
-    const std::int64_t count = number_at(event, "count");
-    return fmt::format("Somebody had BIRD read its configuration again{}, last at {}",
-                       count > 1 ? fmt::format(", at least {} times", count) : "",
-                       text_at(event, "last_reconfiguration"));
-  }
-  if (name == "bird-config") {
-    return flag_at(event, "good") ? std::string(text_at(event, "cause"))
-                                  : with_cause("bird.conf is broken", text_at(event, "cause"));
-  }
-  if (name == "session") {
-    const bool up = flag_at(event, "established");
-    return with_cause(fmt::format("BGP session {} is {}", text_at(event, "session"), up ? "established" : "down"),
-                      up ? "" : text_at(event, "cause"));
-  }
-  if (name == "link") {
-    return fmt::format("Port {} {}", text_at(event, "port"), flag_at(event, "up") ? "has a link again" : "has no link");
-  }
-  if (name == "dataplane-restart") return "The dataplane is being restarted, and has said so";
-  return std::nullopt;
+std::string capitalized(std::string sentence) {
+  if (!sentence.empty()) sentence[0] = absl::ascii_toupper(static_cast<unsigned char>(sentence[0]));
+  return sentence;
 }
 
 std::string hold_file(const json::object& event) {
@@ -106,13 +85,12 @@ std::string event_sentence(const json::object& event) {
                       text_at(event, "cause"));
   }
   if (name == "dataplane") return dataplane(event);
-  if (auto sentence = about_the_network(name, event)) return *std::move(sentence);
+  if (auto words = bgpctl::event_words(event)) return capitalized(*std::move(words));
   if (name == "drain") {
     return with_cause(fmt::format("The drain of {} has ended", text_at(event, "announcement")),
                       text_at(event, "ended"));
   }
   if (name == "hold-file") return hold_file(event);
-  if (name == "first-round") return "Everything has been asked once: from now on health decides";
   if (name == "reload") {
     return flag_at(event, "ok") ? "Another pop.yaml is in force"
                                 : with_cause("The reload was refused", text_at(event, "error"));
@@ -138,8 +116,6 @@ std::string event_sentence(const json::object& event) {
                       text_at(event, "cause"));
   }
   if (name == "second-opinion") return with_cause("Nothing answers", text_at(event, "cause"));
-  if (name == "start") return fmt::format("The monitor started, version {}", text_at(event, "version"));
-  if (name == "stop") return "The monitor ended";
   json::object shown = event;
   for (const char* key : {"unix_ns", "unix_ms", "time", "program"}) shown.erase(key);
   return event_text(shown);

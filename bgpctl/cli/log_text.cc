@@ -11,6 +11,7 @@
 
 #include "base/duration.h"
 #include "base/text.h"
+#include "bgpctl/event_words.h"
 #include "bgpctl/printable.h"
 
 namespace anypop::bgpctl {
@@ -82,8 +83,6 @@ std::string drift_words(const json::object& event) {
 
 std::string plain_words(const json::object& event, const std::string& kind) {
   const auto is = [&](const char* key) { return flag_at(event, key).value_or(false); };
-  if (kind == "start") return fmt::format("the monitor started, version {}", printable(text_at(event, "version")));
-  if (kind == "stop") return "the monitor ended";
   if (kind == "reload") {
     return (is("ok") ? "another pop.yaml is in force" : "pop.yaml is refused, nothing changed") + because(event);
   }
@@ -97,43 +96,9 @@ std::string plain_words(const json::object& event, const std::string& kind) {
            because(event);
   }
   if (kind == "second-opinion") return "every backend fell silent at once" + because(event);
-  if (kind == "bird-config") {
-    return (is("good") ? "BIRD would take its configuration again" : "BIRD would not take its configuration") +
-           because(event);
-  }
   if (kind == "drain-backend" || kind == "undrain-backend") {
     return fmt::format("{} by {}{}", kind == "drain-backend" ? "gets no new flows" : "gets new flows again",
                        printable(text_at(event, "who")), because(event));
-  }
-  return {};
-}
-
-// About BIRD, its sessions, the ports and the dataplane; empty: of another kind.
-std::string network_words(const json::object& event, const std::string& kind) {
-  const auto is = [&](const char* key) { return flag_at(event, key).value_or(false); };
-  if (kind == "bird") {
-    return is("reachable") ? fmt::format("BIRD {} answers", printable(text_at(event, "version")))
-                           : "BIRD does not answer" + because(event);
-  }
-  if (kind == "bird-restart") return "BIRD was restarted, at " + printable(text_at(event, "last_reboot"));
-  if (kind == "bird-configure") {
-    const std::int64_t count = number_at(event, "count");
-    return fmt::format("somebody had BIRD read its configuration again{}, last at {}",
-                       count > 1 ? fmt::format(", at least {} times", count) : "",
-                       printable(text_at(event, "last_reconfiguration")));
-  }
-  if (kind == "session") {
-    return fmt::format("BGP session {} is {}{}", printable(text_at(event, "session")),
-                       is("established") ? "established" : "down", is("established") ? "" : because(event));
-  }
-  if (kind == "link") {
-    return fmt::format("port {} {}", printable(text_at(event, "port")), is("up") ? "has a link again" : "has no link");
-  }
-  if (kind == "dataplane-restart") return "the dataplane is being restarted, and has said so";
-  if (kind == "first-round") return "everything has been asked once, from now on health decides";
-  if (kind == "hold-file") {
-    return is("readable") ? "its hold can be read again"
-                          : "its hold cannot be read, the order in force stays" + because(event);
   }
   return {};
 }
@@ -164,6 +129,9 @@ std::string words(const json::object& event, const std::string& kind) {
   if (kind == "backend") return level("healthy", "healthy", "unhealthy");
   if (kind == "dataplane") return level("alive", "alive", "dead");
   if (kind == "hold") return hold_words(event);
+  if (kind == "hold-file") {
+    return level("readable", "can be read again", "cannot be read, the order in force stays");
+  }
   if (kind == "release") {
     const std::string placed_by = text_at(event, "placed_by");
     return hold_words(event) + (placed_by.empty() ? "" : fmt::format(" (placed by {})", printable(placed_by)));
@@ -171,7 +139,7 @@ std::string words(const json::object& event, const std::string& kind) {
   if (kind == "command") return command_words(event);
   if (kind == "drain") return drain_words(event);
   if (kind == "drift") return drift_words(event);
-  if (const std::string network = network_words(event, kind); !network.empty()) return network;
+  if (std::optional<std::string> about_the_pop = event_words(event)) return *std::move(about_the_pop);
   const std::string plain = plain_words(event, kind);
   return plain.empty() ? other_words(event) : plain;
 }

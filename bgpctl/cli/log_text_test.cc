@@ -74,7 +74,7 @@ TEST(LogText, WhatHappensToBirdAndItsSessionsIsASentence) {
               EndsWith("  BGP session r1_v4 is established"));
   EXPECT_THAT(shown(R"("event":"link","port":"eth0","up":false)"), EndsWith("  port eth0 has no link"));
   EXPECT_THAT(shown(R"("event":"hold-file","announcement":"web","readable":false,"cause":"c")"),
-              EndsWith("  web: its hold cannot be read, the order in force stays: c"));
+              EndsWith("  web: cannot be read, the order in force stays: c"));
   EXPECT_THAT(shown(R"("event":"first-round")"),
               EndsWith("  everything has been asked once, from now on health decides"));
 }
