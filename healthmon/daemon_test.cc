@@ -202,6 +202,12 @@ TEST_F(Daemon, TheSocketAnswersWhatItKnows) {
   EXPECT_EQ(http_call(config_.monitor_socket(), {"GET", "/v1/state", ""}, 5s)->status, 200U);
 }
 
+// As the last good copy has it.
+std::string without_secret(std::string text) {
+  const std::string_view key = "hash_key: ";
+  return text.replace(text.find(key) + key.size(), 32, 32, '0');
+}
+
 TEST_F(Daemon, AReloadForgetsNothingThatDidNotChange) {
   start_everything();
   backend_thread_->run([this] { backends_[1]->close(); });
@@ -226,7 +232,7 @@ TEST_F(Daemon, AReloadForgetsNothingThatDidNotChange) {
   EXPECT_THAT(cause(), StartsWith("hold-down: healthy for ")) << "a hold-down is not forgotten either";
   ASSERT_TRUE(wait_for_level(true));
   EXPECT_EQ(events("verdict").size(), 3U) << "announced, withdrawn, announced";
-  EXPECT_THAT(*read_file(bgpctl::good_config_path(config_.state_dir)), StartsWith(text));
+  EXPECT_THAT(*read_file(bgpctl::good_config_path(config_.state_dir)), StartsWith(without_secret(text)));
   EXPECT_TRUE(events("drift").empty());
 }
 
@@ -251,7 +257,8 @@ TEST_F(Daemon, AReloadThatIsWrongChangesNothing) {
   EXPECT_EQ(state().at("last_reload").at("ok"), false);
   EXPECT_THAT(std::string(state().at("last_reload").at("error").as_string()), HasSubstr("pop: found another value"));
   EXPECT_EQ(cause(), "every condition is good");
-  EXPECT_THAT(*read_file(bgpctl::good_config_path(config_.state_dir)), StartsWith(good)) << "bgpctl goes by this one";
+  EXPECT_THAT(*read_file(bgpctl::good_config_path(config_.state_dir)), StartsWith(without_secret(good)))
+      << "bgpctl goes by this one";
 }
 
 TEST_F(Daemon, AnAnnouncementThatIsGoneIsWithdrawn) {
