@@ -52,12 +52,13 @@ void BirdEvents::on_look(const absl::StatusOr<bgpctl::BirdView>& view, Now now, 
   problem_ = problem;
   if (!view.ok()) return;
   for (const bgpctl::BirdInstance& one : view->instances) {
-    if (one.error.empty()) on_instance(one, now, actions);
+    if (one.error.empty()) on_instance(one, *view, now, actions);
   }
   on_sessions(*view, problem.empty(), actions);
 }
 
-void BirdEvents::on_instance(const bgpctl::BirdInstance& found, Now now, Actions& actions) {
+void BirdEvents::on_instance(const bgpctl::BirdInstance& found, const bgpctl::BirdView& view, Now now,
+                             Actions& actions) {
   const auto [at, is_new] = instances_.try_emplace(found.socket);
   Instance& known = at->second;
   const bool rebooted = !is_new && !same_moment(found.last_reboot, known.last_reboot);
@@ -66,8 +67,7 @@ void BirdEvents::on_instance(const bgpctl::BirdInstance& found, Now now, Actions
   known.last_reconfiguration = found.last_reconfiguration;
   if (rebooted) {
     known.configures = 0;
-    actions.push_back(
-        Record{{{"event", "bird-restart"}, {"socket", found.socket}, {"last_reboot", found.last_reboot}}});
+    on_restart(found, view, actions);
   }
   known.configures += configured ? 1U : 0U;
   if (known.configures == 0 || now.steady < known.quiet_until) return;
@@ -76,6 +76,17 @@ void BirdEvents::on_instance(const bgpctl::BirdInstance& found, Now now, Actions
                             {"socket", found.socket},
                             {"count", std::exchange(known.configures, 0)},
                             {"last_reconfiguration", found.last_reconfiguration}}});
+}
+
+void BirdEvents::on_restart(const bgpctl::BirdInstance& found, const bgpctl::BirdView& view, Actions& actions) {
+  actions.push_back(Record{{{"event", "bird-restart"}, {"socket", found.socket}, {"last_reboot", found.last_reboot}}});
+  for (auto& [name, established] : sessions_) {
+    const auto session = view.sessions.find(name);
+    const bool lost = established && session != view.sessions.end() && session->second.families == found.families;
+    if (!lost) continue;
+    established = false;
+    actions.push_back(session_event(name, false, "BIRD was restarted"));
+  }
 }
 
 void BirdEvents::on_sessions(const bgpctl::BirdView& view, bool complete, Actions& actions) {

@@ -27,7 +27,9 @@ class BirdEvents {
     SteadyTime quiet_until = SteadyTime::min();
   };
 
-  void on_instance(const bgpctl::BirdInstance& found, Now now, Actions& actions);
+  void on_instance(const bgpctl::BirdInstance& found, const bgpctl::BirdView& view, Now now, Actions& actions);
+  // A session does not outlive its BIRD, however soon it is back.
+  void on_restart(const bgpctl::BirdInstance& found, const bgpctl::BirdView& view, Actions& actions);
   void on_sessions(const bgpctl::BirdView& view, bool complete, Actions& actions);
 
   bool asked_ = false;

@@ -87,6 +87,22 @@ TEST_F(MonitorCoreTest, WhatHappensToBirdIsWrittenDown) {
   EXPECT_EQ(gone[0].at("cause").as_string(), "BIRD has it no more");
 }
 
+// Down and up between two looks: a session does not outlive its BIRD.
+TEST_F(MonitorCoreTest, ARestartTakesItsSessionsWithItHoweverSoonTheyAreBack) {
+  reach_announced();
+  bird.restart();
+  ms += 1000;
+  const auto sessions = records(core.on_bird(bird.look(), bird.state_files(), now()), "session");
+  const std::size_t established = bird.established();
+  ASSERT_GT(established, 0U);
+  ASSERT_EQ(sessions.size(), 2 * established);
+  for (std::size_t at = 0; at < established; ++at) {
+    EXPECT_EQ(sessions[at].at("established"), false);
+    EXPECT_EQ(sessions[at].at("cause").as_string(), "BIRD was restarted");
+    EXPECT_EQ(sessions[established + at].at("established"), true);
+  }
+}
+
 TEST_F(MonitorCoreTest, AStormOfConfiguresIsFewLinesWithTheirNumber) {
   reach_announced();
   std::size_t lines = 0;

@@ -162,9 +162,15 @@ def test_a_restarted_bird_comes_back_as_it_was(pop):
             bgpctl(pop.lab, "withdraw", "web", "--reason", "restarts")
             pop.wait_at_router([])
     assert pop.drifts() == [], "the state files were right all along"
-    sessions = [e["established"] for e in pop.events.lines() if e["event"] == "session"]
-    assert False in sessions and sessions[-1], "so are the sessions that went with it and came back"
+    for family in VIPS:
+        session = f"{pop.lab.topology.client_transit}_{family}"
+        facts.wait_for(f"the event log to tell how {session} went with each BIRD and came back",
+                       lambda name=session: told_of(pop.events, name)[-8:] == [False, True] * 4)
     bgpctl(pop.lab, "announce", "web")
+
+
+def told_of(events, session):
+    return [event["established"] for event in events.lines() if event["event"] == "session" and event["session"] == session]
 
 
 def kill_and_start(lab, host):
