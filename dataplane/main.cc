@@ -42,7 +42,7 @@ int main(int argc, char** argv) {
   options.set_version_flag("--version", ANYPOP_VERSION);
   options.footer(
       "Stays in the foreground; logs to standard error. SIGTERM detaches it from its ports and ends it;\n"
-      "SIGHUP, or POST /v1/reload, takes the configuration's file again without losing a packet.\n"
+      "SIGHUP, or `anypop reload`, takes the configuration's file again without losing a packet.\n"
       "SIGUSR1 ends it too, but tells the monitor first that another one follows at once, so that nothing is "
       "withdrawn.\n"
       "SIGUSR2 starts that one itself, with --replace: it prepares beside this one, which forwards until it is asked "
@@ -52,7 +52,7 @@ int main(int argc, char** argv) {
       "  anypop-dataplane\n"
       "  anypop-dataplane --config ./pop.yaml --verbose\n"
       "  curl --unix-socket /run/anypop/dataplane.sock http://anypop/v1/stats\n"
-      "  anypop check-config --diff && curl --unix-socket /run/anypop/dataplane.sock -X POST http://anypop/v1/reload");
+      "  anypop check-config --diff && anypop reload");
   try {
     options.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -93,6 +93,22 @@ def test_a_monitor_that_dies_over_a_bad_pop_yaml_has_everything_withdrawn(operat
     operator.wait_announced(LB)
 
 
+@pytest.mark.parametrize("unit", ["anypop-dataplane", "anypop-healthmon"])
+def test_a_reload_that_is_refused_fails_and_says_why(operator, unit):
+    """systemctl's exit code is what a play or a person goes by."""
+    operator.must(LB, "cp -p /etc/anypop/pop.yaml /root/pop.yaml.good")
+    try:
+        operator.must(LB, f"systemctl reload {unit}")
+        operator.must(LB, "sed -i '0,/^announcements:/s//nonsense: 500\\nannouncements:/' /etc/anypop/pop.yaml")
+        began = _now(operator, LB)
+        operator.must(LB, f"! systemctl reload {unit}")
+        said = operator.must(LB, f"journalctl -u {unit} --since @{began // 10**9} -o cat")
+        assert "nonsense" in said and "nothing was reloaded" in said, said
+    finally:
+        operator.must(LB, "mv /root/pop.yaml.good /etc/anypop/pop.yaml")
+    operator.must(LB, f"systemctl is-active {unit} && systemctl reload {unit}")
+
+
 def test_a_new_dataplane_takes_over_from_the_running_one(operator):
     """SIGUSR2: systemd follows to the new main process, the unit was never down, and no client notices."""
     host, unit = "ams-lb1", "anypop-dataplane"

@@ -53,6 +53,7 @@ void add_bench(CLI::App& app, int& exit_code);
 void add_capture(CLI::App& app, int& exit_code);
 void add_drain_backend(CLI::App& app, int& exit_code);
 void add_explain(CLI::App& app, int& exit_code);
+void add_reload(CLI::App& app, int& exit_code);
 void add_replay(CLI::App& app, int& exit_code);
 void add_report(CLI::App& app, int& exit_code);
 void add_status(CLI::App& app, int& exit_code);

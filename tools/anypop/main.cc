@@ -11,7 +11,8 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", ANYPOP_VERSION);
   app.require_subcommand(1);
   app.footer(
-      "Examples:\n  anypop check-config pop.yaml\n  anypop status\n  anypop status --json | jq .monitor.announcements\n"
+      "Examples:\n  anypop check-config pop.yaml\n  anypop reload\n  anypop status\n  anypop status --json | jq "
+      ".monitor.announcements\n"
       "  anypop explain --from 203.0.113.7:4242 --to 198.51.100.1:80\n"
       "  anypop replay --config pop.yaml --in in.pcap --out out.pcap");
 
@@ -36,6 +37,7 @@ int main(int argc, char** argv) {
                                   : anypop::cli::check_config(config_file);
   });
 
+  anypop::cli::add_reload(app, exit_code);
   anypop::cli::add_drain_backend(app, exit_code);
   anypop::cli::add_status(app, exit_code);
   anypop::cli::add_top(app, exit_code);
