@@ -52,6 +52,7 @@ PopConfig config_for(unsigned backends) {
                                 .address = *IpAddress::parse(fmt::format("127.1.{}.{}", i / 250, i % 250 + 1))});
   }
   service.probes = {{.name = "http", .type = ProbeType::kHttp, .port = kPort, .interval_ms = 1000, .timeout_ms = 500}};
+  service.probes[0].jitter_percent = 0;  // every second means every second
   service.probes_needed = 1;
   return config;
 }
