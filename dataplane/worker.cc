@@ -68,31 +68,23 @@ std::uint64_t monotonic_ms() { return monotonic_ns() / 1'000'000; }
 
 std::uint32_t worker_now_ms() { return static_cast<std::uint32_t>(monotonic_ms()); }
 
-// packets[i] lies in mbufs[i].
-struct Worker::Burst {
-  // Frames that lie in several buffers are counted and dropped. How many frames there were.
-  unsigned receive(std::uint16_t port, std::uint16_t queue, std::atomic<std::uint64_t>& multi_segment) {
-    Mbufs received;
-    const std::uint16_t count = rte_eth_rx_burst(port, queue, received.data(), received.size());
-    for (rte_mbuf* mbuf : std::span(received).first(count)) {
-      if (mbuf->nb_segs != 1) {
-        add(multi_segment, 1);
-        rte_pktmbuf_free(mbuf);
-        continue;
-      }
-      mbufs[size] = mbuf;
-      packets[size++] = {.data = rte_pktmbuf_mtod(mbuf, std::byte*),
-                         .length_bytes = mbuf->data_len,
-                         .headroom_bytes = rte_pktmbuf_headroom(mbuf)};
+unsigned Worker::Burst::receive(std::uint16_t port, std::uint16_t queue, std::atomic<std::uint64_t>& multi_segment) {
+  Mbufs received;
+  size = 0;
+  const std::uint16_t count = rte_eth_rx_burst(port, queue, received.data(), received.size());
+  for (rte_mbuf* mbuf : std::span(received).first(count)) {
+    if (mbuf->nb_segs != 1) {
+      add(multi_segment, 1);
+      rte_pktmbuf_free(mbuf);
+      continue;
     }
-    return count;
+    mbufs[size] = mbuf;
+    packets[size++] = {.data = rte_pktmbuf_mtod(mbuf, std::byte*),
+                       .length_bytes = mbuf->data_len,
+                       .headroom_bytes = rte_pktmbuf_headroom(mbuf)};
   }
-  std::span<l4lb::Packet> all() { return std::span(packets).first(size); }
-
-  Mbufs mbufs;
-  std::array<l4lb::Packet, l4lb::kBurstMax> packets;
-  std::size_t size = 0;
-};
+  return count;
+}
 
 Worker::Worker(unsigned number, std::vector<WorkerQueue> queues, std::optional<ProbeQueue> probes,
                const PopConfig& config, l4lb::FlowTable flows, Published<WorkerView>& views)
@@ -158,37 +150,35 @@ unsigned Worker::poll(std::size_t index, const WorkerView& view) {
   const WorkerQueue& queue = queues_[index];
   Punt* punt = punts_[index].get();
   const unsigned from_kernel = punt != nullptr ? punt->forward_from_kernel(queue.port, queue.queue) : 0;
-  Burst burst;
-  const unsigned received = burst.receive(queue.port, queue.queue, queue_counters_[index].rx_multi_segment);
+  const unsigned received = burst_.receive(queue.port, queue.queue, queue_counters_[index].rx_multi_segment);
   if (received == 0) return from_kernel;
   const bool timed = latency_.wants_burst();
   const std::uint64_t began = timed ? rte_rdtsc() : 0;
-  process(queue, burst.all(), view);
-  send(index, burst, view);
+  process(queue, burst_.all(), view);
+  send(index, view);
   if (timed) latency_.count(rte_rdtsc() - began);
   return from_kernel + received;
 }
 
 // What may answer a probe instead of its backend goes back the way it came.
 unsigned Worker::poll_probes(const WorkerView& view) {
-  Burst burst;
-  const unsigned received = burst.receive(probes_->port, probes_->queue, queue_counters_[0].rx_multi_segment);
+  const unsigned received = burst_.receive(probes_->port, probes_->queue, queue_counters_[0].rx_multi_segment);
   if (received == 0) return 0;
-  if (view.capture != nullptr) view.capture->before(number_, burst.all());
-  process_probes(*view.snapshot, burst.all(), now_ms(), state_, *view.counters[number_]);
+  if (view.capture != nullptr) view.capture->before(number_, burst_.all());
+  process_probes(*view.snapshot, burst_.all(), now_ms(), state_, *view.counters[number_]);
   if (view.capture != nullptr) {
-    view.capture->after(number_, static_cast<std::uint16_t>(queues_[0].port_index), burst.all(), rte_rdtsc(),
+    view.capture->after(number_, static_cast<std::uint16_t>(queues_[0].port_index), burst_.all(), rte_rdtsc(),
                         clock_.tsc_hz());
   }
-  for (std::size_t i = 0; i < burst.size; ++i) {
-    const l4lb::Packet& packet = burst.packets[i];
+  for (std::size_t i = 0; i < burst_.size; ++i) {
+    const l4lb::Packet& packet = burst_.packets[i];
     if (packet.verdict == l4lb::Verdict::kForwardProbe) {
-      leave_by(way_out(0, packet, view), packet, burst.mbufs[i]);
+      leave_by(way_out(0, packet, view), packet, burst_.mbufs[i]);
       continue;
     }
-    follow(packet, *burst.mbufs[i]);
-    if (!l4lb::leaves(packet.verdict) || rte_eth_tx_burst(probes_->port, probes_->queue, &burst.mbufs[i], 1) == 0) {
-      rte_pktmbuf_free(burst.mbufs[i]);
+    follow(packet, *burst_.mbufs[i]);
+    if (!l4lb::leaves(packet.verdict) || rte_eth_tx_burst(probes_->port, probes_->queue, &burst_.mbufs[i], 1) == 0) {
+      rte_pktmbuf_free(burst_.mbufs[i]);
     }
   }
   flush();
@@ -228,19 +218,19 @@ void Worker::flush() {
 
 // Sends what leaves, hands the kernel what is its, and frees everything else, so that every buffer of the burst has
 // left our hands.
-void Worker::send(std::size_t in, Burst& burst, const WorkerView& view) {
+void Worker::send(std::size_t in, const WorkerView& view) {
   Punt* const punt = punts_[in].get();
   const std::uint32_t now = now_ms();
   Mbufs dropped;
   unsigned dropped_count = 0;
-  for (std::size_t i = 0; i < burst.size; ++i) {
-    const l4lb::Packet& packet = burst.packets[i];
+  for (std::size_t i = 0; i < burst_.size; ++i) {
+    const l4lb::Packet& packet = burst_.packets[i];
     if (l4lb::leaves(packet.verdict)) {
-      leave_by(way_out(in, packet, view), packet, burst.mbufs[i]);
+      leave_by(way_out(in, packet, view), packet, burst_.mbufs[i]);
     } else if (punt != nullptr && packet.verdict == l4lb::Verdict::kPassNotVip) {
-      punt->add(burst.mbufs[i], now);
+      punt->add(burst_.mbufs[i], now);
     } else {
-      dropped[dropped_count++] = burst.mbufs[i];
+      dropped[dropped_count++] = burst_.mbufs[i];
     }
   }
   if (dropped_count > 0) rte_pktmbuf_free_bulk(dropped.data(), dropped_count);

@@ -83,7 +83,17 @@ class alignas(RTE_CACHE_LINE_SIZE) Worker {
   double age_ms() const;  // since the last pass; since the construction before the first one
 
  private:
-  struct Burst;
+  // What was received at once: packets[i] lies in mbufs[i]. It is kept, because a new one would be written over as a
+  // whole at each poll, packets or none.
+  struct Burst {
+    // Frames that lie in several buffers are counted and dropped. How many frames there were.
+    unsigned receive(std::uint16_t port, std::uint16_t queue, std::atomic<std::uint64_t>& multi_segment);
+    std::span<l4lb::Packet> all() { return std::span(packets).first(size); }
+
+    std::array<rte_mbuf*, l4lb::kBurstMax> mbufs;
+    std::array<l4lb::Packet, l4lb::kBurstMax> packets;
+    std::size_t size = 0;
+  };
   // Packets on their way out by one queue.
   struct Lane {
     std::array<rte_mbuf*, l4lb::kBurstMax> mbufs;
@@ -93,7 +103,7 @@ class alignas(RTE_CACHE_LINE_SIZE) Worker {
   unsigned poll_probes(const WorkerView& view);
   void process(const WorkerQueue& queue, std::span<l4lb::Packet> packets, const WorkerView& view);
   std::size_t way_out(std::size_t in, const l4lb::Packet& packet, const WorkerView& view) const;
-  void send(std::size_t in, Burst& burst, const WorkerView& view);
+  void send(std::size_t in, const WorkerView& view);
   void leave_by(std::size_t queue, const l4lb::Packet& packet, rte_mbuf* mbuf);
   void flush();
   std::uint32_t now_ms();
@@ -105,8 +115,9 @@ class alignas(RTE_CACHE_LINE_SIZE) Worker {
   std::vector<WorkerQueue> queues_;
   std::vector<QueueCounters> queue_counters_;
   std::vector<std::unique_ptr<Punt>> punts_;  // of each queue
-  std::vector<Lane> lanes_;                   // of each queue
-  std::vector<std::size_t> queue_of_port_;    // the first of each port's
+  Burst burst_;
+  std::vector<Lane> lanes_;                 // of each queue
+  std::vector<std::size_t> queue_of_port_;  // the first of each port's
   std::optional<ProbeQueue> probes_;
   l4lb::WorkerState state_;
   Published<WorkerView>::Reader views_;
