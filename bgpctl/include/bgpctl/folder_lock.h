@@ -7,8 +7,8 @@
 
 namespace anypop::bgpctl {
 
-// By flock(2) on the folder of the orders, so that the death of its holder frees it. It is held for microseconds, and an
-// order does not wait for a holder that is stopped: had or not after `patience`, it goes on.
+// By flock(2) on the folder of the orders, so that the death of its holder frees it. It is held for microseconds, and
+// an order does not wait for a holder that is stopped: had or not after `patience`, it goes on.
 class FolderLock {
  public:
   FolderLock(const std::filesystem::path& folder, std::chrono::milliseconds patience);
