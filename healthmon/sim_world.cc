@@ -307,7 +307,9 @@ void World::watch_orders() {
   ++order_watch_;
   const auto next = orders_.next_expiry();
   if (!next) return;
-  const Milliseconds left(std::max<std::int64_t>(0, *next - wall().unix_ms) + 1);
+  // Whose time has come is gone once it was read.
+  const std::int64_t left_ms = *next - wall().unix_ms;
+  const Milliseconds left(left_ms > 0 ? left_ms + 1 : 500);
   if (left > std::chrono::hours(100)) return;
   after(left, [this, watch = order_watch_] {
     if (watch == order_watch_) watch_orders();
