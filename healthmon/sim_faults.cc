@@ -186,6 +186,10 @@ void World::hold_fault() {
     orders_.release(i, one_of({bgpctl::Beneath::kKeep, bgpctl::Beneath::kDrop}));
   } else if (chance(0.1)) {
     orders_.spoil(i);
+  } else if (chance(0.1)) {
+    // The lease, although the monitor is back just then; above a drain that will be over before it.
+    orders_.place(i, kDrain, wall().unix_ms, wall().unix_ms + 500);
+    return lease();
   } else {
     const auto kind = one_of({kWithdraw, kWithdraw, kAnnounce, kDrain});
     orders_.place(i, kind, wall().unix_ms, some_expiry());
@@ -195,25 +199,28 @@ void World::hold_fault() {
   watch_orders();
 }
 
-// Nobody has started the monitor for too long: `bgpctl withdraw --all --monitor-lost`, and once it runs again somebody
-// ends that.
+// Nobody has started the monitor for too long.
 void World::lose_monitor() {
   after(Milliseconds(2000 + pick(4000)), [this, life = life_] {
-    if (monitor_ || life != life_) return;
-    for (std::size_t i = 0; i < config_.announcements.size(); ++i) {
-      const AnnouncementConfig& announcement = config_.announcements[i];
-      if (announcement.if_monitor_lost == MonitorLost::kKeep) continue;
-      const auto hold = orders_.read_hold(i, wall().unix_ms);
-      if (hold.ok() && *hold && (*hold)->kind != bgpctl::HoldKind::kDrain) continue;
-      if (announcement.keep_last && bird_.others[i] == 0) continue;
-      orders_.place_lease(i, wall().unix_ms);
-      bird_.set(i, Level::kWithdrawn, disk_full_);
-    }
+    if (!monitor_ && life == life_) lease();
+  });
+}
+
+// `bgpctl withdraw --all --monitor-lost`, and later somebody ends that.
+void World::lease() {
+  for (std::size_t i = 0; i < config_.announcements.size(); ++i) {
+    const AnnouncementConfig& announcement = config_.announcements[i];
+    if (announcement.if_monitor_lost == MonitorLost::kKeep) continue;
+    const auto hold = orders_.read_hold(i, wall().unix_ms);
+    if (hold.ok() && *hold && (*hold)->kind != bgpctl::HoldKind::kDrain) continue;
+    if (announcement.keep_last && bird_.others[i] == 0) continue;
+    orders_.place_lease(i, wall().unix_ms);
+    bird_.set(i, Level::kWithdrawn, disk_full_);
+  }
+  watch_orders();
+  after(Milliseconds(pick(12'000)), [this] {
+    for (std::size_t i = 0; i < config_.announcements.size(); ++i) orders_.release_lease(i);
     watch_orders();
-    after(Milliseconds(pick(8000)), [this] {
-      for (std::size_t i = 0; i < config_.announcements.size(); ++i) orders_.release_lease(i);
-      watch_orders();
-    });
   });
 }
 

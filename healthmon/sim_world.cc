@@ -109,6 +109,10 @@ void World::run_until(SteadyTime end) {
     now_ = std::max(now_, next);
     ++steps_;
     if (wake == next) {
+      constexpr unsigned kManyWakes = 100;
+      wakes_ = now_ == last_wake_ ? wakes_ + 1 : 0;
+      last_wake_ = now_;
+      if (wakes_ > kManyWakes) ADD_FAILURE() << "the monitor wants to be woken at once, again and again";
       wake_at_ = SteadyTime::max();
       carry_out(monitor_->on_time(wall()));
     } else {

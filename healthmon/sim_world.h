@@ -148,6 +148,7 @@ class World {
   void drain_fault(BackendId id);
   std::optional<std::int64_t> some_expiry();
   void lose_monitor();
+  void lease();
   void step_wall_clock(std::int64_t by_ms);
   void monitor_fault();
   void routing_fault();
@@ -176,6 +177,8 @@ class World {
   unsigned life_ = 0;  // of the monitor
   SteadyTime stalled_until_;
   SteadyTime wake_at_;  // when the monitor wants to be told of the time
+  SteadyTime last_wake_;
+  unsigned wakes_ = 0;  // at that same instant
   SteadyTime bird_busy_until_;
   bool disk_full_ = false;
   double flake_ = 0;
