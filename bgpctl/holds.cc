@@ -4,17 +4,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <thread>
 #include <utility>
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/atomic_file.h"
 #include "base/text.h"
+#include "bgpctl/folder_lock.h"
 #include "shared_file.h"
 
 namespace anypop::bgpctl {
@@ -53,32 +51,6 @@ absl::Status end_file(const std::filesystem::path& path) {
   if (errno != ENOENT) return errno_error(errno, "cannot replace {}", path.string());
   return remove_file(path);
 }
-
-// Keeps an expired hold's removal from hitting the new one that somebody places at that moment. By flock(2) on the
-// folder, so that the death of its holder frees it. It is held for microseconds, and an order does not wait for a
-// holder that is stopped.
-class FolderLock {
- public:
-  FolderLock(const std::filesystem::path& folder, std::chrono::milliseconds patience)
-      : folder_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-    const auto end = std::chrono::steady_clock::now() + patience;
-    while (folder_ >= 0 && !(locked_ = ::flock(folder_, LOCK_EX | LOCK_NB) == 0)) {
-      if (std::chrono::steady_clock::now() >= end) return;
-      std::this_thread::yield();
-    }
-  }
-  ~FolderLock() {
-    if (folder_ >= 0) ::close(folder_);
-  }
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
-  bool locked() const { return locked_; }
-
- private:
-  int folder_;
-  bool locked_ = false;
-};
-constexpr std::chrono::milliseconds kOrderPatience{20};
 
 absl::Status wrong(const std::filesystem::path& path, std::string_view what) {
   return invalid_argument(
@@ -140,6 +112,19 @@ bool remove_expired(const std::filesystem::path& path, std::int64_t now_unix_ms)
   return still.ok() && is_over(*still, now_unix_ms) && end_file(path).ok();
 }
 
+// The time of what waits beneath another one passes too: it must not come back, when its turn has come, to a clock that
+// was stepped back meanwhile.
+void remove_expired_beneath(const std::filesystem::path& path, std::int64_t now_unix_ms) {
+  const std::filesystem::path beneath = beneath_path(path);
+  const auto over = [&] {
+    const absl::StatusOr<Hold> hold = read_hold(beneath);
+    return hold.ok() && is_over(*hold, now_unix_ms);
+  };
+  if (!over()) return;
+  const FolderLock lock(path.parent_path(), std::chrono::milliseconds(0));
+  if (lock.locked() && over()) (void)remove_file(beneath);
+}
+
 }  // namespace
 
 std::string_view hold_kind_name(HoldKind kind) {
@@ -190,6 +175,7 @@ absl::StatusOr<std::optional<Hold>> load_hold(const PopConfig& config, std::stri
                                               std::int64_t now_unix_ms) {
   const auto path = hold_path(config, announcement);
   if (!path.ok()) return path.status();
+  remove_expired_beneath(*path, now_unix_ms);
   absl::StatusOr<Hold> hold = read_hold(*path);
   // What waits beneath the one that is over may be in force, or over too.
   if (hold.ok() && is_over(*hold, now_unix_ms) && remove_expired(*path, now_unix_ms)) hold = read_hold(*path);

@@ -48,6 +48,17 @@ TEST_F(Holds, DoNotComeBackWithAClockThatStepsBack) {
   EXPECT_EQ(load_holds(config_, 9'000'000)->size(), 1U);
 }
 
+// Nobody sees the one beneath while the other stands, but its time passes all the same.
+TEST_F(Holds, BeneathAnotherDoNotComeBackWithAClockThatStepsBack) {
+  const Hold drain{HoldKind::kDrain, "until noon", "alice", 1, 5'000'000};
+  ASSERT_TRUE(place_hold(config_, "web", drain).ok());
+  ASSERT_TRUE(place_hold_above(config_, "web", hold_).ok());
+  EXPECT_EQ(load_holds(config_, 4'999'999)->at("web"), hold_);
+  EXPECT_EQ(load_holds(config_, 5'000'000)->at("web"), hold_);
+  ASSERT_TRUE(release_hold(config_, "web").ok());
+  EXPECT_TRUE(load_holds(config_, 5'000'000 - 3'600'000)->empty());
+}
+
 TEST_F(Holds, AnOperatorsWaitsBeneathTheMachines) {
   const Hold drain{HoldKind::kDrain, "until monday", "alice", 1, std::nullopt};
   ASSERT_TRUE(place_hold(config_, "web", drain).ok());

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <tuple>
 
 #include <boost/json/object.hpp>
@@ -12,6 +13,7 @@
 
 #include "base/atomic_file.h"
 #include "base/text.h"
+#include "bgpctl/folder_lock.h"
 
 namespace anypop::healthmon {
 namespace {
@@ -56,6 +58,16 @@ DrainOrder read_order(const std::filesystem::path& path) {
   return order;
 }
 
+bool is_over(const DrainOrder& order, std::int64_t now_unix_ms) {
+  return order.expires_unix_ms && *order.expires_unix_ms <= now_unix_ms;
+}
+
+// Best effort: who may only read takes it for none, and leaves it to the others.
+void remove_expired(const std::filesystem::path& path, std::int64_t now_unix_ms) {
+  const bgpctl::FolderLock lock(path.parent_path(), std::chrono::milliseconds(0));
+  if (lock.locked() && is_over(read_order(path), now_unix_ms)) (void)::unlink(path.c_str());
+}
+
 }  // namespace
 
 std::filesystem::path drains_dir(const PopConfig& config) { return config.state_dir / "drained"; }
@@ -67,6 +79,7 @@ absl::Status place_drain(const PopConfig& config, const DrainOrder& order) {
   std::filesystem::create_directories(drains_dir(config), error);
   if (error) return permission_denied("cannot create {}: {}", drains_dir(config).string(), error.message());
   json::object object{{"reason", order.reason}, {"who", order.who}, {"placed_unix_ms", order.placed_unix_ms}};
+  const bgpctl::FolderLock lock(drains_dir(config), bgpctl::kOrderPatience);  // had or not, the order goes on
   if (order.expires_unix_ms) object["expires_unix_ms"] = *order.expires_unix_ms;
   return write_file_atomically(*path, json::serialize(object) + "\n");
 }
@@ -90,7 +103,11 @@ absl::StatusOr<std::vector<DrainOrder>> load_drains(const PopConfig& config, std
     DrainOrder order = read_order(files->path());
     order.service = parts[0];
     order.backend = parts[1];
-    if (!order.expires_unix_ms || *order.expires_unix_ms > now_unix_ms) orders.push_back(std::move(order));
+    if (is_over(order, now_unix_ms)) {
+      remove_expired(files->path(), now_unix_ms);
+    } else {
+      orders.push_back(std::move(order));
+    }
   }
   if (error) return unavailable("cannot read {}: {}", drains_dir(config).string(), error.message());
   std::sort(orders.begin(), orders.end(), [](const DrainOrder& a, const DrainOrder& b) {

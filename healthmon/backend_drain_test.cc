@@ -34,10 +34,22 @@ TEST_F(BackendDrain, IsPlacedReadAndReleased) {
   ASSERT_TRUE(place_drain(config_, order).ok());
   ASSERT_TRUE(place_drain(config_, short_one).ok());
   EXPECT_THAT(load(), UnorderedElementsAre(order, short_one));
-  EXPECT_THAT(load(3000), ElementsAre(order)) << "expired";
   EXPECT_TRUE(release_drain(config_, "web4", "b1").ok());
   EXPECT_TRUE(release_drain(config_, "web4", "b1").ok()) << "again";
   EXPECT_THAT(load(), ElementsAre(short_one));
+  EXPECT_THAT(load(3000), IsEmpty()) << "expired";
+}
+
+TEST_F(BackendDrain, DoesNotComeBackWithAClockThatStepsBack) {
+  const DrainOrder unlimited{"web4", "b1", "disk swap", "alice", 1000, std::nullopt};
+  ASSERT_TRUE(place_drain(config_, unlimited).ok());
+  ASSERT_TRUE(place_drain(config_, {"web4", "b2", "reboot", "bob", 1500, 3000}).ok());
+  EXPECT_THAT(load(3000), ElementsAre(unlimited));
+  EXPECT_THAT(load(2000), ElementsAre(unlimited));
+  // The one that follows it is not touched.
+  const DrainOrder next{"web4", "b2", "once more", "bob", 2000, 4000};
+  ASSERT_TRUE(place_drain(config_, next).ok());
+  EXPECT_THAT(load(3000), UnorderedElementsAre(unlimited, next));
 }
 
 TEST_F(BackendDrain, OnlyNamesOfTheConfigurationBecomePaths) {

@@ -34,7 +34,8 @@ std::filesystem::path drains_dir(const PopConfig& config);
 absl::Status place_drain(const PopConfig& config, const DrainOrder& order);
 // OK if there was none.
 absl::Status release_drain(const PopConfig& config, std::string_view service, std::string_view backend);
-// The orders in force, for backends that the configuration has. O(files). The error is that of the folder.
+// The orders in force, for backends that the configuration has. O(files). The error is that of the folder. One that has
+// expired is removed by whoever finds it so, if they may: a clock that steps back does not revive it.
 absl::StatusOr<std::vector<DrainOrder>> load_drains(const PopConfig& config, std::int64_t now_unix_ms);
 
 }  // namespace anypop::healthmon
