@@ -189,7 +189,7 @@ class RealBalancer {
   void process(std::span<Packet> packets, std::uint64_t now_ms) {
     process_burst(*snapshot_, packets, static_cast<std::uint32_t>(now_ms), state_, *counters_);
   }
-  const FlowTableStats& stats() const { return state_.flows.stats(); }
+  FlowTableStats stats() const { return state_.flows.stats(); }
   std::uint32_t window_ms() const { return engine_.flow_window_ms; }
 
  private:

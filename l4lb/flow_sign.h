@@ -12,41 +12,34 @@
 #include <span>
 
 #include "flow.h"
-#include "parse_plain.h"
-#include "quic.h"
+#include "l4lb/wire.h"
 
 namespace anypop::l4lb {
 
 enum class FlowSign : std::uint8_t { kGoesOn, kOpens, kCloses, kResets };
 
-// Of the flags of a TCP header.
-inline FlowSign sign_of_tcp(std::uint8_t flags) {
-  constexpr std::uint8_t kFin = 0x01;
-  constexpr std::uint8_t kSyn = 0x02;
-  constexpr std::uint8_t kRst = 0x04;
-  constexpr std::uint8_t kAck = 0x10;
-  const auto of_interest = static_cast<std::uint8_t>(flags & (kFin | kSyn | kRst | kAck));
-  if (of_interest == kAck) [[likely]]
-    return FlowSign::kGoesOn;
-  if (of_interest == kSyn) return FlowSign::kOpens;
-  if ((flags & kRst) != 0) return FlowSign::kResets;
-  return (flags & kFin) != 0 ? FlowSign::kCloses : FlowSign::kGoesOn;
+// Flags of a TCP header.
+inline constexpr std::uint8_t kTcpFin = 0x01;
+inline constexpr std::uint8_t kTcpSyn = 0x02;
+inline constexpr std::uint8_t kTcpRst = 0x04;
+inline constexpr std::uint8_t kTcpAck = 0x10;
+// Look at the packet.
+inline constexpr std::uint8_t kUnknownFlags = 0xff;
+
+// The flags that matter, of a TCP header.
+inline std::uint8_t signs_of_tcp(const std::byte* header) {
+  return wire::View<wire::Tcp>(header)[&wire::Tcp::flags] & (kTcpFin | kTcpSyn | kTcpRst | kTcpAck);
 }
 
-// Of packets that are not plain, and of QUIC.
-template <class F>
-FlowSign flow_sign_slowly(std::span<const std::byte> frame, std::uint32_t ip_offset);
-
-// Precondition: parse_ip<F>() took the frame, it is no later fragment and no ICMP error, and `protocol` is what it
-// found.
-template <class F>
-inline FlowSign flow_sign(std::span<const std::byte> frame, std::uint32_t ip_offset, wire::IpProtocol protocol) {
-  const std::byte* const ip = frame.data() + ip_offset;
-  if (protocol == wire::IpProtocol::kTcp && is_bare<F>(ip)) [[likely]] {
-    return sign_of_tcp(wire::View<wire::Tcp>(ip + sizeof(typename F::Header))[&wire::Tcp::flags]);
-  }
-  if (protocol == wire::IpProtocol::kUdp && frame.size() < kQuicInitialBytes) return FlowSign::kGoesOn;
-  return flow_sign_slowly<F>(frame, ip_offset);
+inline FlowSign sign_of_flags(std::uint8_t flags) {
+  if (flags == kTcpAck) return FlowSign::kGoesOn;
+  if (flags == kTcpSyn) return FlowSign::kOpens;
+  if ((flags & kTcpRst) != 0) return FlowSign::kResets;
+  return (flags & kTcpFin) != 0 ? FlowSign::kCloses : FlowSign::kGoesOn;
 }
+
+// Precondition: parse_ip<F>() took the frame, and it is no later fragment and no ICMP error.
+template <class F>
+FlowSign flow_sign(std::span<const std::byte> frame, std::uint32_t ip_offset);
 
 }  // namespace anypop::l4lb

@@ -15,7 +15,7 @@ namespace anypop::l4lb {
 // The flows of a lane that may have a record, or shall get one: track.h. Arrays side by side, valid up to `count`.
 struct Candidates {
   std::size_t count = 0;
-  bool all_always = true;                  // track: always
+  bool all_eager = true;                   // ServiceTracking::eager
   std::array<std::uint8_t, kBurstMax> at;  // in the lane
   std::array<std::uint64_t, kBurstMax> key;
   std::array<const std::uint16_t*, kBurstMax>
@@ -32,11 +32,14 @@ struct Lane {
   std::array<Flow<F>, kBurstMax> flow;
   std::array<PackedKey<F>, kBurstMax> key;  // of the service
   std::array<const typename ServiceTable<F>::Entry*, kBurstMax> home;
+  // If flows are looked up: the flags of a TCP segment that flow_sign.h wants to know; of UDP that surely opens no flow
+  // kTcpAck; else kUnknownFlags.
+  std::array<std::uint8_t, kBurstMax> tcp_flags;
   std::array<std::uint16_t, kBurstMax> service;
   std::array<std::uint64_t, kBurstMax> hash;         // of the whole flow
   std::array<std::uint64_t, kBurstMax> slot_hash;    // only if Snapshot::hashes_sources: of what the service hashes
   std::array<const std::uint16_t*, kBurstMax> slot;  // the backend within the service
-  std::array<std::uint16_t, kBurstMax> chosen;       // where slots of remembered flows point instead
+  std::array<std::uint16_t, kBurstMax> chosen;       // the backend of flows that were looked up
   Candidates candidates;
 };
 

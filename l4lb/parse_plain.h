@@ -66,16 +66,6 @@ template <class Header>
 
 }  // namespace plain
 
-// Does the transport header of a TCP segment follow the IP header of the least size? Precondition: parse_ip() took it.
-template <class F>
-bool is_bare(const std::byte* ip) {
-  if constexpr (F::kFamily == Family::kV4) {
-    return wire::View<wire::Ipv4>(ip)[&wire::Ipv4::version_and_ihl].raw == 0x45;
-  } else {
-    return wire::View<wire::Ipv6>(ip)[&wire::Ipv6::next_header] == wire::IpProtocol::kTcp;
-  }
-}
-
 // The transport protocol of a plain packet of this family; kNotPlain: it is none.
 inline constexpr wire::IpProtocol kNotPlain = wire::IpProtocol::kHopByHop;
 template <class F>

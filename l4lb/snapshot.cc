@@ -152,6 +152,11 @@ void add_ids(const ServiceMemory& memory, ServiceTracking& tracking, Snapshot& s
   }
 }
 
+std::size_t open_windows(const SlotHistory* history) {
+  if (history == nullptr) return 0;
+  return history->previous.size() - static_cast<std::size_t>(std::ranges::count(history->previous, kNoWindow));
+}
+
 void add_tracking(const ServiceConfig& service, const EngineConfig& engine, const ServiceMemory& memory,
                   Snapshot& snapshot) {
   ServiceTracking tracking{.salt = salt_of(service.name, memory.epoch), .track = service.track};
@@ -161,9 +166,19 @@ void add_tracking(const ServiceConfig& service, const EngineConfig& engine, cons
     tracking.previous = memory.now.history->previous.data();
     tracking.history_slots = static_cast<std::uint32_t>(memory.now.history->previous.size());
   }
+  tracking.eager =
+      service.track == Track::kAlways || 2 * open_windows(memory.now.history.get()) > tracking.history_slots;
   snapshot.tracks = snapshot.tracks || memory.now.history != nullptr || service.track == Track::kAlways;
   snapshot.tracking.push_back(tracking);
   snapshot.histories.push_back(memory.now.history);
+}
+
+// Snapshot::always.
+bool always(const Snapshot& snapshot) {
+  const auto by_record_or_slot = [](const ServiceTracking& service) {
+    return service.track == Track::kAlways && service.previous == nullptr;
+  };
+  return std::ranges::all_of(snapshot.tracking, by_record_or_slot) && snapshot.quic.empty() && !snapshot.hashes_sources;
 }
 
 // Where each adjacency of the snapshot is, and each list of them.
@@ -308,6 +323,7 @@ std::shared_ptr<const Snapshot> SnapshotBuilder::build(const SnapshotInput& inpu
   AdjacencyPlaces places;
   for (std::size_t i = 0; i < impl_->services.size(); ++i) impl_->add_service(i, input, keeper, places, *snapshot);
   impl_->tables.end_build();
+  snapshot->always = always(*snapshot);
   return snapshot;
 }
 
@@ -344,9 +360,7 @@ std::uint8_t next_hop_ports(const Snapshot& snapshot, std::uint16_t service, std
 }
 
 std::size_t open_windows(const Snapshot& snapshot, std::size_t service) {
-  const SlotHistory* history = snapshot.histories[service].get();
-  if (history == nullptr) return 0;
-  return history->previous.size() - static_cast<std::size_t>(std::ranges::count(history->previous, kNoWindow));
+  return open_windows(snapshot.histories[service].get());
 }
 
 }  // namespace anypop::l4lb

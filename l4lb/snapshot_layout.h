@@ -42,7 +42,9 @@ struct ServiceTracking {
   std::uint16_t id_count = 0;
   std::uint16_t idle = 0;  // FlowClock units
   Track track = Track::kNever;
+  bool eager = false;  // most of its flows are looked up: always, or most slots have a window
 };
+static_assert(sizeof(ServiceTracking) == 32);
 
 inline constexpr std::uint8_t kWholeFlow = 255;
 
@@ -77,7 +79,7 @@ class Snapshot {
   // What a record's backend id means: the living backend within the service, or kNoBackend. Ids are the service's own,
   // and stay with a name through changes of the configuration.
   std::uint16_t backend_of(const ServiceTracking& service, std::uint16_t id) const {
-    return id < service.id_count ? backend_of_id[service.first_id + id] : kNoBackend;
+    return id < service.id_count ? backend_of_id.data()[std::size_t{service.first_id} + id] : kNoBackend;
   }
   static constexpr std::uint16_t kNoBackend = 0xffff;
 
@@ -85,6 +87,7 @@ class Snapshot {
   std::vector<std::uint16_t> backend_of_id;  // service by service
   std::vector<std::uint16_t> id_of_backend;  // by backend, service by service
   bool tracks = false;                       // must packets be looked up even if there is no record yet?
+  bool always = false;                       // is every one, by nothing but its record and its whole flow's slot?
   EngineConfig engine;
   std::shared_ptr<const ProbePath> probes;  // never nullptr
   std::vector<bool> serving_v4;             // by VIP, as ServiceTable::vip_index() numbers them

@@ -28,16 +28,26 @@ namespace anypop::l4lb {
 
 inline constexpr std::uint32_t kClosingMs = 120'000;
 
-// Must packets be looked up at all?
-bool must_track(const Snapshot& snapshot, const WorkerState& state);
+// Which packets are looked up?
+enum class Lookup : std::uint8_t {
+  kNothing,
+  kSome,  // as their services and slots want it
+  kAll,   // Snapshot::always: a lane needs no slots beforehand, because nearly no packet asks for its own
+};
+Lookup lookup_of(const Snapshot& snapshot, const WorkerState& state);
 
-// Asks the cache for everything that says whether there is something to look up, for the flows of the lane from
-// lane.settled on.
+// Lookup::kSome. Asks the cache for everything that says whether there is something to look up, for the flows of the
+// lane from lane.settled on.
 template <class F>
 void find_candidates(const Snapshot& snapshot, const FlowTable& flows, Lane<F>& lane);
-
 // Lets lane.slot of remembered flows point to their backend, and says so in Packet::chosen_by.
 template <class F>
 void track(const Snapshot& snapshot, Worker& worker, Lane<F>& lane);
+
+// Lookup::kAll. The key of a flow; its bucket is to be asked for beforehand.
+inline std::uint64_t record_key(const ServiceTracking& service, std::uint64_t hash) { return hash ^ service.salt; }
+// Sets lane.chosen of all flows, and Packet::chosen_by.
+template <class F>
+void track_all(const Snapshot& snapshot, Worker& worker, Lane<F>& lane);
 
 }  // namespace anypop::l4lb

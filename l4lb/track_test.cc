@@ -304,6 +304,25 @@ TYPED_TEST(Tracking, ARstEndsAFlowThatSaysNothingMore) {
   EXPECT_GT(this->state_.flows.stats().expired, expired);
 }
 
+TYPED_TEST(Tracking, WhatFollowsARstTakesItBackInTheSameBurst) {
+  this->track(Track::kAlways);
+  const unsigned flow = this->client_of("a");
+  this->set(0, true, 0);
+  const auto segment = [&](std::uint8_t flags) {
+    return eth()
+        .ip({.destination = this->kVip})
+        .tcp({.source = static_cast<std::uint16_t>(flow), .destination = 80, .flags = flags})
+        .build();
+  };
+  const std::vector<Frame> frames = {segment(kAck), segment(kRst), segment(kAck)};
+  l4lb_testing::Burst burst(frames);
+  process_burst(*this->snapshot_, burst.packets(), static_cast<std::uint32_t>(this->now_ms_), this->state_,
+                *this->counters_);
+  for (std::size_t i = 0; i < frames.size(); ++i) EXPECT_EQ(burst[i].chosen_by, ChosenBy::kRecord) << i;
+  this->pass(kClosingMs + 4096);
+  EXPECT_EQ(this->send(flow, kAck), "a");
+}
+
 TYPED_TEST(Tracking, ARstOfNobodyIsNotRecorded) {
   this->track(Track::kAlways);
   this->send(1, kRst);

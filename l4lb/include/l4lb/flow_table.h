@@ -17,6 +17,7 @@
 // The memory may be shared with a later process that takes the records over: adopt().
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cstddef>
@@ -68,6 +69,9 @@ class FlowMemory {
 };
 
 class FlowTable {
+  using Entry = std::atomic<std::uint64_t>;
+  struct Bucket;
+
  public:
   static constexpr unsigned kRecordsPerBucket = 8;
   static constexpr unsigned kHalfOpenPerBucket = 3;
@@ -91,7 +95,7 @@ class FlowTable {
     std::uint64_t word = 0;
     bool half_open() const { return (word & kStateMask) == kHalfOpen; }
     bool closing() const { return (word & kStateMask) == kClosing; }
-    bool established() const { return (word & kStateMask) == kEstablished; }
+    bool expired(std::uint16_t now) const { return passed(expires(), now); }
     std::uint16_t backend_id() const { return static_cast<std::uint16_t>(word >> 32U); }
     std::uint16_t expires() const { return static_cast<std::uint16_t>(word >> 48U); }
     explicit operator bool() const { return place != nullptr; }
@@ -104,13 +108,48 @@ class FlowTable {
   }
   bool empty() const { return used_.load(std::memory_order_relaxed) == 0; }
   void prefetch_filter(std::uint64_t key) const { __builtin_prefetch(&filter_[bucket_of(key)]); }
-  void prefetch(std::uint64_t key) const { __builtin_prefetch(&buckets_[bucket_of(key)]); }
+  void prefetch(std::uint64_t key) const { finder().prefetch(key); }
   // The record that has not expired. Any thread may read Found::word, only the writer may use Found::place.
   Found find(std::uint64_t key, std::uint16_t now) const;
-  // The same for the writer only, which may compare a whole bucket at once: nobody else changes it.
-  Found find_own(std::uint64_t key, std::uint16_t now);
-  // The same, but only if the record is an established one. In few instructions: nearly all are.
-  Found find_established(std::uint64_t key, std::uint16_t now);
+
+  // What the writer's loops over packets need of the table, small enough to keep in registers.
+  class Finder {
+   public:
+    void prefetch(std::uint64_t key) const { __builtin_prefetch(&bucket(key)); }
+    // A record that is established, expired or not. In few instructions: what most packets have. (Should an expired one
+    // lie before one of the same flow that has not, the latter is not found.)
+    Found find_established(std::uint64_t key) const;
+
+   private:
+    friend FlowTable;
+    Finder(std::byte* buckets, std::uint64_t mask) : buckets_(buckets), mask_(mask) {}
+    Bucket& bucket(std::uint64_t key) const {
+      // The upper bits of a key choose the slot of a service, so they are alike where few slots are remembered.
+      static_assert(sizeof(Bucket) == 1U << kBucketShift);
+      return *reinterpret_cast<Bucket*>(buckets_ + ((key >> (30U - kBucketShift)) & mask_));
+    }
+    std::byte* buckets_;
+    std::uint64_t mask_;  // of where a bucket begins, in bytes
+  };
+  Finder finder() const { return {reinterpret_cast<std::byte*>(buckets_), std::uint64_t{mask_} << kBucketShift}; }
+
+  // The writer's look at all of a bucket at once: the record of a flow, and where one would go. Valid until the table
+  // changes.
+  class Look {
+   public:
+    Found found;
+
+   private:
+    friend FlowTable;
+    std::uint32_t bucket = 0;
+    // Eight bits for the places with a record that has not expired, eight for those of them that are half-open.
+    unsigned places = 0;
+    unsigned free() const { return ~places & 0xffU; }
+    unsigned half_open() const { return places >> kRecordsPerBucket; }
+    unsigned established() const { return places & ~half_open() & 0xffU; }
+  };
+  Look look(std::uint64_t key, std::uint16_t now);
+  Look look_inline(std::uint64_t key, std::uint16_t now);  // flow_table_inline.h
 
   // Writer. Times are FlowClock units: a record lives until `expires` has passed.
   struct Record {
@@ -119,19 +158,19 @@ class FlowTable {
     bool closing = false;    // has seen a FIN. Not both
     std::uint16_t expires = 0;
   };
-  // Precondition: find() finds nothing.
+  // Precondition: nothing is found, and `look` is of this key and time, and the table as it was then.
+  void insert_inline(std::uint64_t key, const Record& record, std::uint16_t now, const Look& look);
   void insert(std::uint64_t key, const Record& record, std::uint16_t now);
   // Puts something else in the place of a record.
   void update(const Found& found, const Record& record, std::uint16_t now) {
     const std::uint64_t word = (found.word & kTagMask) | bits_of(record);
     if (word == found.word) return;
-    if (found.half_open() != record.half_open) [[unlikely]]
-      confirm_or_not(found, record.half_open, now);
+    if (((word ^ found.word) & kStateMask) != 0) [[unlikely]]
+      return change_state(found, word, now);
     found.place->store(word, std::memory_order_relaxed);
   }
   // The same record, which lives until another time.
-  void prolong(const Found& found, std::uint16_t expires) {
-    if (found.expires() == expires) return;
+  static void prolong(const Found& found, std::uint16_t expires) {
     constexpr std::uint64_t kAllButTime = ~std::uint64_t{0} >> 16U;
     found.place->store((found.word & kAllButTime) | (std::uint64_t{expires} << 48U), std::memory_order_relaxed);
   }
@@ -141,15 +180,16 @@ class FlowTable {
   // table in two minutes. Cheap when there is nothing to do.
   void sweep(std::uint16_t now);
 
-  const FlowTableStats& stats() const { return stats_; }
+  FlowTableStats stats() const {
+    FlowTableStats stats = stats_;
+    stats.half_open = in_state_[kHalfOpen];
+    stats.established = in_state_[kEstablished] + in_state_[kClosing];
+    return stats;
+  }
   std::uint32_t capacity() const { return (mask_ + 1) * kRecordsPerBucket; }
 
  private:
-  using Entry = std::atomic<std::uint64_t>;
-  struct alignas(64) Bucket {
-    Entry entries[kRecordsPerBucket];
-  };
-  static_assert(sizeof(Bucket) == 64 && Entry::is_always_lock_free);
+  static_assert(Entry::is_always_lock_free);
   struct Header;
 
   static constexpr std::uint64_t kStateMask = 3;
@@ -157,6 +197,11 @@ class FlowTable {
   static constexpr std::uint64_t kEstablished = 2;
   static constexpr std::uint64_t kClosing = 3;
   static constexpr std::uint64_t kTagMask = 0xfffffffcU;
+
+  struct alignas(64) Bucket {
+    Entry entries[kRecordsPerBucket];
+  };
+  static constexpr unsigned kBucketShift = 6;
 
   struct Attach {};
   FlowTable(Attach, std::span<std::byte> memory, std::uint32_t records);
@@ -169,20 +214,18 @@ class FlowTable {
     const std::uint64_t state = record.half_open ? kHalfOpen : (record.closing ? kClosing : kEstablished);
     return state | (std::uint64_t{record.backend_id} << 32U) | (std::uint64_t{record.expires} << 48U);
   }
-  static bool passed(std::uint16_t time, std::uint16_t now) { return static_cast<std::int16_t>(now - time) > 0; }
-  void drop(Entry& entry, std::uint64_t word);
+  static bool passed(std::uint16_t time, std::uint16_t now) { return static_cast<std::int16_t>(time - now) < 0; }
+  void put(Entry& entry, std::uint64_t old, std::uint64_t word);
 #if defined(__SSE2__) && defined(__x86_64__)
   static __m128i lower_halves(const Bucket& bucket, unsigned first);
-  static unsigned places_of(const Bucket& bucket, std::uint64_t wanted, std::uint64_t mask);
+  static __m128i upper_halves(const Bucket& bucket, unsigned first);
+  static __m128i times(const Bucket& bucket);
 #endif
-  struct Census;
-  static Census take_census(const Bucket& bucket, std::uint16_t now);
-  static unsigned soonest(const Bucket& bucket, unsigned among);
-  void expire(Entry& entry, std::uint64_t word);
+  static unsigned soonest(const Bucket& bucket, unsigned among, std::uint16_t now);
+  Look look_at(std::uint32_t bucket, std::uint64_t tag, std::uint16_t now);
   void expire_all(std::uint32_t bucket, std::uint16_t now);
-  Entry& evict(std::uint32_t bucket, unsigned among, std::uint64_t& count);
-  void confirm_or_not(const Found& found, bool half_open, std::uint16_t now);
-  Entry& place_for(std::uint32_t bucket, bool half_open, std::uint16_t now);
+  Entry& victim(const Look& look, bool half_open, std::uint16_t now);
+  void change_state(const Found& found, std::uint64_t word, std::uint16_t now);
   void clean(std::uint32_t bucket, std::uint16_t now);
   void refilter(std::uint32_t bucket);
   void store_used();
@@ -193,7 +236,8 @@ class FlowTable {
   std::uint32_t swept_ = 0;  // where the sweep stands
   std::uint16_t swept_at_ = 0;
   std::uint32_t to_sweep_ = 0;
-  FlowTableStats stats_;
+  FlowTableStats stats_;  // but for what is in the table:
+  std::array<std::uint64_t, 4> in_state_{};
   struct Used {  // movable, although an atomic is not
     std::atomic<std::uint64_t> value{0};
     Used() = default;
@@ -215,48 +259,25 @@ inline __m128i FlowTable::lower_halves(const Bucket& bucket, unsigned first) {
       _mm_shuffle_ps(_mm_load_ps(words + 2 * first), _mm_load_ps(words + 2 * first + 4), _MM_SHUFFLE(2, 0, 2, 0)));
 }
 
-// The places whose lower halves, as far as the mask goes, are as wanted: one bit each.
-inline unsigned FlowTable::places_of(const Bucket& bucket, std::uint64_t wanted, std::uint64_t mask) {
-  const __m128i of = _mm_set1_epi32(static_cast<int>(static_cast<std::uint32_t>(wanted)));
-  const auto equal = [&](unsigned first) {
-    __m128i halves = lower_halves(bucket, first);
-    if (mask != kTagMask + kStateMask) {
-      halves = _mm_and_si128(halves, _mm_set1_epi32(static_cast<int>(static_cast<std::uint32_t>(mask))));
-    }
-    return _mm_cmpeq_epi32(halves, of);
-  };
-  const __m128i both = _mm_packs_epi32(equal(0), equal(4));
-  return static_cast<unsigned>(_mm_movemask_epi8(_mm_packs_epi16(both, _mm_setzero_si128())));
-}
-
-inline FlowTable::Found FlowTable::find_own(std::uint64_t key, std::uint16_t now) {
-  Bucket& bucket = buckets_[bucket_of(key)];
-  for (unsigned left = places_of(bucket, tag_bits(key), kTagMask); left != 0; left &= left - 1) {
-    Entry& entry = bucket.entries[std::countr_zero(left)];
-    const std::uint64_t word = entry.load(std::memory_order_relaxed);
-    if ((word & kStateMask) == 0) continue;  // unused, and the wanted tag is zero
-    if (passed(static_cast<std::uint16_t>(word >> 48U), now)) return {};
-    return {.place = &entry, .word = word};
-  }
-  return {};
-}
-
-inline FlowTable::Found FlowTable::find_established(std::uint64_t key, std::uint16_t now) {
-  Bucket& bucket = buckets_[bucket_of(key)];
-  const unsigned places = places_of(bucket, tag_bits(key) | kEstablished, kTagMask + kStateMask);
-  if (places == 0) return {};
-  Entry& entry = bucket.entries[std::countr_zero(places)];
-  const std::uint64_t word = entry.load(std::memory_order_relaxed);
-  if (passed(static_cast<std::uint16_t>(word >> 48U), now)) [[unlikely]]
+inline FlowTable::Found FlowTable::Finder::find_established(std::uint64_t key) const {
+  Bucket& bucket = this->bucket(key);
+  const __m128i wanted = _mm_set1_epi32(static_cast<int>(static_cast<std::uint32_t>(tag_bits(key) | kEstablished)));
+  // Two bits a record.
+  const auto equal = static_cast<unsigned>(_mm_movemask_epi8(_mm_packs_epi32(
+      _mm_cmpeq_epi32(lower_halves(bucket, 0), wanted), _mm_cmpeq_epi32(lower_halves(bucket, 4), wanted))));
+  if (equal == 0) [[unlikely]]
     return {};
-  return {.place = &entry, .word = word};
+  auto* const entry = reinterpret_cast<Entry*>(reinterpret_cast<std::byte*>(&bucket) +
+                                               sizeof(Entry) / 2 * static_cast<unsigned>(std::countr_zero(equal)));
+  return {.place = entry, .word = entry->load(std::memory_order_relaxed)};
 }
 #else
-inline FlowTable::Found FlowTable::find_own(std::uint64_t key, std::uint16_t now) { return find(key, now); }
-
-inline FlowTable::Found FlowTable::find_established(std::uint64_t key, std::uint16_t now) {
-  const Found found = find(key, now);
-  return found && found.established() ? found : Found{};
+inline FlowTable::Found FlowTable::Finder::find_established(std::uint64_t key) const {
+  for (Entry& entry : bucket(key).entries) {
+    const std::uint64_t word = entry.load(std::memory_order_relaxed);
+    if (static_cast<std::uint32_t>(word) == (tag_bits(key) | kEstablished)) return {.place = &entry, .word = word};
+  }
+  return {};
 }
 #endif
 
