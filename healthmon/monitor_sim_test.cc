@@ -23,6 +23,7 @@ namespace {
 constexpr unsigned kSeeds = 1000;  // of each part; parts run beside each other
 constexpr unsigned kTroubledSeeds = 50;
 constexpr unsigned kParts = 2;
+constexpr unsigned kDaysSeeds = 2;
 
 class MonitorSimulation : public testing::TestWithParam<unsigned> {
  protected:
@@ -42,6 +43,7 @@ class MonitorSimulation : public testing::TestWithParam<unsigned> {
     updates += world.updates();
     longest_wrong = std::max(longest_wrong, world.longest_wrongly_there());
     longest_missing = std::max(longest_missing, world.longest_missing());
+    longest_against_order = std::max(longest_against_order, world.longest_against_order());
     falls += world.falls();
     latches += world.latches();
   }
@@ -55,6 +57,7 @@ class MonitorSimulation : public testing::TestWithParam<unsigned> {
   std::uint64_t updates = 0;
   std::int64_t longest_wrong = 0;  // ms
   std::int64_t longest_missing = 0;
+  std::int64_t longest_against_order = 0;
 };
 
 // Seeds that have found something. What they replay changes with the simulation, so each fault has a timeline as well.
@@ -68,8 +71,11 @@ TEST_P(MonitorSimulation, KeepsItsInvariantsAndConverges) {
   const std::uint64_t first = std::random_device{}();
   fmt::print("seeds {} to {}\n", first, first + kSeeds - 1);
   for (std::uint64_t seed = first; seed < first + kSeeds && !HasFailure(); ++seed) run(seed);
-  fmt::print("{} updates at the routers; a route was there for at most {} ms too long, and missing for {} ms\n",
-             updates, longest_wrong, longest_missing);
+  fmt::print(
+      "{} updates at the routers; a route was there for at most {} ms too long, missing for {} ms, and against an "
+      "order for {} ms\n",
+      updates, longest_wrong, longest_missing, longest_against_order);
+  EXPECT_GT(longest_against_order, 100) << "the simulation must exercise what it checks";
   EXPECT_GT(longest_wrong, 1000) << "the simulation must exercise what it checks";
   EXPECT_GT(longest_missing, 1000) << "the simulation must exercise what it checks";
   fmt::print("{} commands, {} of them announcements; {} second opinions; {} falls, {} latches, {} decisions to keep\n",
@@ -110,26 +116,43 @@ std::size_t allocated_bytes() {
 #endif
 }
 
-// One long run through every fault, so that what adds up is found: counters, queues, penalties. Two hours fit into a
-// test run; ANYPOP_SIM_HOURS=72 makes it three days.
-TEST(MonitorLongRun, KeepsItsInvariantsAndItsMemory) {
-  const std::uint64_t seed = std::random_device{}();
-  SCOPED_TRACE(fmt::format("seed {}", seed));
-  const char* const hours = std::getenv("ANYPOP_SIM_HOURS");
-  const std::chrono::hours duration(hours == nullptr ? 2 : std::atoi(hours));
-  World world(seed);
-  constexpr int kSteps = 8;
+// Days of faults and of quiet in turns, so that what adds up is found (counters, queues, penalties), and what takes its
+// time: hold-downs, latches, orders with an end. ANYPOP_SIM_DAYS says how many, ANYPOP_SEED which.
+class MonitorDays : public testing::TestWithParam<unsigned> {};
+
+TEST_P(MonitorDays, KeepItsInvariantsConvergeAndKeepItsMemory) {
+  const char* const only = std::getenv("ANYPOP_SEED");
+  const char* const days = std::getenv("ANYPOP_SIM_DAYS");
+  const std::uint64_t seed = only == nullptr ? std::random_device{}() : std::strtoull(only, nullptr, 10);
+  fmt::print("seed {}\n", seed);
+  SCOPED_TRACE(fmt::format("repeat with: ANYPOP_SEED={} healthmon_sim_test --gtest_filter='*MonitorDays*/0'", seed));
+  const std::chrono::hours duration(24 * (days == nullptr ? 3 : std::atoi(days)));
+  std::mt19937_64 random(seed);
+  const auto up_to = [&](Milliseconds most) {
+    return Milliseconds(std::uniform_int_distribution<>(0, static_cast<int>(most.count()))(random));
+  };
+  World world(seed, Pace::kDays);
   std::size_t early = 0;
-  for (int step = 0; step < kSteps && !HasFailure(); ++step) {
-    world.run_with_faults(std::chrono::duration_cast<Milliseconds>(duration) / kSteps);
-    if (step == 1) early = allocated_bytes();
+  unsigned episodes = 0;
+  for (Milliseconds done{0}; done < duration && !HasFailure(); ++episodes) {
+    const Milliseconds faults = std::chrono::seconds(20) + up_to(std::chrono::seconds(200));
+    const Milliseconds quiet = std::chrono::minutes(1) + up_to(std::chrono::minutes(episodes % 8 == 0 ? 60 : 5));
+    world.run_with_faults(faults);
+    if (!HasFailure()) world.run_quietly(quiet);
+    if (!HasFailure()) world.expect_converged();
+    done += faults + quiet;
+    if (early == 0 && done > duration / 3) early = allocated_bytes();
   }
   if (HasFailure()) return;
-  fmt::print("allocated after a quarter of the run {} bytes, after all of it {}; {} updates at the routers\n", early,
-             allocated_bytes(), world.updates());
+  fmt::print("{} episodes, {} steps, {} commands, {} updates at the routers, {} falls, {} latches\n", episodes,
+             world.steps(), world.commands, world.updates(), world.falls(), world.latches());
+  fmt::print("a route was there for at most {} ms too long, missing for {} ms, and against an order for {} ms\n",
+             world.longest_wrongly_there(), world.longest_missing(), world.longest_against_order());
+  fmt::print("allocated after a third of the run {} bytes, after all of it {}\n", early, allocated_bytes());
   EXPECT_LE(allocated_bytes(), early + 256 * 1024);
   EXPECT_GT(world.updates(), 100U) << "it must be an eventful run";
 }
+INSTANTIATE_TEST_SUITE_P(Seeds, MonitorDays, testing::Range(0U, kDaysSeeds));
 
 // A month of probes, of backends that fail and return, of drains and dataplane restarts, and no new memory.
 TEST(MonitorMonth, MemoryIsFlat) {

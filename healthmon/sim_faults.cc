@@ -73,8 +73,15 @@ void World::reboot() {
   for (Level& file : bird_.files) file = Level::kWithdrawn;
   bird_.restart();
   dataplane_.restart();
-  if (std::exchange(wall_stepped_, false)) {
+  // A machine without a battery begins in the past, until it has asked for the time.
+  const bool lost_clock = chance(0.3);
+  if (std::exchange(wall_stepped_, false) || lost_clock) {
     for (FlapBook& book : oracle_.books) book.make_unknown();
+  }
+  if (lost_clock) {
+    const std::int64_t lost_ms = 86'400'000;
+    wall_offset_ms_ -= lost_ms;
+    after(Milliseconds(pick(5000)), [this] { step_wall_clock(lost_ms); });
   }
   start_monitor();
 }
@@ -90,9 +97,7 @@ void World::backend_fault() {
     return;
   }
   if (chance(0.15)) {
-    const std::size_t b = pick(drained_[s].size());
-    drained_[s][b] = chance(0.4);
-    return;
+    return drain_fault({s, pick(backend_up_[s].size())});
   }
   if (chance(0.3)) {
     backend_up_[s].assign(backend_up_[s].size(), chance(0.6));
@@ -106,7 +111,7 @@ void World::backend_fault() {
 void World::kill_dataplane() {
   dataplane_.process = ProcessState::kDead;
   tell(Milliseconds(1), [this](Now now) {
-    const auto beat = dataplane_.heartbeat();
+    const auto beat = heard_heartbeat();
     oracle_.on_heartbeat(beat, now.steady);
     return monitor_->on_heartbeat(beat, now);
   });
@@ -159,37 +164,82 @@ void World::bird_fault() {
   }
 }
 
-void World::hold_fault() {
-  const std::size_t i = pick(holds_.size());
-  if (chance(0.4)) {
-    holds_[i] = std::nullopt;
-  } else if (chance(0.15)) {
-    holds_[i] = absl::InvalidArgumentError("holds/web.json: found no JSON object");
+// Of an order: now and then none.
+std::optional<std::int64_t> World::some_expiry() {
+  if (chance(0.4)) return std::nullopt;
+  return wall().unix_ms + one_of<std::int64_t>({500, 2000, 2000, 20'000, 600'000, 3'600'000});
+}
+
+void World::drain_fault(BackendId id) {
+  if (chance(0.6)) {
+    orders_.undrain(id);
   } else {
-    using enum bgpctl::HoldKind;
-    bgpctl::Hold hold{
-        .kind = one_of({kWithdraw, kWithdraw, kAnnounce, kDrain}), .reason = "maintenance", .who = "alice"};
-    if (chance(0.5)) {
-      const std::int64_t steady_ms = std::chrono::duration_cast<Milliseconds>(now_.time_since_epoch()).count();
-      hold.expires_unix_ms = steady_ms + wall_offset_ms_ + 2000;
-    }
-    holds_[i] = hold;
+    orders_.drain(id, wall().unix_ms, some_expiry());
   }
+  watch_orders();
+}
+
+void World::hold_fault() {
+  using enum bgpctl::HoldKind;
+  const std::size_t i = pick(config_.announcements.size());
+  if (chance(0.4)) {
+    orders_.release(i, one_of({bgpctl::Beneath::kKeep, bgpctl::Beneath::kDrop}));
+  } else if (chance(0.1)) {
+    orders_.spoil(i);
+  } else if (chance(0.1)) {
+    // The lease, although the monitor is back just then; above a drain that will be over before it.
+    orders_.place(i, kDrain, wall().unix_ms, wall().unix_ms + 500);
+    return lease();
+  } else {
+    const auto kind = one_of({kWithdraw, kWithdraw, kAnnounce, kDrain});
+    orders_.place(i, kind, wall().unix_ms, some_expiry());
+    // bgpctl does it by itself, whatever the monitor does; an order over the API leaves it to the monitor.
+    if (kind != kDrain && chance(0.5)) bird_.set(i, bgpctl::highest_level(kind), disk_full_);
+  }
+  watch_orders();
+}
+
+// Nobody has started the monitor for too long.
+void World::lose_monitor() {
+  after(Milliseconds(2000 + pick(4000)), [this, life = life_] {
+    if (!monitor_ && life == life_) lease();
+  });
+}
+
+// `bgpctl withdraw --all --monitor-lost`, and later somebody ends that.
+void World::lease() {
+  for (std::size_t i = 0; i < config_.announcements.size(); ++i) {
+    const AnnouncementConfig& announcement = config_.announcements[i];
+    if (announcement.if_monitor_lost == MonitorLost::kKeep) continue;
+    const auto hold = orders_.read_hold(i, wall().unix_ms);
+    if (hold.ok() && *hold && (*hold)->kind != bgpctl::HoldKind::kDrain) continue;
+    if (announcement.keep_last && bird_.others[i] == 0) continue;
+    orders_.place_lease(i, wall().unix_ms);
+    bird_.set(i, Level::kWithdrawn, disk_full_);
+  }
+  watch_orders();
+  after(Milliseconds(pick(12'000)), [this] {
+    for (std::size_t i = 0; i < config_.announcements.size(); ++i) orders_.release_lease(i);
+    watch_orders();
+  });
+}
+
+void World::step_wall_clock(std::int64_t by_ms) {
+  wall_stepped_ = true;
+  wall_offset_ms_ += by_ms;
+  watch_orders();
 }
 
 void World::monitor_fault() {
   switch (pick(5)) {
     case 4: return reload();
     case 0:
-      if (monitor_)
-        stop_monitor();
-      else
-        start_monitor();
-      return;
+      if (!monitor_) return start_monitor();
+      stop_monitor();
+      return lose_monitor();
     case 1:
-      wall_stepped_ = true;
-      wall_offset_ms_ += one_of({-3'600'000, 3'600'000, 500});
-      return;
+      return step_wall_clock(one_of<std::int64_t>(
+          {-86'400'000, -3'600'000, -60'000, -2500, -500, 500, 2500, 60'000, 3'600'000, 86'400'000}));
     case 2: {
       const SteadyTime until = std::max(stalled_until_, now_ + Milliseconds(pick(3000)));
       oracle_.not_run_until(until, until - std::max(now_, stalled_until_));

@@ -21,11 +21,21 @@ class FlapBook {
   // Somebody ended it all, or a reboot with a stepped clock made the ages unknown.
   void forget() {
     falls_.clear();
-    latched_ = lost_ = false;
+    latched_ = lost_ = may_be_latched_ = false;
     flaps_ = 0;
     known_ = true;
   }
   void make_unknown() { known_ = lost_ = latched_ = false; }
+
+  // Whether it may be latched, and how long a hold-down may be: by the falls, and not by what the monitor says of
+  // itself.
+  bool may_be_latched(SteadyTime now) const {
+    if (!known_) return true;
+    return may_be_latched_ && (reuse() == 0 || penalty(now) > reuse() * 0.999);
+  }
+  Milliseconds longest_hold_down() const {
+    return Milliseconds(std::max(announcement_.hold_down_ms, announcement_.flaps.hold_down_max_ms));
+  }
   // A person keeps it up or down; what the monitor makes of it afterwards is no flap's business.
   void held() { lost_ = latched_ = false; }
 
@@ -45,6 +55,7 @@ class FlapBook {
     EXPECT_TRUE(counted || !fell || hold) << "a fall that is no flap: " << decision.cause;
     if (counted) add(decision.level, now);
     if (hold) held();
+    if (!may_be_latched(now)) may_be_latched_ = false;
     if (latched_ && reuse() > 0 && penalty(now) <= reuse() * 1.001) latched_ = false;
     if (decision.level > before && lost_ && !hold) judge_rise(decision.level, now, decision);
     // Adopted, if it was latched: somebody has changed the state file while no monitor ran.
@@ -86,7 +97,9 @@ class FlapBook {
     const double most = std::max(announcement_.flaps.hold_down_max_ms, announcement_.hold_down_ms);
     hold_down_ms_ = std::min(announcement_.hold_down_ms * std::exp2(doublings), most);
     lost_ = true;
-    if (announcement_.flaps.latch_penalty != 0 && sum >= announcement_.flaps.latch_penalty) latched_ = true;
+    const unsigned limit = announcement_.flaps.latch_penalty;
+    if (limit != 0 && sum >= limit) latched_ = true;
+    if (limit != 0 && sum >= limit * 0.999) may_be_latched_ = true;
   }
 
   void judge_rise(bgpctl::Level level, SteadyTime now, const Decision& decision) {
@@ -103,6 +116,7 @@ class FlapBook {
   double hold_down_ms_ = 0;
   bool lost_ = false;  // by a fall, and not announced since
   bool latched_ = false;
+  bool may_be_latched_ = false;
   bool known_ = true;
   std::uint64_t flaps_ = 0;
 };

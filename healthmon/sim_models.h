@@ -4,9 +4,10 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
-#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/config.h"
@@ -27,6 +28,8 @@ class BirdModel {
       : config_(config),
         files(config.announcements.size(), bgpctl::Level::kWithdrawn),
         others(config.announcements.size(), 0) {
+    for (const AnnouncementConfig& announcement : config.announcements) protocols_.emplace_back(announcement);
+    protocols_.emplace_back(old);
     reread_files();
   }
 
@@ -48,7 +51,7 @@ class BirdModel {
   // An announcement that pop.yaml has no more.
   void leave_behind() {
     old_file = bgpctl::Level::kAnnounced;
-    if (process == ProcessState::kRunning) obey(old, old_file);
+    if (process == ProcessState::kRunning) protocols_.back().obey(old_file);
   }
   // Its file at once, whatever else is under way; its protocols when its turn has come.
   bgpctl::SetResult withdraw_old(bool families, bool disk_full) {
@@ -57,17 +60,14 @@ class BirdModel {
     if (!disk_full) old_file = bgpctl::Level::kWithdrawn;
     if (!families) return result;
     result.status.Update(answer());
-    if (answer().ok()) obey(old, bgpctl::Level::kWithdrawn);
+    if (answer().ok()) protocols_.back().obey(bgpctl::Level::kWithdrawn);
     return result;
-  }
-  bool announces_old() const {
-    if (process == ProcessState::kDead) return false;
-    const auto commands = bgpctl::commands_for(old, bgpctl::Level::kWithdrawn);
-    return std::any_of(commands.begin(), commands.end(), [&](const auto& command) { return up_.at(command.protocol); });
   }
   // By somebody else's hand.
   void set_protocols(std::size_t announcement, bool up) {
-    for (const std::string& name : bgpctl::protocol_names(config_.announcements[announcement])) up_[name] = up;
+    for (Protocol& protocol : protocols_[announcement].all) {
+      if (!protocol.drain) protocol.up = up;
+    }
   }
 
   absl::Status answer() const {
@@ -85,7 +85,7 @@ class BirdModel {
       files[announcement] = level;
     }
     result.status.Update(answer());
-    if (answer().ok()) obey(config_.announcements[announcement], level);
+    if (answer().ok()) protocols_[announcement].obey(level);
     return result;
   }
 
@@ -101,25 +101,21 @@ class BirdModel {
                        .last_reboot = view.last_reboot,
                        .last_reconfiguration = view.last_reconfiguration}};
     bgpctl::BirdSessionExport session{.established = true};
-    for (const AnnouncementConfig& announcement : config_.announcements) {
-      const auto i = static_cast<std::size_t>(&announcement - config_.announcements.data());
-      if (!announcement.keep_last) continue;
-      for (const IpPrefix& prefix : announcement.prefixes) view.others[prefix] = others[i];
-    }
-    for (const AnnouncementConfig& announcement : config_.announcements) {
-      for (const std::string& name : bgpctl::protocol_names(announcement)) {
-        const bool up = up_.at(name);
-        view.protocols[name] = {"Static", up ? "up" : "down", ""};
-        if (up) export_prefixes(announcement, name, session);
+    for (std::size_t i = 0; i < config_.announcements.size(); ++i) {
+      const AnnouncementConfig& announcement = config_.announcements[i];
+      for (const IpPrefix& prefix : announcement.prefixes) {
+        if (announcement.keep_last) view.others[prefix] = others[i];
       }
-      for (const std::string& name : bgpctl::drain_protocol_names(announcement)) {
-        const bool up = up_.at(name);
-        view.protocols[name] = {"Static", up ? "up" : "down", ""};
-        if (up) export_prefixes(announcement, name, session);
+      // A drain protocol's routes are preferred.
+      for (const Protocol& protocol : protocols_[i].all) {
+        view.protocols[protocol.name] = {"Static", protocol.up ? "up" : "down", ""};
+        for (const IpPrefix& prefix : announcement.prefixes) {
+          if (protocol.up && prefix.family() == protocol.family) session.prefixes[prefix] = protocol.name;
+        }
       }
     }
-    for (const auto& command : bgpctl::commands_for(old, bgpctl::Level::kWithdrawn)) {
-      view.protocols[command.protocol] = {"Static", up_.at(command.protocol) ? "up" : "down", ""};
+    for (const Protocol& protocol : protocols_.back().all) {
+      view.protocols[protocol.name] = {"Static", protocol.up ? "up" : "down", ""};
     }
     for (std::size_t i = 0; i < sessions_up.size(); ++i) {
       view.sessions[fmt::format("transit{}", i + 1)] = sessions_up[i] ? session : bgpctl::BirdSessionExport{};
@@ -127,44 +123,60 @@ class BirdModel {
     return view;
   }
 
-  bool announces(std::size_t announcement) const {
-    if (process == ProcessState::kDead) return false;
-    const auto commands = bgpctl::commands_for(config_.announcements[announcement], bgpctl::Level::kWithdrawn);
-    return std::any_of(commands.begin(), commands.end(), [&](const auto& command) { return up_.at(command.protocol); });
-  }
-  // To the routers: what is preferred.
+  // To the routers: what is preferred. By announcement, and last the old one.
   bgpctl::Level level(std::size_t announcement) const {
-    if (!announces(announcement)) return bgpctl::Level::kWithdrawn;
-    const auto names = bgpctl::drain_protocol_names(config_.announcements[announcement]);
-    const bool drained = std::any_of(names.begin(), names.end(), [&](const std::string& name) { return up_.at(name); });
-    return drained ? bgpctl::Level::kDrained : bgpctl::Level::kAnnounced;
+    bgpctl::Level level = bgpctl::Level::kWithdrawn;
+    if (process == ProcessState::kDead) return level;
+    for (const Protocol& protocol : protocols_[announcement].all) {
+      if (protocol.up && protocol.drain) return bgpctl::Level::kDrained;
+      if (protocol.up) level = bgpctl::Level::kAnnounced;
+    }
+    return level;
   }
+  std::size_t old_index() const { return config_.announcements.size(); }
 
   StateFiles state_files() const { return {files.begin(), files.end()}; }
 
  private:
+  struct Protocol {
+    std::string name;
+    Family family;
+    bool drain;
+    bool up = false;
+  };
+  // Of one announcement. What each level commands is looked up once, because days of simulation ask for it all the
+  // time.
+  struct Protocols {
+    explicit Protocols(const AnnouncementConfig& announcement) {
+      for (const auto& command : bgpctl::commands_for(announcement, bgpctl::Level::kWithdrawn)) {
+        all.push_back({command.protocol, command.family, command.drain});
+      }
+      for (const auto level : {bgpctl::Level::kWithdrawn, bgpctl::Level::kDrained, bgpctl::Level::kAnnounced}) {
+        for (const auto& command : bgpctl::commands_for(announcement, level)) {
+          const auto at =
+              std::find_if(all.begin(), all.end(), [&](const Protocol& p) { return p.name == command.protocol; });
+          orders[static_cast<std::size_t>(level)].emplace_back(static_cast<std::size_t>(at - all.begin()),
+                                                               command.enable);
+        }
+      }
+    }
+    void obey(bgpctl::Level level) {
+      for (const auto& [protocol, enable] : orders[static_cast<std::size_t>(level)]) all[protocol].up = enable;
+    }
+    std::vector<Protocol> all;
+    std::array<std::vector<std::pair<std::size_t, bool>>, 3> orders;  // by level
+  };
+
   static AnnouncementConfig old_announcement() {
     return {.name = "old", .prefixes = {*IpPrefix::parse("203.0.113.0/25"), *IpPrefix::parse("2001:db8:99::/48")}};
   }
   void reread_files() {
-    for (std::size_t i = 0; i < files.size(); ++i) obey(config_.announcements[i], files[i]);
-    obey(old, old_file);
-  }
-  void obey(const AnnouncementConfig& announcement, bgpctl::Level level) {
-    for (const auto& command : bgpctl::commands_for(announcement, level)) {
-      up_[command.protocol] = command.enable;
-    }
-  }
-  static void export_prefixes(const AnnouncementConfig& announcement, const std::string& protocol,
-                              bgpctl::BirdSessionExport& session) {
-    const Family family = protocol.find("_v4") != std::string::npos ? Family::kV4 : Family::kV6;
-    for (const IpPrefix& prefix : announcement.prefixes) {
-      if (prefix.family() == family) session.prefixes[prefix] = protocol;
-    }
+    for (std::size_t i = 0; i < files.size(); ++i) protocols_[i].obey(files[i]);
+    protocols_.back().obey(old_file);
   }
 
   const PopConfig& config_;
-  std::map<std::string, bool> up_;
+  std::vector<Protocols> protocols_;  // by announcement, and last the old one
   unsigned reboots_ = 0;
   unsigned configures_ = 0;
 

@@ -3,6 +3,7 @@
 // scratch, what it may intend.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -33,10 +34,22 @@ inline Health naive_health(const std::vector<bool>& results, const ProbeConfig& 
   return results.size() >= probe.rise + probe.fall ? Health::kUnhealthy : Health::kUnknown;
 }
 
+// By index in PopConfig::services. What a reload changes in the simulation leaves them as they are.
+inline std::vector<std::size_t> service_indices(const PopConfig& config, const AnnouncementConfig& announcement) {
+  std::vector<std::size_t> indices;
+  for (const std::string& name : announcement.services) {
+    indices.push_back(static_cast<std::size_t>(config.find_service(name) - config.services.data()));
+  }
+  return indices;
+}
+
 class Oracle {
  public:
   explicit Oracle(const PopConfig& config) : config_(config) {
-    for (const AnnouncementConfig& announcement : config.announcements) books.emplace_back(announcement);
+    for (const AnnouncementConfig& announcement : config.announcements) {
+      books.emplace_back(announcement);
+      services_.emplace_back(service_indices(config, announcement));
+    }
   }
 
   // A new monitor has been told nothing.
@@ -107,6 +120,16 @@ class Oracle {
     }
   }
 
+  void note_drains(const std::vector<DrainOrder>& orders) {
+    for (std::size_t s = 0; s < drained.size(); ++s) {
+      for (std::size_t b = 0; b < drained[s].size(); ++b) {
+        drained[s][b] = std::any_of(orders.begin(), orders.end(), [&](const DrainOrder& order) {
+          return order.service == config_.services[s].name && order.backend == config_.services[s].backends[b].name;
+        });
+      }
+    }
+  }
+
   // At the earliest; what is missing for how long is the monitor's business.
   bool first_round() const {
     for (std::size_t s = 0; s < results.size(); ++s) {
@@ -114,7 +137,8 @@ class Oracle {
         if (naive_health(backend, config_.services[s].probes[0]) == Health::kUnknown) return false;
       }
     }
-    return dataplane_told && bird_told;
+    const bool silent = judged_at_ - started >= Milliseconds(config_.monitor.heartbeat_timeout_ms);
+    return (dataplane_told || silent) && bird_told;
   }
 
   // The highest level that the conditions allow.
@@ -129,8 +153,7 @@ class Oracle {
     const std::size_t needed = wanted.required_services == 0 ? wanted.services.size() : wanted.required_services;
     std::size_t in = 0;
     std::size_t full = 0;
-    for (const std::string& name : wanted.services) {
-      const auto s = static_cast<std::size_t>(config_.find_service(name) - config_.services.data());
+    for (const std::size_t s : services_[announcement]) {
       unsigned usable = 0;
       unsigned total = 0;
       for (std::size_t b = 0; b < results[s].size(); ++b) {
@@ -146,6 +169,7 @@ class Oracle {
 
   // After every event, with the actions that it caused.
   void judge(const MonitorCore& core, const Actions& actions, SteadyTime now) {
+    judged_at_ = now;
     for (const Action& action : actions) {
       const auto* record = std::get_if<Record>(&action);
       if (record != nullptr && record->event.at("event") == "second-opinion") judge_second_opinion();
@@ -153,15 +177,13 @@ class Oracle {
     }
     for (std::size_t i = 0; i < intended_.size(); ++i) {
       const Level before = intended_[i];
-      judge_level(core, i, now);
+      const Level most = deserved(i, now);
+      judge_level(core, i, most, now);
       if (config_.announcements[i].canary) continue;
       const bool settled = core.first_round_done() && hold_known[i];
-      books[i].judge(core.decision(i), before, settled ? deserved(i, now) : Level::kWithdrawn, holds[i].has_value(),
-                     now);
+      books[i].judge(core.decision(i), before, settled ? most : Level::kWithdrawn, holds[i].has_value(), now);
     }
   }
-
-  bool held_in(std::size_t i) const { return held(i, bgpctl::HoldKind::kAnnounce); }
 
   std::vector<std::vector<std::vector<bool>>> results;  // [service][backend]: of this monitor's life
   std::vector<std::vector<bool>> drained;               // as told
@@ -170,6 +192,7 @@ class Oracle {
   bool gone_or_stuck = true;
   bool dataplane_told = false;
   SteadyTime heard;
+  SteadyTime started;  // this monitor
   std::optional<dataplane_api::State> state;
   SteadyTime state_read;
   bool bird_told = false;
@@ -213,12 +236,12 @@ class Oracle {
     EXPECT_FALSE(held(i, bgpctl::HoldKind::kWithdraw)) << "announced against a hold";
   }
 
-  void judge_level(const MonitorCore& core, std::size_t i, SteadyTime now) {
+  void judge_level(const MonitorCore& core, std::size_t i, Level allowed, SteadyTime now) {
     const Decision& decision = core.decision(i);
     const Level before = intended_[i];
     intended_[i] = decision.level;
     EXPECT_FALSE(held(i, bgpctl::HoldKind::kDrain) && decision.level == Level::kAnnounced) << decision.cause;
-    judge_last_announcer(decision, i, now);
+    judge_last_announcer(decision, i, allowed == Level::kWithdrawn, now);
     if (!decision.announced()) {
       EXPECT_FALSE(config_.announcements[i].canary && core.first_round_done() && hold_known[i] && !holds[i])
           << "a canary is always in";
@@ -238,7 +261,7 @@ class Oracle {
       EXPECT_TRUE(adopted_[i] != Level::kWithdrawn && before != Level::kWithdrawn)
           << "intended before the first full round: " << decision.cause;
     } else if (!held(i, bgpctl::HoldKind::kAnnounce) && !config_.announcements[i].canary) {
-      const Level most = decision.kept_last ? Level::kDrained : deserved(i, now);
+      const Level most = decision.kept_last ? Level::kDrained : allowed;
       EXPECT_LE(decision.level, most) << decision.cause << "; as told: " << told(i, now);
     }
   }
@@ -253,8 +276,7 @@ class Oracle {
   }
 
   // Kept only if that was ordered, while nobody else is known, and de-preferred.
-  void judge_last_announcer(const Decision& decision, std::size_t i, SteadyTime now) {
-    const bool fault = deserved(i, now) == Level::kWithdrawn;
+  void judge_last_announcer(const Decision& decision, std::size_t i, bool fault, SteadyTime now) {
     if (!fault) fault_since_[i] = SteadyTime::max();
     if (fault && fault_since_[i] == SteadyTime::max()) fault_since_[i] = now;
     if (!decision.kept_last) return;
@@ -262,7 +284,8 @@ class Oracle {
     EXPECT_TRUE(config_.announcements[i].keep_last) << decision.cause;
     EXPECT_EQ(decision.level, Level::kDrained) << decision.cause;
     EXPECT_FALSE(held(i, bgpctl::HoldKind::kWithdraw)) << "kept against a hold: " << decision.cause;
-    const bool long_enough = fault && now - fault_since_[i] > kLastAnnouncerWait + kOracleLate;
+    const Milliseconds patience(2 * config_.monitor.heartbeat_timeout_ms);
+    const bool long_enough = fault && now - fault_since_[i] > kLastAnnouncerWait + kOracleLate + patience;
     EXPECT_FALSE(long_enough && routing[i].others.value_or(false))
         << "kept although others are there: " << decision.cause;
   }
@@ -277,6 +300,8 @@ class Oracle {
   static constexpr std::ptrdiff_t kResultsKept = 5000;
 
   const PopConfig& config_;
+  std::vector<std::vector<std::size_t>> services_;  // of each announcement
+  SteadyTime judged_at_;
   std::vector<SteadyTime> fault_since_;
   SteadyTime restarted_by_ = SteadyTime::min();
   std::vector<bgpctl::Level> adopted_;

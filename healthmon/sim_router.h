@@ -14,45 +14,50 @@
 
 #include <gtest/gtest.h>
 
+#include "bgpctl/level.h"
 #include "healthmon/time.h"
 
 namespace anypop::healthmon::sim {
 
+using bgpctl::Level;
+
 // One session's routes, by announcement.
 class RouterModel {
  public:
-  explicit RouterModel(std::size_t announcements) : routes_(announcements, false), sent_(announcements, false) {}
+  explicit RouterModel(std::size_t announcements) : routes_(announcements), sent_(announcements) {}
 
   // What BIRD exports now. Updates arrive in the order in which they were sent; a session that is lost takes
   // everything.
-  void step(bool session_up, const std::vector<bool>& exported, Milliseconds delay, SteadyTime now) {
+  void step(bool session_up, const std::vector<Level>& exported, Milliseconds delay, SteadyTime now) {
     if (!session_up) {
-      on_the_way_.clear();
-      sent_.assign(sent_.size(), false);
-      routes_.assign(routes_.size(), false);
+      if (session_up_) *this = RouterModel(routes_.size(), updates);
       return;
     }
+    session_up_ = true;
     for (std::size_t i = 0; i < exported.size(); ++i) {
       if (exported[i] == sent_[i]) continue;
       sent_[i] = exported[i];
       last_arrival_ = std::max(last_arrival_, now + delay);
-      on_the_way_.emplace(last_arrival_, std::pair(i, static_cast<bool>(exported[i])));
+      on_the_way_.emplace(last_arrival_, std::pair(i, exported[i]));
     }
     while (!on_the_way_.empty() && on_the_way_.begin()->first <= now) {
-      const auto& [i, present] = on_the_way_.begin()->second;
-      routes_[i] = present;
+      const auto& [i, level] = on_the_way_.begin()->second;
+      routes_[i] = level;
       ++updates;
       on_the_way_.erase(on_the_way_.begin());
     }
   }
-  bool has(std::size_t announcement) const { return routes_[announcement]; }
+  Level level(std::size_t announcement) const { return routes_[announcement]; }
 
   std::uint64_t updates = 0;
 
  private:
-  std::vector<bool> routes_;
-  std::vector<bool> sent_;
-  std::multimap<SteadyTime, std::pair<std::size_t, bool>> on_the_way_;
+  RouterModel(std::size_t announcements, std::uint64_t so_far) : RouterModel(announcements) { updates = so_far; }
+
+  bool session_up_ = false;
+  std::vector<Level> routes_;
+  std::vector<Level> sent_;
+  std::multimap<SteadyTime, std::pair<std::size_t, Level>> on_the_way_;
   SteadyTime last_arrival_;
 };
 

@@ -15,14 +15,33 @@
 #include "healthmon/monitor_core.h"
 #include "sim_models.h"
 #include "sim_oracle.h"
+#include "sim_orders.h"
 #include "sim_router.h"
 
 namespace anypop::healthmon::sim {
 
+// How fast its checks and heartbeats are, and how long its hold-downs: for seconds of faults, or for days of them.
+enum class Pace { kSeconds, kDays };
+
+// What somebody between the monitor and its world may get wrong, so that the judge has something to see: what is read
+// is not so, or what is ordered is not done.
+enum class Lie {
+  kNone,
+  kDataplaneNeverDies,
+  kAnnouncementsAreLost,
+  kWithdrawalsAreLost,
+  kBirdKeepsEveryOrder,  // whatever others do to it
+  kHoldsAreForgottenAtAStart,
+  kHoldsComeBack,
+  kDrainHoldsAreUnknown,
+  kHoldDownsNeverEnd,
+};
+
 class World {
  public:
-  explicit World(std::uint64_t seed);
+  explicit World(std::uint64_t seed, Pace pace = Pace::kSeconds);
 
+  void begin_to_lie(Lie lie) { lie_ = lie; }
   // From now on, as long as there are faults: somebody runs `configure` a hundred times a second; bird.conf is broken.
   void storm_of_configures() {
     storm_ = true;
@@ -50,10 +69,12 @@ class World {
     return sum;
   }
 
+  std::uint64_t steps() const { return steps_; }
   std::uint64_t updates() const { return routers_[0].updates + routers_[1].updates; }
   // The longest of all announcements, in milliseconds.
   std::int64_t longest_wrongly_there() const { return longest(wrongly_there_); }
   std::int64_t longest_missing() const { return longest(missing_); }
+  std::int64_t longest_against_order() const { return longest(against_order_); }
 
  private:
   static std::int64_t longest(const std::vector<Overdue>& all) {
@@ -73,7 +94,6 @@ class World {
   // For the monitor that lives now; dropped if it has died by then, late if it is stalled.
   void tell(Milliseconds delay, std::function<Actions(Now)> event);
   void run_until(SteadyTime end);
-  void arm();
 
   void start_monitor();
   void stop_monitor() {
@@ -93,16 +113,30 @@ class World {
 
   void probe(BackendId id);
   void heartbeat();
-  void read_holds();
-  void read_drains();
+  bgpctl::SetResult announce_unless_held(std::size_t announcement, Level level, Now now);
+  void read_orders();
+  void watch_orders();
+  void poll_orders();
   void configure_again();
   void watch_the_routers();
+  bool nobody_can() const;
+  Level at_routers(std::size_t announcement) const;
+  void judge_at_routers(std::size_t announcement);
+  void judge_order(std::size_t announcement, const bgpctl::Hold* order, Level there);
   bool cannot_serve(std::size_t announcement) const;
   bool must_be_there(std::size_t announcement) const;
   Milliseconds patience(std::size_t announcement) const;
+  Milliseconds verdict_time() const;
+  bool is_drained(BackendId id) const { return orders_.drained(id, wall().unix_ms); }
   void expect_told(std::size_t service) const;
-  bgpctl::Level deserved(std::size_t announcement, unsigned margin_percent) const;
-  std::vector<bgpctl::Level> right_levels(std::size_t announcement) const;
+  Level deserved(std::size_t announcement, unsigned margin_percent) const;
+  std::vector<Level> right_levels(std::size_t announcement) const;
+
+  absl::StatusOr<dataplane_api::Heartbeat> heard_heartbeat();
+  absl::StatusOr<dataplane_api::State> heard_state();
+  Holds heard_holds(std::int64_t now_ms);
+  absl::StatusOr<bgpctl::BirdView> seen_in_bird();
+  bool is_lost(Level level) const;
 
   void fault();
   void backend_fault();
@@ -111,6 +145,11 @@ class World {
   void restart_dataplane();
   void bird_fault();
   void hold_fault();
+  void drain_fault(BackendId id);
+  std::optional<std::int64_t> some_expiry();
+  void lose_monitor();
+  void lease();
+  void step_wall_clock(std::int64_t by_ms);
   void monitor_fault();
   void routing_fault();
   void damping_fault();
@@ -124,6 +163,10 @@ class World {
 
   std::mt19937_64 random_;
   PopConfig config_;
+  std::vector<std::vector<std::size_t>> services_;  // of each announcement
+  Orders orders_;
+  unsigned order_watch_ = 0;
+  std::uint64_t steps_ = 0;
   SteadyTime now_{std::chrono::hours(1)};
   std::int64_t wall_offset_ms_ = 1'800'000'000'000;
   std::multimap<SteadyTime, Task> queue_;
@@ -133,24 +176,40 @@ class World {
   std::unique_ptr<MonitorCore> monitor_;
   unsigned life_ = 0;  // of the monitor
   SteadyTime stalled_until_;
-  SteadyTime armed_for_;
+  SteadyTime wake_at_;  // when the monitor wants to be told of the time
+  SteadyTime last_wake_;
+  unsigned wakes_ = 0;  // at that same instant
   SteadyTime bird_busy_until_;
   bool disk_full_ = false;
   double flake_ = 0;
   std::vector<std::vector<bool>> backend_up_;
-  std::vector<std::vector<bool>> drained_;
-  SteadyTime silent_until_;  // no probe is answered
-  Holds holds_;
+  SteadyTime silent_until_;         // no probe is answered
   std::vector<std::string> saved_;  // files with the announcements' damping; empty: none
   unsigned boots_ = 1;
   bool wall_stepped_ = false;  // since the last boot
+  Lie lie_ = Lie::kNone;
+  std::optional<dataplane_api::Heartbeat> last_heartbeat_;
+  std::optional<dataplane_api::State> last_state_;
+  Holds first_holds_;  // of this monitor's life
+  std::vector<std::optional<bgpctl::Hold>> last_holds_;
+  BirdModel obedient_;  // a BIRD that only the monitor changes
   bool storm_ = false;
   bool keep_conf_broken_ = false;
   std::vector<RouterModel> routers_;    // one for each session
   std::vector<Overdue> wrongly_there_;  // by announcement, and last the one that pop.yaml has no more
   std::vector<Overdue> missing_;
+  std::vector<Overdue> against_order_;
+  std::vector<Milliseconds> hold_down_;  // since it is missing, the longest
+  std::map<std::size_t, std::string> judged_order_;
+  std::vector<Level> exported_;
   SteadyTime watch_at_;
+  SteadyTime quiet_since_;
   static constexpr Milliseconds kWatchInterval{20};
+  static constexpr Milliseconds kOrderPoll{20'000};
+  // Beside the probes' and heartbeats' time: the age at which next hops are too old, and what a command takes.
+  static constexpr Milliseconds kState{3500};
+  static constexpr Milliseconds kStranger{4000};
+  static constexpr Milliseconds kOrder{3000};
 };
 
 }  // namespace anypop::healthmon::sim
