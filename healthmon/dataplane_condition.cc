@@ -22,7 +22,9 @@ DataplaneCondition::DataplaneCondition(const MonitorConfig& config, SteadyTime s
 
 SteadyTime DataplaneCondition::deadline() const {
   if (facts_.condition == Condition::kDead) return SteadyTime::max();
-  return std::max(heard_ + Milliseconds(config_.heartbeat_timeout_ms), restarted_by_);
+  const SteadyTime silent = std::max(heard_ + Milliseconds(config_.heartbeat_timeout_ms), restarted_by_);
+  if (!facts_.next_hops_known || facts_.restarting) return silent;
+  return std::min(silent, state_read_ + kStateMaxAge + Milliseconds(1));
 }
 
 void DataplaneCondition::dead(std::string cause) {
@@ -81,7 +83,8 @@ void DataplaneCondition::on_state(const absl::StatusOr<dataplane_api::State>& st
 void DataplaneCondition::on_time(SteadyTime now, SteadyTime::duration late_by) {
   state_read_ += late_by;
   if (now - state_read_ > kStateMaxAge && !restarting(now)) facts_.next_hops_known = false;
-  if (now < deadline()) return;
+  // Not that of next hops which are too old, which is behind us.
+  if (facts_.condition == Condition::kDead || now < deadline()) return;
   if (late_by > SteadyTime::duration(0) && !std::exchange(excused_, true)) {
     heard_ = now;
     return;

@@ -149,6 +149,18 @@ TEST_F(DataplaneConditionTest, NextHopsAreKnownWhileTheStateIsFresh) {
 }
 
 // With a minute between heartbeats only the closed connection can tell.
+// Where heartbeats may be silent for longer than that, nothing else would wake the monitor.
+TEST_F(DataplaneConditionTest, TheAgeOfNextHopsHasADeadlineOfItsOwn) {
+  DataplaneCondition patient({.heartbeat_interval_ms = 1000, .heartbeat_timeout_ms = 10'000}, at(0));
+  patient.on_heartbeat(beat(), at(0));
+  patient.on_state(dataplane_api::State{.instance = "a", .generation = 1}, at(0));
+  EXPECT_EQ(patient.deadline(), at(3501));
+  patient.on_time(at(3501), 0ms);
+  EXPECT_FALSE(patient.facts().next_hops_known);
+  EXPECT_EQ(patient.facts().condition, Condition::kAlive) << "not silent for long enough to be dead";
+  EXPECT_EQ(patient.deadline(), at(10'000));
+}
+
 TEST(DataplaneLink, SeesTheDeathOfTheServerWhenItHappens) {
   std::string name = testing::TempDir() + "link_XXXXXX";
   PopConfig config;

@@ -100,7 +100,7 @@ TEST_F(MonitorCoreTest, AWithdrawalDoesNotWaitForACommandUnderWay) {
               ElementsAre("dataplane", "verdict", "set-"));
   EXPECT_THAT(set(true), testing::Not(testing::Contains(testing::StartsWith("set"))));
   EXPECT_THAT(set(false), ElementsAre("command: ")) << "the look has been ordered already, and comes after it";
-  EXPECT_FALSE(bird.announces(0));
+  EXPECT_EQ(bird.level(0), Level::kWithdrawn);
   EXPECT_THAT(look(), IsEmpty());
 }
 

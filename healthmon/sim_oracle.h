@@ -137,7 +137,7 @@ class Oracle {
         if (naive_health(backend, config_.services[s].probes[0]) == Health::kUnknown) return false;
       }
     }
-    const bool silent = judged_at_ - heard >= Milliseconds(config_.monitor.heartbeat_timeout_ms);
+    const bool silent = judged_at_ - started >= Milliseconds(config_.monitor.heartbeat_timeout_ms);
     return (dataplane_told || silent) && bird_told;
   }
 
@@ -192,6 +192,7 @@ class Oracle {
   bool gone_or_stuck = true;
   bool dataplane_told = false;
   SteadyTime heard;
+  SteadyTime started;  // this monitor
   std::optional<dataplane_api::State> state;
   SteadyTime state_read;
   bool bird_told = false;
@@ -283,7 +284,8 @@ class Oracle {
     EXPECT_TRUE(config_.announcements[i].keep_last) << decision.cause;
     EXPECT_EQ(decision.level, Level::kDrained) << decision.cause;
     EXPECT_FALSE(held(i, bgpctl::HoldKind::kWithdraw)) << "kept against a hold: " << decision.cause;
-    const bool long_enough = fault && now - fault_since_[i] > kLastAnnouncerWait + kOracleLate;
+    const Milliseconds patience(2 * config_.monitor.heartbeat_timeout_ms);
+    const bool long_enough = fault && now - fault_since_[i] > kLastAnnouncerWait + kOracleLate + patience;
     EXPECT_FALSE(long_enough && routing[i].others.value_or(false))
         << "kept although others are there: " << decision.cause;
   }

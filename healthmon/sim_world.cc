@@ -147,7 +147,7 @@ void World::start_monitor() {
   first_holds_.clear();
   bird_busy_until_ = stalled_until_ = now_;
   oracle_.restart(files);
-  oracle_.heard = oracle_.state_read = now_;
+  oracle_.started = oracle_.heard = oracle_.state_read = now_;
   tell(Milliseconds(0), [this](Now now) { return monitor_->on_time(now); });
   for (std::size_t s = 0; s < config_.services.size(); ++s) {
     for (std::size_t b = 0; b < config_.services[s].backends.size(); ++b) probe({s, b});

@@ -39,7 +39,7 @@ class DataplaneCondition {
   void on_time(SteadyTime now, SteadyTime::duration late_by);
 
   const DataplaneFacts& facts() const { return facts_; }
-  SteadyTime deadline() const;  // when silence will be death
+  SteadyTime deadline() const;  // when silence will be death, or next hops too old to be known
   // The same process has been heard, and at no restart, from `start` until now: whatever was sent through it then found
   // it at work, as far as anybody can know.
   bool worked_since(SteadyTime start) const {
