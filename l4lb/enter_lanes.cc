@@ -186,9 +186,9 @@ template <bool kWithFlags>
 
 }  // namespace
 
-void enter_lanes(const Snapshot& snapshot, std::span<Packet> packets, std::size_t in_burst, ChosenBy chosen_by,
-                 Worker& worker, Lane<V4>& v4, Lane<V6>& v6) {
-  enter<false>(snapshot, packets, in_burst, chosen_by, worker, v4, v6);
+void enter_lanes(const Snapshot& snapshot, std::span<Packet> packets, std::size_t in_burst, Worker& worker,
+                 Lane<V4>& v4, Lane<V6>& v6) {
+  enter<false>(snapshot, packets, in_burst, ChosenBy::kSlot, worker, v4, v6);
 }
 
 void enter_lanes_with_flags(const Snapshot& snapshot, std::span<Packet> packets, std::size_t in_burst,

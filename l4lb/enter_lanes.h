@@ -12,10 +12,10 @@
 namespace anypop::l4lb {
 
 // `packets` begin what is left of a burst, `in_burst` packets, whose headers are asked for too. What enters says that
-// `chosen_by` will choose its backend.
-void enter_lanes(const Snapshot& snapshot, std::span<Packet> packets, std::size_t in_burst, ChosenBy chosen_by,
-                 Worker& worker, Lane<V4>& v4, Lane<V6>& v6);
-// The same, and sets Lane::tcp_flags.
+// its slot will choose the backend.
+void enter_lanes(const Snapshot& snapshot, std::span<Packet> packets, std::size_t in_burst, Worker& worker,
+                 Lane<V4>& v4, Lane<V6>& v6);
+// The same, but `chosen_by` will; and sets Lane::tcp_flags.
 void enter_lanes_with_flags(const Snapshot& snapshot, std::span<Packet> packets, std::size_t in_burst,
                             ChosenBy chosen_by, Worker& worker, Lane<V4>& v4, Lane<V6>& v6);
 

@@ -342,7 +342,7 @@ void process_at_most_a_burst(const Snapshot& snapshot, std::span<Packet> packets
   for (std::size_t first = 0; first < packets.size(); first += part) {
     const std::span<Packet> now = packets.subspan(first, std::min(part, packets.size() - first));
     if (lookup == Lookup::kNothing) {
-      enter_lanes(snapshot, now, packets.size() - first, ChosenBy::kSlot, worker, v4, v6);
+      enter_lanes(snapshot, now, packets.size() - first, worker, v4, v6);
     } else {
       enter_lanes_with_flags(snapshot, now, packets.size() - first,
                              lookup == Lookup::kAll ? ChosenBy::kRecord : ChosenBy::kSlot, worker, v4, v6);
@@ -393,7 +393,7 @@ void process_probes(const Snapshot& snapshot, std::span<Packet> packets, std::ui
     Lane<V6> v6;
     for (std::size_t first = 0; first < burst.size(); first += kPart) {
       const std::span<Packet> now = burst.subspan(first, std::min(kPart, burst.size() - first));
-      enter_lanes(snapshot, now, burst.size() - first, ChosenBy::kNobody, worker, v4, v6);
+      enter_lanes(snapshot, now, burst.size() - first, worker, v4, v6);
     }
     process_probe_lane(snapshot, v4, worker);
     process_probe_lane(snapshot, v6, worker);
