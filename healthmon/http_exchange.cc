@@ -53,7 +53,7 @@ class HttpExchange : public Exchange {
 
   std::optional<ProbeResult> input(std::string_view bytes) override {
     pending_ += bytes;
-    while (!pending_.empty() && !parser_.is_done()) {
+    while (!pending_.empty() && !parser_.is_done() && !may_be_cut_end()) {
       beast::error_code error;
       std::array<char, 4096> chunk;
       parser_.get().body().data = chunk.data();
@@ -79,6 +79,13 @@ class HttpExchange : public Exchange {
   }
 
  private:
+  // Beast's parser asserts that a last chunk which it has seen the beginning of is at least as long as its shortest
+  // whole end. Whatever is still missing of an answer in chunks is not shorter than that either.
+  bool may_be_cut_end() const {
+    constexpr std::string_view kShortestEnd = "0\r\n\r\n";
+    return parser_.is_header_done() && parser_.chunked() && pending_.size() < kShortestEnd.size();
+  }
+
   static ProbeResult too_large() {
     return {false, fmt::format("the answer's header is larger than {} bytes", kHeaderMaxBytes)};
   }

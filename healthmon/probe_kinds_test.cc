@@ -79,6 +79,24 @@ TEST_F(StreamProbes, AnswersInPiecesAndInChunks) {
   EXPECT_EQ(result->cause, "HTTP 200, body as expected");
 }
 
+TEST_F(StreamProbes, AnEmptyAnswerInChunksAndPieces) {
+  const ProbeConfig probe{.type = ProbeType::kHttp, .timeout_ms = 5000};
+  for (const std::string_view end : {"0\r\n\r\n", "0\r\nTrailer: 1\r\n\r\n"}) {
+    const std::string text = fmt::format("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}", end);
+    const auto exchange = http_exchange(http_question(probe, "h"));
+    std::optional<ProbeResult> result;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      ASSERT_FALSE(result) << "before the end, at " << i;
+      result = exchange->input(text.substr(i, 1));
+    }
+    ASSERT_TRUE(result);
+    EXPECT_EQ(result->cause, "HTTP 200");
+  }
+  const auto cut = http_exchange(http_question(probe, "h"));
+  EXPECT_FALSE(cut->input("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r"));
+  EXPECT_EQ(cut->closed().cause, "closed in the middle of the answer");
+}
+
 TEST_F(StreamProbes, ALieAboutTheLengthReservesNothing) {
   EXPECT_EQ(
       run({.type = ProbeType::kHttp,

@@ -61,8 +61,12 @@ function(anypop_test name)
     set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL TRUE)
     return()
   endif()
+  set(timeout_s 120)
+  if(arg_LONG)
+    set(timeout_s 600)
+  endif()
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${name}."
-    PROPERTIES LABELS ${arg_LABEL} TIMEOUT 120)
+    PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${timeout_s})
 endfunction()
 
 function(anypop_benchmark name)
