@@ -118,9 +118,8 @@ void add_reload(CLI::App& app, int& exit_code) {
   command->add_flag("--json", request->json, "the answers as JSON");
   command->footer(
       "Exit code: 0 if it is in force; 1 if it was refused, with what runs left as it is. What the dataplane\n"
-      "refuses, the monitor is not asked to take.\n"
-      "Examples:\n  anypop check-config --diff && anypop reload\n  anypop reload monitor\n"
-      "  systemctl reload anypop-dataplane anypop-healthmon    the same, and as loud");
+      "refuses, the monitor is not asked to take. `systemctl reload` asks one daemon in the same way.\n"
+      "Examples:\n  anypop check-config --diff && anypop reload\n  anypop reload monitor");
   command->callback([request, &exit_code] { exit_code = run(*request); });
 }
 
