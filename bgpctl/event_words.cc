@@ -2,9 +2,9 @@
 #include "bgpctl/event_words.h"
 
 #include <cstdint>
-#include <string_view>
 
 #include "base/text.h"
+#include "bgpctl/event_fields.h"
 #include "bgpctl/printable.h"
 
 namespace anypop::bgpctl {
@@ -12,41 +12,28 @@ namespace {
 
 namespace json = boost::json;
 
-std::string text_at(const json::object& event, const char* key) {
-  const json::value* value = event.if_contains(key);
-  return value != nullptr && value->is_string() ? printable(std::string(value->get_string())) : std::string();
-}
+std::string shown(const json::object& event, const char* key) { return printable(text_at(event, key)); }
 
-bool is(const json::object& event, const char* key) {
-  const json::value* value = event.if_contains(key);
-  return value != nullptr && value->is_bool() && value->get_bool();
-}
-
-std::string because(const json::object& event) {
-  const std::string cause = text_at(event, "cause");
-  return cause.empty() ? cause : ": " + cause;
-}
+bool is(const json::object& event, const char* key) { return flag_at(event, key).value_or(false); }
 
 std::string configure_words(const json::object& event) {
-  const json::value* value = event.if_contains("count");
-  const std::int64_t count = value != nullptr && value->is_int64() ? value->get_int64() : 0;
+  const std::int64_t count = number_at(event, "count");
   return fmt::format("somebody had BIRD read its configuration again{}, last at {}",
-                     count > 1 ? fmt::format(", at least {} times", count) : "",
-                     text_at(event, "last_reconfiguration"));
+                     count > 1 ? fmt::format(", at least {} times", count) : "", shown(event, "last_reconfiguration"));
 }
 
 }  // namespace
 
 std::optional<std::string> event_words(const json::object& event) {
   const std::string kind = text_at(event, "event");
-  if (kind == "start") return fmt::format("the monitor started, version {}", text_at(event, "version"));
+  if (kind == "start") return fmt::format("the monitor started, version {}", shown(event, "version"));
   if (kind == "stop") return "the monitor ended";
   if (kind == "first-round") return "everything has been asked once, from now on health decides";
   if (kind == "bird") {
-    return is(event, "reachable") ? fmt::format("BIRD {} answers", text_at(event, "version"))
+    return is(event, "reachable") ? fmt::format("BIRD {} answers", shown(event, "version"))
                                   : "BIRD does not answer" + because(event);
   }
-  if (kind == "bird-restart") return "BIRD was restarted, at " + text_at(event, "last_reboot");
+  if (kind == "bird-restart") return "BIRD was restarted, at " + shown(event, "last_reboot");
   if (kind == "bird-configure") return configure_words(event);
   if (kind == "bird-config") {
     return is(event, "good") ? "BIRD would take its configuration again"
@@ -54,11 +41,11 @@ std::optional<std::string> event_words(const json::object& event) {
   }
   if (kind == "session") {
     const bool up = is(event, "established");
-    return fmt::format("BGP session {} is {}{}", text_at(event, "session"), up ? "established" : "down",
+    return fmt::format("BGP session {} is {}{}", shown(event, "session"), up ? "established" : "down",
                        up ? "" : because(event));
   }
   if (kind == "link") {
-    return fmt::format("port {} {}", text_at(event, "port"), is(event, "up") ? "has a link again" : "has no link");
+    return fmt::format("port {} {}", shown(event, "port"), is(event, "up") ? "has a link again" : "has no link");
   }
   if (kind == "dataplane-restart") return "the dataplane is being restarted, and has said so";
   return std::nullopt;

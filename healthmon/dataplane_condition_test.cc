@@ -148,7 +148,6 @@ TEST_F(DataplaneConditionTest, NextHopsAreKnownWhileTheStateIsFresh) {
   }
 }
 
-// With a minute between heartbeats only the closed connection can tell.
 // Where heartbeats may be silent for longer than that, nothing else would wake the monitor.
 TEST_F(DataplaneConditionTest, TheAgeOfNextHopsHasADeadlineOfItsOwn) {
   DataplaneCondition patient({.heartbeat_interval_ms = 1000, .heartbeat_timeout_ms = 10'000}, at(0));
@@ -161,6 +160,7 @@ TEST_F(DataplaneConditionTest, TheAgeOfNextHopsHasADeadlineOfItsOwn) {
   EXPECT_EQ(patient.deadline(), at(10'000));
 }
 
+// With a minute between heartbeats only the closed connection can tell.
 TEST(DataplaneLink, SeesTheDeathOfTheServerWhenItHappens) {
   std::string name = testing::TempDir() + "link_XXXXXX";
   PopConfig config;

@@ -114,21 +114,11 @@ Level World::deserved(std::size_t announcement, unsigned margin_percent) const {
   if (dataplane_.process != ProcessState::kRunning) return Level::kWithdrawn;
   const unsigned in_percent = std::min(100U, wanted.min_healthy_percent + margin_percent);
   const unsigned full_percent = std::min(100U, std::max(wanted.drain_below_percent + margin_percent, in_percent));
-  std::size_t in = 0;
-  std::size_t full = 0;
-  for (const std::size_t s : services_[announcement]) {
-    unsigned usable = 0;
-    unsigned total = 0;
-    for (std::size_t b = 0; b < backend_up_[s].size(); ++b) {
-      const unsigned weight = config_.services[s].backends[b].weight;
-      total += weight;
-      if (backend_up_[s][b] && !is_drained({s, b}) && dataplane_.backend({s, b}).resolved) usable += weight;
-    }
-    if (usable * 100 >= total * in_percent) ++in;
-    if (usable * 100 >= total * (wanted.drain_below_percent == 0 ? in_percent : full_percent)) ++full;
-  }
-  const std::size_t needed = wanted.required_services == 0 ? wanted.services.size() : wanted.required_services;
-  return full >= needed ? Level::kAnnounced : in >= needed ? Level::kDrained : Level::kWithdrawn;
+  const auto usable = [&](std::size_t s, std::size_t b) {
+    return backend_up_[s][b] && !is_drained({s, b}) && dataplane_.backend({s, b}).resolved;
+  };
+  return naive_level(config_, wanted, services_[announcement], in_percent,
+                     wanted.drain_below_percent == 0 ? in_percent : full_percent, usable);
 }
 
 // Every level that may be right once nothing has changed for a while. A level that was lost needs the margin to come

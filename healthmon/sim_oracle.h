@@ -18,6 +18,28 @@ namespace anypop::healthmon::sim {
 
 using bgpctl::Level;
 
+// By the weight that is usable: `in_percent` of a service's for not being withdrawn, `full_percent` for being
+// announced.
+template <class Usable>
+Level naive_level(const PopConfig& config, const AnnouncementConfig& wanted, const std::vector<std::size_t>& services,
+                  unsigned in_percent, unsigned full_percent, const Usable& is_usable) {
+  std::size_t in = 0;
+  std::size_t full = 0;
+  for (const std::size_t s : services) {
+    unsigned usable = 0;
+    unsigned total = 0;
+    for (std::size_t b = 0; b < config.services[s].backends.size(); ++b) {
+      const unsigned weight = config.services[s].backends[b].weight;
+      total += weight;
+      if (is_usable(s, b)) usable += weight;
+    }
+    if (usable * 100 >= total * in_percent) ++in;
+    if (usable * 100 >= total * full_percent) ++full;
+  }
+  const std::size_t needed = wanted.required_services == 0 ? wanted.services.size() : wanted.required_services;
+  return full >= needed ? Level::kAnnounced : in >= needed ? Level::kDrained : Level::kWithdrawn;
+}
+
 // The latest run of enough equal results decides; without one, enough results of any kind are "unhealthy".
 inline Health naive_health(const std::vector<bool>& results, const ProbeConfig& probe) {
   for (std::size_t end = results.size(); end > 0; --end) {
@@ -150,21 +172,11 @@ class Oracle {
     if (!state || (now - state_read > kStateMaxAge + Milliseconds(51) && !restarting)) return Level::kWithdrawn;
     const AnnouncementConfig& wanted = config_.announcements[announcement];
     if (wanted.min_sessions > routing[announcement].sessions.value_or(0)) return Level::kWithdrawn;
-    const std::size_t needed = wanted.required_services == 0 ? wanted.services.size() : wanted.required_services;
-    std::size_t in = 0;
-    std::size_t full = 0;
-    for (const std::size_t s : services_[announcement]) {
-      unsigned usable = 0;
-      unsigned total = 0;
-      for (std::size_t b = 0; b < results[s].size(); ++b) {
-        const unsigned weight = config_.services[s].backends[b].weight;
-        total += weight;
-        if (healthy(s, b) && !drained[s][b] && state->services[s].backends[b].resolved) usable += weight;
-      }
-      if (usable * 100 >= total * wanted.min_healthy_percent) ++in;
-      if (usable * 100 >= total * std::max(wanted.drain_below_percent, wanted.min_healthy_percent)) ++full;
-    }
-    return full >= needed ? Level::kAnnounced : in >= needed ? Level::kDrained : Level::kWithdrawn;
+    const auto usable = [&](std::size_t s, std::size_t b) {
+      return healthy(s, b) && !drained[s][b] && state->services[s].backends[b].resolved;
+    };
+    return naive_level(config_, wanted, services_[announcement], wanted.min_healthy_percent,
+                       std::max(wanted.drain_below_percent, wanted.min_healthy_percent), usable);
   }
 
   // After every event, with the actions that it caused.

@@ -26,8 +26,6 @@ std::uint32_t buckets_for(std::uint32_t records) {
   return std::bit_ceil(std::max(records / FlowTable::kRecordsPerBucket, 1U));
 }
 
-std::uint16_t expires_of(std::uint64_t word) { return static_cast<std::uint16_t>(word >> 48U); }
-
 }  // namespace
 
 FlowMemory::FlowMemory(std::size_t bytes)
@@ -91,7 +89,7 @@ FlowTable::Found FlowTable::find(std::uint64_t key, std::uint16_t now) const {
   for (Entry& entry : buckets_[bucket_of(key)].entries) {
     const std::uint64_t word = entry.load(std::memory_order_relaxed);
     if (static_cast<std::uint32_t>(word) - least > 2U) continue;
-    if (!passed(expires_of(word), now)) return {.place = &entry, .word = word};
+    if (!passed(flow_table::expires_of(word), now)) return {.place = &entry, .word = word};
   }
   return {};
 }
@@ -105,7 +103,7 @@ void FlowTable::insert(std::uint64_t key, const Record& record, std::uint16_t no
 [[gnu::noinline]] void FlowTable::expire_all(std::uint32_t bucket, std::uint16_t now) {
   for (Entry& entry : buckets_[bucket].entries) {
     const std::uint64_t word = entry.load(std::memory_order_relaxed);
-    if (word == 0 || !passed(expires_of(word), now)) continue;
+    if (word == 0 || !passed(flow_table::expires_of(word), now)) continue;
     put(entry, word, 0);
     ++stats_.expired;
   }

@@ -21,6 +21,9 @@ bool has(unsigned bits) {
   return bits != 0;
 }
 
+// Of a record.
+inline std::uint16_t expires_of(std::uint64_t word) { return static_cast<std::uint16_t>(word >> 48U); }
+
 // The first bit that is set; one must be.
 inline unsigned first_of(unsigned bits) {
   if (bits == 0) __builtin_unreachable();
@@ -99,7 +102,7 @@ inline unsigned FlowTable::soonest(const Bucket& bucket, unsigned among, std::ui
 #else
 inline unsigned FlowTable::soonest(const Bucket& bucket, unsigned among, std::uint16_t now) {
   const auto left = [&](unsigned at) {
-    return static_cast<std::int16_t>((bucket.entries[at].load(std::memory_order_relaxed) >> 48U) - now);
+    return static_cast<std::int16_t>(flow_table::expires_of(bucket.entries[at].load(std::memory_order_relaxed)) - now);
   };
   auto first = static_cast<unsigned>(std::countr_zero(among));
   for (unsigned others = among & (among - 1); others != 0; others &= others - 1) {
@@ -115,7 +118,7 @@ inline FlowTable::Look FlowTable::look_at(std::uint32_t at, std::uint64_t tag, s
   for (unsigned i = 0; i < kRecordsPerBucket; ++i) {
     Entry& entry = buckets_[at].entries[i];
     const std::uint64_t word = entry.load(std::memory_order_relaxed);
-    const bool valid = word != 0 && !passed(static_cast<std::uint16_t>(word >> 48U), now);
+    const bool valid = word != 0 && !passed(flow_table::expires_of(word), now);
     const bool half_open = (word & kStateMask) == kHalfOpen;
     look.places |= (static_cast<unsigned>(valid) | (static_cast<unsigned>(valid && half_open) << kRecordsPerBucket))
                    << i;

@@ -11,6 +11,7 @@
 
 #include "base/duration.h"
 #include "base/text.h"
+#include "bgpctl/event_fields.h"
 #include "bgpctl/event_words.h"
 #include "bgpctl/printable.h"
 
@@ -18,29 +19,6 @@ namespace anypop::bgpctl {
 namespace {
 
 namespace json = boost::json;
-
-std::string text_at(const json::object& event, std::string_view key) {
-  const json::value* value = event.if_contains(json::string_view(key.data(), key.size()));
-  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
-}
-
-std::int64_t number_at(const json::object& event, std::string_view key) {
-  const json::value* value = event.if_contains(json::string_view(key.data(), key.size()));
-  return value != nullptr && value->is_int64() ? value->get_int64() : 0;
-}
-
-std::optional<bool> flag_at(const json::object& event, std::string_view key) {
-  const json::value* value = event.if_contains(json::string_view(key.data(), key.size()));
-  return value != nullptr && value->is_bool() ? std::optional(value->get_bool()) : std::nullopt;
-}
-
-// ": why", or nothing.
-std::string because(const json::object& event) {
-  for (const char* key : {"cause", "reason", "error", "found"}) {
-    if (const std::string text = text_at(event, key); !text.empty()) return ": " + printable(text);
-  }
-  return {};
-}
 
 std::string subject(const json::object& event) {
   if (const std::string name = text_at(event, "announcement"); !name.empty()) return printable(name);

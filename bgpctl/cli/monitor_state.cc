@@ -6,6 +6,7 @@
 #include <boost/json/parse.hpp>
 
 #include "base/text.h"
+#include "bgpctl/event_fields.h"
 #include "dataplane_api/http_client.h"
 
 namespace anypop::bgpctl {
@@ -14,11 +15,6 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::chrono::milliseconds kMonitorTimeout{1000};
-
-std::string text_at(const json::object& from, const char* key) {
-  const json::value* value = from.if_contains(key);
-  return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
-}
 
 std::vector<std::string> warnings_of(const json::object& state) {
   std::vector<std::string> warnings;

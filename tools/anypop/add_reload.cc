@@ -2,7 +2,6 @@
 // `anypop reload`: the daemons take pop.yaml again, and whoever asked learns whether they did. A signal cannot say
 // that.
 #include <algorithm>
-#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,20 +11,18 @@
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
-#include "anypop_cli/json_read.h"
 #include "base/config.h"
 #include "base/text.h"
 #include "commands.h"
-#include "dataplane_api/http_client.h"
 #include "dataplane_api/messages.h"
 #include "dataplane_api/reload_report.h"
+#include "reload_call.h"
 
 namespace anypop::cli {
 namespace {
 
 namespace json = boost::json;
 
-constexpr std::chrono::seconds kTimeout{30};  // it builds every table
 constexpr std::string_view kDataplane = "dataplane";
 constexpr std::string_view kMonitor = "monitor";
 
@@ -48,39 +45,19 @@ struct Outcome {
 
 Outcome refused(std::string why) { return {.answer = json::object{{"error", why}}, .lines = {"refused: " + why}}; }
 
-absl::StatusOr<HttpResponse> ask(const std::filesystem::path& socket) {
-  return http_call(socket, {"POST", std::string(dataplane_api::kReloadPath), ""}, kTimeout);
-}
-
-json::value parsed(const HttpResponse& answer) {
-  json::error_code error;
-  json::value body = json::parse(answer.body, error);
-  return error ? json::value(answer.body) : body;
-}
-
-// {"error": …} or, from whoever has no such word, the whole answer.
-std::string error_in(const HttpResponse& answer) {
-  const json::value body = parsed(answer);
-  const std::string said = text_of(&body, "error");
-  return said.empty() ? fmt::format("answered {}: {}", answer.status, escaped(answer.body)) : said;
-}
-
-Outcome reload_dataplane(const PopConfig& config) {
-  const auto answer = ask(config.dataplane_socket());
-  if (!answer.ok()) return refused(std::string(message(answer.status())));
-  if (answer->status != 200 && answer->status != 409) return refused(error_in(*answer));
-  const auto report = dataplane_api::parse_reload_report(answer->body);
-  if (!report.ok()) return refused(error_in(*answer));
-  Outcome outcome{report->refused.empty(), parsed(*answer), dataplane_api::reload_lines(*report)};
+Outcome dataplane_outcome(const PopConfig& config) {
+  const auto report = reload_dataplane(config);
+  if (!report.ok()) return refused(std::string(message(report.status())));
+  Outcome outcome{report->refused.empty(), json::parse(to_json(*report)), dataplane_api::reload_lines(*report)};
   if (outcome.lines.empty()) outcome.lines = {"reloaded; nothing about forwarding has changed"};
   return outcome;
 }
 
-Outcome reload_monitor(const PopConfig& config) {
-  const auto answer = ask(config.monitor_socket());
+Outcome monitor_outcome(const PopConfig& config) {
+  const auto answer = post_reload(config.monitor_socket());
   if (!answer.ok()) return refused(std::string(message(answer.status())));
-  if (answer->status != 200) return refused(error_in(*answer));
-  return {true, parsed(*answer), {"reloaded"}};
+  if (answer->status != 200) return refused(objection_in(*answer));
+  return {true, json::object{{"reloaded", config.file.string()}}, {"reloaded"}};
 }
 
 // The dataplane first: it has next hops for new backends before the monitor asks through it. What it refuses, the
@@ -101,8 +78,8 @@ int run(const Request& request) {
     if (request.json) return;
     for (const std::string& line : outcome.lines) fmt::print(good ? stdout : stderr, "{}: {}\n", daemon, line);
   };
-  step(kDataplane, reload_dataplane);
-  step(kMonitor, reload_monitor);
+  step(kDataplane, dataplane_outcome);
+  step(kMonitor, monitor_outcome);
   if (request.json) fmt::print("{}\n", json::serialize(out));
   return good ? 0 : 1;
 }

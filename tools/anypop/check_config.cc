@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <chrono>
 #include <cstdio>
 #include <string>
 
@@ -9,14 +8,12 @@
 #include "base/config.h"
 #include "base/text.h"
 #include "commands.h"
-#include "dataplane_api/http_client.h"
 #include "dataplane_api/reload_report.h"
 #include "l4lb/snapshot_diff.h"
+#include "reload_call.h"
 
 namespace anypop::cli {
 namespace {
-
-constexpr std::chrono::seconds kTimeout{30};  // it builds every table
 
 int fail(const absl::Status& status) {
   fmt::print(stderr, "{}\n", message(status));
@@ -27,14 +24,7 @@ int fail(const absl::Status& status) {
 absl::StatusOr<dataplane_api::ReloadReport> ask_dataplane(const std::filesystem::path& file, const PopConfig& config) {
   const auto text = read_file(file);
   if (!text.ok()) return text.status();
-  const auto answer = http_call(config.dataplane_socket(),
-                                {"POST", fmt::format("{}?dry_run=1", dataplane_api::kReloadPath), *text}, kTimeout);
-  if (!answer.ok()) return answer.status();
-  if (answer->status != 200 && answer->status != 409) {
-    return unavailable("{}: the dataplane answered {}: {}", config.dataplane_socket().string(), answer->status,
-                       escaped(answer->body));
-  }
-  return dataplane_api::parse_reload_report(answer->body);
+  return reload_dataplane(config, "?dry_run=1", *text);
 }
 
 }  // namespace

@@ -46,8 +46,8 @@ absl::Status check_reason(std::string_view reason);
 enum class Beneath { kKeep, kDrop };
 
 // The holds in force at `now_unix_ms`, by announcement. A hold file that cannot be read or parsed is an error that
-// names the file: an order that we cannot read must not be taken for no order. One that has expired, also
-// beneath another, is removed for good by whoever finds it so, if they may: a clock that steps back does not revive it.
+// names the file: an order that we cannot read must not be taken for no order. One that has expired, also beneath
+// another, is removed for good by whoever finds it so, if they may: a clock that steps back does not revive it.
 absl::StatusOr<std::map<std::string, Hold>> load_holds(const PopConfig& config, std::int64_t now_unix_ms);
 // The same for one announcement, so that one bad file does not stop the others. NotFound: no such announcement.
 absl::StatusOr<std::optional<Hold>> load_hold(const PopConfig& config, std::string_view announcement,
