@@ -30,13 +30,14 @@ def packages(work: Path) -> list[dict[str, Path]]:
     the guide's commands, once for a state of the checkout."""
     kept = CACHE / f"packages-{_hash()}"
     if not kept.is_dir():
+        print(f"packages: none in {CACHE} for these sources; building them")
         CACHE.mkdir(parents=True, exist_ok=True)
         for old in CACHE.glob("packages-*"):
             shutil.rmtree(old)
         built_in = fresh(work / "build")
         script = Guide(ROOT / "ansible/docs/GUIDE.md").blocks("Build the packages")
         subprocess.run(["bash", "-euo", "pipefail", "-c", "\n".join(script)], cwd=built_in, check=True)
-        unfinished = CACHE / f"unfinished-{os.getpid()}"
+        unfinished = CACHE / f"unfinished-packages-{os.getpid()}"
         try:
             shutil.copytree(built_in / "build/deb", unfinished)
             for name in NAMES:

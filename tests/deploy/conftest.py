@@ -6,6 +6,7 @@
 import os
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,12 @@ def _skip_all(why: str):
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory) -> list[dict[str, Path]]:
-    return checkout.packages(tmp_path_factory.mktemp("packages"))
+    # Each takes minutes when nothing is cached.
+    with ThreadPoolExecutor() as beside:
+        base = beside.submit(tree.base_of_all, print)
+        built = checkout.packages(tmp_path_factory.mktemp("packages"))
+        base.result()
+    return built
 
 
 @pytest.fixture(scope="session")

@@ -33,8 +33,7 @@ Say = Callable[[str], None]
 
 def of_packages(debs: Iterable[Path], say: Say) -> Path:
     """The tree for these packages: a folder, complete, which nobody writes to."""
-    sources = _sources()
-    base = _cached("base", (FORMAT, BASE, INSTALLED, CACHED, sources), lambda tree: _make_base(tree, sources), say)
+    base = base_of_all(say)
     libraries = tuple(sorted({name for deb in debs for name in _dependencies(deb)}))
 
     def add_libraries(tree: Path) -> None:
@@ -42,6 +41,12 @@ def of_packages(debs: Iterable[Path], say: Say) -> Path:
         _install(tree, *libraries)
 
     return _cached("tree", (base.name, libraries), add_libraries, say)
+
+
+def base_of_all(say: Say) -> Path:
+    """What every tree begins with, whatever the packages."""
+    sources = _sources()
+    return _cached("base", (FORMAT, BASE, INSTALLED, CACHED, sources), lambda tree: _make_base(tree, sources), say)
 
 
 def _cached(kind: str, what: tuple, make: Callable[[Path], None], say: Say) -> Path:
@@ -52,7 +57,7 @@ def _cached(kind: str, what: tuple, make: Callable[[Path], None], say: Say) -> P
     CACHE.mkdir(parents=True, exist_ok=True)
     for old in CACHE.glob(f"{kind}-*"):
         shutil.rmtree(old)
-    unfinished = CACHE / f"unfinished-{os.getpid()}"
+    unfinished = CACHE / f"unfinished-{kind}-{os.getpid()}"
     try:
         make(unfinished)
         unfinished.rename(path)
