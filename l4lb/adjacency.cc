@@ -102,6 +102,15 @@ std::uint32_t put_shim(const ServiceConfig& service, wire::IpProtocol inner, std
   return bytes;
 }
 
+// What the pseudo-header of RFC 8200 section 8.1 and the outer header have in common for all packets.
+void put_udp6_sum(Adjacency& adjacency) {
+  std::byte* const at = outer_of(adjacency);
+  constexpr std::size_t kShimBytes = sizeof(wire::Udp) + sizeof(wire::Gue);
+  const std::uint64_t sum = sum_words({at + offsetof(wire::Ipv6, source), 2 * sizeof(wire::Ipv6Address) + kShimBytes}) +
+                            static_cast<std::uint8_t>(wire::IpProtocol::kUdp);
+  Edit<wire::Udp>(at + sizeof(wire::Ipv6)).set(&wire::Udp::checksum, be16(fold(sum)));
+}
+
 void put_tunnel(const ServiceConfig& service, const IpAddress& backend, std::uint32_t mtu_bytes, Adjacency& adjacency) {
   const bool outer_v4 = backend.family() == Family::kV4;
   const wire::IpProtocol inner =
@@ -117,6 +126,7 @@ void put_tunnel(const ServiceConfig& service, const IpAddress& backend, std::uin
       outer_v4 ? put_ip<V4>(*source, backend, protocol, adjacency) : put_ip<V6>(*source, backend, protocol, adjacency);
   bytes = put_shim(service, inner, bytes, adjacency);
   adjacency.udp_checksum = service.forwarding == Forwarding::kGue && !outer_v4 && !service.tunnel.gue_zero_checksum;
+  if (adjacency.udp_checksum) put_udp6_sum(adjacency);
   const std::uint32_t mtu = service.tunnel.mtu_bytes != 0 ? service.tunnel.mtu_bytes : mtu_bytes;
   adjacency.inner_max_bytes = static_cast<std::uint16_t>(std::clamp<std::uint32_t>(mtu, bytes, 65535) - bytes);
 }

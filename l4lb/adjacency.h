@@ -45,8 +45,8 @@ struct alignas(64) Adjacency {
   Shape shape = Shape::kNowhere;
   bool udp_checksum = false;
   // As an untagged frame begins: MAC addresses, EtherType of the outer header, and that with zeros for what depends on
-  // the packet: IPv4's and IPv6's first word, lengths, source port, the last 32 bits of the source address. IPv4's
-  // checksum field holds the sum of what does not vary.
+  // the packet: IPv4's and IPv6's first word, lengths, source port, the last 32 bits of the source address. The
+  // checksum fields, of IPv4 and (if udp_checksum) of UDP, hold the sum of what does not vary.
   std::array<std::byte, kEthernetBytes + kHeadroomBytes> rewrite{};
 
   friend bool operator==(const Adjacency&, const Adjacency&) = default;

@@ -141,6 +141,7 @@ void begin(std::uint64_t word, Packet& packet) {
   switch (layer2.next) {
     case Layer2::Next::kIpv4: parse_into(snapshot, packet, chosen_by, worker, v4); break;
     case Layer2::Next::kIpv6: parse_into(snapshot, packet, chosen_by, worker, v6); break;
+    case Layer2::Next::kArp:
     case Layer2::Next::kOther: packet.verdict = Verdict::kPassNotVip; break;
     case Layer2::Next::kTruncated: packet.verdict = Verdict::kDropTruncated; break;
   }

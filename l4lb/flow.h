@@ -50,12 +50,16 @@ static_assert(sizeof(Flow<V6>) == 48 && std::has_unique_object_representations_v
 // The address with all bits behind the first `bits` zero.
 template <class Address>
 Address first_bits(const Address& address, unsigned bits) {
-  auto bytes = std::bit_cast<std::array<std::uint8_t, sizeof(Address)>>(address);
-  for (unsigned i = 0; i < bytes.size(); ++i) {
-    const unsigned kept = std::clamp(bits, 8 * i, 8 * i + 8) - 8 * i;
-    bytes[i] = static_cast<std::uint8_t>(bytes[i] & ~(0xffU >> kept));
+  using Word = std::conditional_t<sizeof(Address) % sizeof(std::uint64_t) == 0, std::uint64_t, std::uint32_t>;
+  constexpr unsigned kWordBits = 8 * sizeof(Word);
+  if (bits >= 8 * sizeof(Address)) return address;
+  auto words = std::bit_cast<std::array<Word, sizeof(Address) / sizeof(Word)>>(address);
+  for (unsigned i = 0; i < words.size(); ++i) {
+    const unsigned kept = std::clamp(bits, kWordBits * i, kWordBits * (i + 1)) - kWordBits * i;
+    const Word cleared = kept == kWordBits ? 0 : ~Word{0} >> kept;
+    words[i] &= wire::BigEndian<Word>(~cleared).raw();
   }
-  return std::bit_cast<Address>(bytes);
+  return std::bit_cast<Address>(words);
 }
 
 // The wire form of an address of this family. Precondition: it is of this family.

@@ -165,7 +165,7 @@ Layer2 parse_ethernet(std::span<const std::byte> frame) {
   }
   if (type == wire::EtherType::kIpv4) return {.next = Layer2::Next::kIpv4, .ip_offset = offset};
   if (type == wire::EtherType::kIpv6) return {.next = Layer2::Next::kIpv6, .ip_offset = offset};
-  return {.next = Layer2::Next::kOther, .arp = type == wire::EtherType::kArp};
+  return {.next = type == wire::EtherType::kArp ? Layer2::Next::kArp : Layer2::Next::kOther};
 }
 
 template <>

@@ -40,12 +40,12 @@ inline constexpr unsigned kMaxVlanTags = 2;
 // recommends (without IPsec); one more is grace.
 inline constexpr unsigned kMaxExtensions = 6;
 
-// What lies behind the Ethernet header and its tags.
+// What lies behind the Ethernet header and its tags. Both of a size, so that it is returned in one register without
+// being put together in memory first.
 struct Layer2 {
-  enum class Next : std::uint8_t { kIpv4, kIpv6, kOther, kTruncated };
+  enum class Next : std::uint32_t { kIpv4, kIpv6, kArp, kOther, kTruncated };
   Next next = Next::kTruncated;
   std::uint32_t ip_offset = 0;  // bytes from the start of the frame, for kIpv4 and kIpv6
-  bool arp = false;             // for kOther
 };
 Layer2 parse_ethernet(std::span<const std::byte> frame);
 

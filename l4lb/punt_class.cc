@@ -48,7 +48,8 @@ PuntClass punt_class(std::span<const std::byte> frame, std::span<const IpPrefix>
   switch (layer2.next) {
     case Layer2::Next::kIpv4: return classify<V4>(frame, layer2.ip_offset, probe_sources);
     case Layer2::Next::kIpv6: return classify<V6>(frame, layer2.ip_offset, probe_sources);
-    case Layer2::Next::kOther: return layer2.arp ? PuntClass::kNeighbours : PuntClass::kOther;
+    case Layer2::Next::kArp: return PuntClass::kNeighbours;
+    case Layer2::Next::kOther:
     case Layer2::Next::kTruncated: break;
   }
   return PuntClass::kOther;

@@ -85,12 +85,17 @@ inline void finish_ipv6(const Adjacency& adjacency, Inner inner, std::uint32_t p
       .set(&wire::Ipv6::payload_length, be16(static_cast<std::uint16_t>(payload_bytes)));
 }
 
-// Of the datagram at `udp`, whose checksum field is zero.
-inline be16 udp6_checksum(const std::byte* ip, const std::byte* udp, std::uint32_t udp_bytes) {
-  const std::uint64_t pseudo = sum_words({ip + offsetof(wire::Ipv6, source), 2 * sizeof(wire::Ipv6Address)}) +
-                               udp_bytes + static_cast<std::uint8_t>(wire::IpProtocol::kUdp);
-  const be16 value = checksum(pseudo + sum_words({udp, udp_bytes}));
-  return value == be16(0) ? be16(0xffff) : value;  // zero would say that there is none
+// Of a datagram over IPv6, whose checksum field holds the sum of what does not vary. Nothing is read back that has just
+// been written: the processor would have to wait for it.
+template <Shape shape>
+[[gnu::always_inline]] inline be16 udp6_checksum(const Adjacency& adjacency, be16 from, be16 udp_bytes,
+                                                 std::uint32_t entropy, std::span<const std::byte> inner) {
+  const View<wire::Udp> prebuilt(adjacency.rewrite.data() + Adjacency::kEthernetBytes + Outer<shape>::kIpBytes);
+  const be32 source(source_of(adjacency, entropy));
+  const std::uint64_t sum = std::uint64_t{prebuilt[&wire::Udp::checksum].raw()} + source.raw() + from.raw() +
+                            2 * std::uint64_t{udp_bytes.raw()} + sum_raw(inner);  // the pseudo-header has it too
+  const auto value = static_cast<std::uint16_t>(~fold(sum));
+  return std::bit_cast<be16>(value == 0 ? std::uint16_t{0xffff} : value);  // zero would say that there is none
 }
 
 // What depends on the packet, in the outer header at `at`.
@@ -105,12 +110,13 @@ template <Shape shape>
     finish_ipv6(adjacency, inner, payload_bytes, entropy, at);
   }
   if constexpr (O::kGue) {
-    std::byte* const udp = at + O::kIpBytes;
-    Edit<wire::Udp>(udp)
-        .set(&wire::Udp::source_port, be16(source_port(entropy)))
-        .set(&wire::Udp::length, be16(static_cast<std::uint16_t>(payload_bytes)));
+    const be16 from(source_port(entropy));
+    const be16 udp_bytes(static_cast<std::uint16_t>(payload_bytes));
+    Edit<wire::Udp> udp(at + O::kIpBytes);
+    udp.set(&wire::Udp::source_port, from).set(&wire::Udp::length, udp_bytes);
     if (!O::kV4 && adjacency.udp_checksum) {
-      Edit<wire::Udp>(udp).set(&wire::Udp::checksum, udp6_checksum(at, udp, payload_bytes));
+      const std::span<const std::byte> packet(at + O::kBytes, inner.bytes);
+      udp.set(&wire::Udp::checksum, udp6_checksum<shape>(adjacency, from, udp_bytes, entropy, packet));
     }
   }
 }

@@ -2,6 +2,8 @@
 #include "l4lb_bench/traffic.h"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -17,6 +19,7 @@ namespace anypop::l4lb_bench {
 namespace {
 
 constexpr std::uint16_t kPort = 80;
+constexpr std::ptrdiff_t kTagAt = 12;
 constexpr std::size_t kSourceAt4 = 26;  // in the frame: the last four bytes of the source address
 constexpr std::size_t kSourceAt6 = 22 + 12;
 
@@ -28,6 +31,12 @@ std::string vip(Family family, std::size_t index) {
 std::string backend_address(Family family, std::size_t index) {
   return family == Family::kV4 ? fmt::format("10.{}.{}.{}", 1 + index / 62'500, index / 250 % 250, 1 + index % 250)
                                : fmt::format("2001:db8:a::{:x}", 1 + index);
+}
+
+// Before the EtherType, which becomes the tag's.
+void tag(std::vector<std::byte>& frame) {
+  constexpr std::array<std::byte, 4> kTag = {std::byte{0x81}, std::byte{0}, std::byte{0}, std::byte{7}};
+  frame.insert(frame.begin() + kTagAt, kTag.begin(), kTag.end());
 }
 
 // A frame to each service, from the flow 0.
@@ -44,7 +53,8 @@ std::vector<std::vector<std::byte>> make_templates(const TrafficOptions& options
         .opens = options.kind == Kind::kSyn};
     question.ip_bytes = v4 ? 46 : 0;  // with the Ethernet header and its checksum 64
     const auto memory = *l4lb::make_packet(question);
-    templates.emplace_back(memory.begin() + l4lb::kHeadroomBytes, memory.end());
+    auto& frame = templates.emplace_back(memory.begin() + l4lb::kHeadroomBytes, memory.end());
+    if (options.vlan_tag) tag(frame);
   }
   return templates;
 }
@@ -85,11 +95,12 @@ void Buffer::Free::operator()(std::byte* memory) const { std::free(memory); }
 Traffic make_traffic(const TrafficOptions& options) {
   const auto templates = make_templates(options);
   const auto flows = arrivals(options);
+  const std::size_t tag_bytes = options.vlan_tag ? 4 : 0;
   Traffic traffic{.headers = Buffer(flows.size() * Traffic::kHeaderBytes),
                   .packets = flows.size(),
                   .packet_bytes = static_cast<std::uint32_t>(templates[0].size()),
-                  .source_at = options.family == Family::kV4 ? kSourceAt4 : kSourceAt6,
-                  .source_port_at = options.family == Family::kV4 ? 34U : 54U};
+                  .source_at = tag_bytes + (options.family == Family::kV4 ? kSourceAt4 : kSourceAt6),
+                  .source_port_at = tag_bytes + (options.family == Family::kV4 ? 34U : 54U)};
   for (std::size_t i = 0; i < flows.size(); ++i) {
     std::byte* const header = traffic.headers.data() + i * Traffic::kHeaderBytes;
     const auto& from = templates[flows[i] % templates.size()];

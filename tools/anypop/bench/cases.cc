@@ -61,6 +61,8 @@ class Cases {
         }
       }
     }
+    for (const Family family : {Family::kV4, Family::kV6})
+      add("forwarding", fmt::format("ipip, {}, a VLAN tag", short_name(family)), family).traffic.vlan_tag = true;
   }
 
   void backends() {

@@ -44,6 +44,7 @@ struct TrafficOptions {
   std::size_t flows = 1000;
   bool zipf = false;                    // flow n is met in proportion to 1/n; else all are met equally often
   std::size_t services = 1;             // that the flows are spread over
+  bool vlan_tag = false;                // 802.1Q
   bool to_vips = true;                  // false: to addresses that are none
   std::size_t packets_min = 1U << 20U;  // 80 MB of headers; fewer only where speed does not matter
 
