@@ -13,6 +13,7 @@ BirdInstance instance_of(const BirdConfig& bird, const absl::StatusOr<BirdView>&
   BirdInstance instance{.socket = bird.socket, .families = bird.families, .error = std::string(message(view.status()))};
   if (!view.ok()) return instance;
   instance.version = view->version;
+  instance.server_time = view->server_time;
   instance.last_reboot = view->last_reboot;
   instance.last_reconfiguration = view->last_reconfiguration;
   return instance;
@@ -28,6 +29,7 @@ bool is_of_another(std::string_view name, const std::vector<Family>& families) {
 void add_view(const BirdConfig& bird, BirdView view, BirdView& all) {
   if (all.version.empty()) {
     all.version = view.version;
+    all.server_time = view.server_time;
     all.last_reboot = view.last_reboot;
     all.last_reconfiguration = view.last_reconfiguration;
   }

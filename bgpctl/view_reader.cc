@@ -82,12 +82,14 @@ std::string parse_version(std::string_view text) {
 
 absl::Status read_status(const Reply& reply, BirdView& view) {
   if (absl::Status status = refused(reply, "show status"); !status.ok()) return status;
+  constexpr std::string_view kServerTime = "Current server time is ";
   constexpr std::string_view kReboot = "Last reboot on ";
   constexpr std::string_view kReconfiguration = "Last reconfiguration on ";
   for (const ReplyLine& line : reply.lines) {
     const std::string_view text = line.text;
     if (line.code == kReplyVersion) view.version = parse_version(text);
     if (line.code != kReplyStatus) continue;
+    if (text.starts_with(kServerTime)) view.server_time = text.substr(kServerTime.size());
     if (text.starts_with(kReboot)) view.last_reboot = text.substr(kReboot.size());
     if (text.starts_with(kReconfiguration)) view.last_reconfiguration = text.substr(kReconfiguration.size());
   }

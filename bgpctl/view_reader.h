@@ -20,7 +20,7 @@ namespace anypop::bgpctl {
 // "2.0.12" of "BIRD 2.0.12 ready." or "BIRD 2.0.12"; empty for anything else.
 std::string parse_version(std::string_view text);
 
-// `show status`: version, last_reboot and last_reconfiguration.
+// `show status`: version and times.
 absl::Status read_status(const Reply& reply, BirdView& view);
 
 // `show protocols`

@@ -37,6 +37,7 @@ TEST_P(ViewReader, ReadsStatus) {
   BirdView view;
   ASSERT_TRUE(read_status(recorded("status"), view).ok());
   EXPECT_EQ(view.version, GetParam());
+  EXPECT_TRUE(view.server_time.starts_with("2026-11-20 14:50:")) << view.server_time;
   EXPECT_TRUE(view.last_reboot.starts_with("2026-11-20 14:50:")) << view.last_reboot;
   EXPECT_TRUE(view.last_reconfiguration.starts_with("2026-11-20 14:50:")) << view.last_reconfiguration;
 }

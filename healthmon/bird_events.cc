@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bird_events.h"
 
+#include <optional>
 #include <utility>
 
 #include <absl/time/time.h>
@@ -13,21 +14,30 @@ namespace {
 // A storm of `configure` is one line in this time, with their number.
 constexpr auto kConfigureQuiet = std::chrono::seconds(10);
 
+// So much later than asked for a look may come: what differs by less is no step of the clock.
+constexpr absl::Duration kLate = absl::Milliseconds(200);
+
 Record session_event(const std::string& name, bool established, const std::string& cause) {
   return Record{{{"event", "session"}, {"session", name}, {"established", established}, {"cause", cause}}};
 }
 
+// Of a time in BIRD's own format; of others nothing is known but whether their texts are equal.
+std::optional<absl::Time> parse_time(const std::string& text) {
+  absl::Time time;
+  if (!absl::ParseTime("%Y-%m-%d %H:%M:%E*S", {text.data(), text.size()}, &time, nullptr)) return std::nullopt;
+  return time;
+}
+
 // The same moment, as BIRD tells it at two looks? It reckons back from now each time, and is a millisecond off here and
-// there. Of other formats than BIRD's own ones only equal texts are.
-bool same_moment(const std::string& a, const std::string& b) {
+// there. `step`: how far the clock was set in between, as near as looks can tell.
+bool same_moment(const std::string& before, const std::string& after, absl::Duration step) {
   constexpr absl::Duration kOff = absl::Milliseconds(50);
-  constexpr auto kFormat = "%Y-%m-%d %H:%M:%E*S";
-  absl::Time first;
-  absl::Time second;
-  if (a == b) return true;
-  if (!absl::ParseTime(kFormat, {a.data(), a.size()}, &first, nullptr)) return false;
-  if (!absl::ParseTime(kFormat, {b.data(), b.size()}, &second, nullptr)) return false;
-  return absl::AbsDuration(first - second) <= kOff;
+  if (before == after) return true;
+  const auto first = parse_time(before);
+  const auto second = parse_time(after);
+  if (!first || !second) return false;
+  const absl::Duration moved = *second - *first;
+  return absl::AbsDuration(moved) <= kOff || (step != absl::ZeroDuration() && absl::AbsDuration(moved - step) <= kLate);
 }
 
 }  // namespace
@@ -57,12 +67,24 @@ void BirdEvents::on_look(const absl::StatusOr<bgpctl::BirdView>& view, Now now, 
   on_sessions(*view, problem.empty(), actions);
 }
 
+absl::Duration BirdEvents::clock_step(const Instance& known, const bgpctl::BirdInstance& found, Now now) {
+  const auto before = parse_time(known.server_time);
+  const auto after = parse_time(found.server_time);
+  if (!before || !after) return absl::ZeroDuration();
+  const absl::Duration step = *after - *before - absl::FromChrono(now.steady - known.looked_at);
+  return absl::AbsDuration(step) > kLate ? step : absl::ZeroDuration();
+}
+
 void BirdEvents::on_instance(const bgpctl::BirdInstance& found, const bgpctl::BirdView& view, Now now,
                              Actions& actions) {
   const auto [at, is_new] = instances_.try_emplace(found.socket);
   Instance& known = at->second;
-  const bool rebooted = !is_new && !same_moment(found.last_reboot, known.last_reboot);
-  const bool configured = !is_new && !rebooted && !same_moment(found.last_reconfiguration, known.last_reconfiguration);
+  const absl::Duration step = is_new ? absl::ZeroDuration() : clock_step(known, found, now);
+  const bool rebooted = !is_new && !same_moment(known.last_reboot, found.last_reboot, step);
+  const bool configured =
+      !is_new && !rebooted && !same_moment(known.last_reconfiguration, found.last_reconfiguration, step);
+  known.server_time = found.server_time;
+  known.looked_at = now.steady;
   known.last_reboot = found.last_reboot;
   known.last_reconfiguration = found.last_reconfiguration;
   if (rebooted) {

@@ -141,6 +141,46 @@ TEST_F(MonitorCoreTest, AMillisecondIsNeitherARestartNorAConfigure) {
   EXPECT_EQ(told("12:00:01", "12:00:01"), Times(0, 0));
 }
 
+// It tells both times by the wall clock, reckoned back from now.
+TEST_F(MonitorCoreTest, AClockThatIsSetIsNeitherARestartNorAConfigure) {
+  reach_announced();
+  std::int64_t clock_ms = 1'800'000'000'000;
+  std::int64_t rebooted_at = ms - 60'000;
+  std::int64_t configured_at = ms - 5'000;
+  const auto told = [&](std::int64_t at) {
+    const absl::Time time = absl::FromUnixMillis(clock_ms + at);
+    return absl::FormatTime("%Y-%m-%d %H:%M:%E3S", time, absl::UTCTimeZone());
+  };
+  const auto look = [&](int late_ms = 0) {
+    ms += 1000;
+    auto view = bird.look();
+    view->instances[0].server_time = told(ms);
+    view->instances[0].last_reboot = told(rebooted_at);
+    view->instances[0].last_reconfiguration = told(configured_at);
+    ms += late_ms;
+    const Actions actions = core.on_bird(view, bird.state_files(), now());
+    return std::pair(records(actions, "bird-restart").size(), records(actions, "bird-configure").size());
+  };
+  using Times = std::pair<std::size_t, std::size_t>;
+  look();
+  for (const std::int64_t step_ms : {400, -400, 1'500, 3'600'000, -86'400'000}) {
+    clock_ms += step_ms;
+    EXPECT_EQ(look(), Times(0, 0)) << step_ms;
+    EXPECT_EQ(look(150), Times(0, 0)) << step_ms << ", a look that is late";
+  }
+  clock_ms += 5'000;
+  configured_at = ms;
+  EXPECT_EQ(look(), Times(0, 1)) << "a step, and a configure";
+  ms += 20'000;
+  clock_ms += 5'000;
+  rebooted_at = configured_at = ms;
+  EXPECT_EQ(look(), Times(1, 0)) << "a step, and a restart";
+  EXPECT_EQ(look(3'000), Times(0, 0)) << "a look that is very late";
+  EXPECT_EQ(look(), Times(0, 0));
+  rebooted_at = configured_at = ms;
+  EXPECT_EQ(look(3'000), Times(1, 0)) << "one, and a restart";
+}
+
 TEST_F(MonitorCoreTest, AHoldFileThatCanBeReadAgainIsSaid) {
   reach_announced();
   EXPECT_THAT(holds(absl::InvalidArgumentError("found no JSON object")), ElementsAre("hold-file"));

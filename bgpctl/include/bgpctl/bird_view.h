@@ -31,13 +31,16 @@ struct BirdInstance {
   std::vector<Family> families;
   std::string error;  // empty: it answered
   std::string version;
-  std::string last_reboot;           // as BIRD words it; differs after a restart
+  // As BIRD words them. It reckons the last two back from the first, so that they move when the clock is set.
+  std::string server_time;
+  std::string last_reboot;           // differs after a restart
   std::string last_reconfiguration;  // differs after anybody's configure
 };
 
 struct BirdView {
   std::string version;                                // "2.0.12"
-  std::string last_reboot;                            // as BIRD words it; differs after a restart
+  std::string server_time;                            // this and the next two: see BirdInstance
+  std::string last_reboot;                            // differs after a restart
   std::string last_reconfiguration;                   // differs after anybody's configure
   std::map<std::string, BirdProtocol> protocols;      // by name: all of them
   std::map<std::string, BirdSessionExport> sessions;  // by name of the BGP protocol; "v4/NAME" if there are two BIRDs
