@@ -49,8 +49,8 @@ no RSS. `io` is what receiving and sending costs here, and no program can be fas
 
 ## Curves
 
-`ipip`; where nothing else is said one worker, 32,000 flows, one service, 10 backends. ns of a worker's time for each packet, the better
-of two runs. Two workers share memory and caches, and on this machine the cores with everything else.
+`ipip`; where nothing else is said one worker, 32,000 flows, one service, 10 backends. ns of a worker's time for each packet, the best
+of five rounds over all points. Two workers share memory and caches, and on this machine the cores with everything else.
 
 {curves}
 
