@@ -40,6 +40,15 @@ bool same_moment(const std::string& before, const std::string& after, absl::Dura
   return absl::AbsDuration(moved) <= kOff || (step != absl::ZeroDuration() && absl::AbsDuration(moved - step) <= kLate);
 }
 
+// How far the clock was set between two looks, by what BIRD told and the time that passed.
+absl::Duration clock_step(const std::string& before, const std::string& after, absl::Duration passed) {
+  const auto first = parse_time(before);
+  const auto second = parse_time(after);
+  if (!first || !second) return absl::ZeroDuration();
+  const absl::Duration step = *second - *first - passed;
+  return absl::AbsDuration(step) > kLate ? step : absl::ZeroDuration();
+}
+
 }  // namespace
 
 std::string bird_problem(const absl::StatusOr<bgpctl::BirdView>& view) {
@@ -67,26 +76,17 @@ void BirdEvents::on_look(const absl::StatusOr<bgpctl::BirdView>& view, Now now, 
   on_sessions(*view, problem.empty(), actions);
 }
 
-absl::Duration BirdEvents::clock_step(const Instance& known, const bgpctl::BirdInstance& found, Now now) {
-  const auto before = parse_time(known.server_time);
-  const auto after = parse_time(found.server_time);
-  if (!before || !after) return absl::ZeroDuration();
-  const absl::Duration step = *after - *before - absl::FromChrono(now.steady - known.looked_at);
-  return absl::AbsDuration(step) > kLate ? step : absl::ZeroDuration();
-}
-
 void BirdEvents::on_instance(const bgpctl::BirdInstance& found, const bgpctl::BirdView& view, Now now,
                              Actions& actions) {
   const auto [at, is_new] = instances_.try_emplace(found.socket);
   Instance& known = at->second;
-  const absl::Duration step = is_new ? absl::ZeroDuration() : clock_step(known, found, now);
-  const bool rebooted = !is_new && !same_moment(known.last_reboot, found.last_reboot, step);
+  const absl::Duration step =
+      clock_step(known.told.server_time, found.server_time, absl::FromChrono(now.steady - known.looked_at));
+  const bool rebooted = !is_new && !same_moment(known.told.last_reboot, found.last_reboot, step);
   const bool configured =
-      !is_new && !rebooted && !same_moment(known.last_reconfiguration, found.last_reconfiguration, step);
-  known.server_time = found.server_time;
+      !is_new && !rebooted && !same_moment(known.told.last_reconfiguration, found.last_reconfiguration, step);
+  known.told = found;
   known.looked_at = now.steady;
-  known.last_reboot = found.last_reboot;
-  known.last_reconfiguration = found.last_reconfiguration;
   if (rebooted) {
     known.configures = 0;
     on_restart(found, view, actions);

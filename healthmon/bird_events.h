@@ -7,8 +7,6 @@
 #include <map>
 #include <string>
 
-#include <absl/time/time.h>
-
 #include "healthmon/monitor_core.h"
 
 namespace anypop::healthmon {
@@ -23,16 +21,12 @@ class BirdEvents {
  private:
   // One of the PoP's BIRDs.
   struct Instance {
-    std::string server_time;
+    bgpctl::BirdInstance told;
     SteadyTime looked_at;
-    std::string last_reboot;
-    std::string last_reconfiguration;
     std::uint64_t configures = 0;  // seen and not written down yet
     SteadyTime quiet_until = SteadyTime::min();
   };
 
-  // How far the clock was set since the last look.
-  static absl::Duration clock_step(const Instance& known, const bgpctl::BirdInstance& found, Now now);
   void on_instance(const bgpctl::BirdInstance& found, const bgpctl::BirdView& view, Now now, Actions& actions);
   // A session does not outlive its BIRD, however soon it is back.
   void on_restart(const bgpctl::BirdInstance& found, const bgpctl::BirdView& view, Actions& actions);

@@ -105,7 +105,7 @@ std::uint32_t put_shim(const ServiceConfig& service, wire::IpProtocol inner, std
 // What the pseudo-header of RFC 8200 section 8.1 and the outer header have in common for all packets.
 void put_udp6_sum(Adjacency& adjacency) {
   std::byte* const at = outer_of(adjacency);
-  constexpr std::size_t kShimBytes = sizeof(wire::Udp) + sizeof(wire::Gue);
+  constexpr std::size_t kShimBytes = rewrite::Outer<Shape::kGue6>::kShimBytes;
   const std::uint64_t sum = sum_words({at + offsetof(wire::Ipv6, source), 2 * sizeof(wire::Ipv6Address) + kShimBytes}) +
                             static_cast<std::uint8_t>(wire::IpProtocol::kUdp);
   Edit<wire::Udp>(at + sizeof(wire::Ipv6)).set(&wire::Udp::checksum, be16(fold(sum)));

@@ -36,8 +36,7 @@ inline std::uint64_t sum_raw(std::span<const std::byte> bytes) {
     upper += words >> 32U;
   }
   std::uint64_t sum = lower[0] + lower[1] + upper[0] + upper[1];
-  const auto take = [&]<class Word>(Word) {
-    Word word;
+  const auto take = [&](auto word) {
     std::memcpy(&word, bytes.data() + at, sizeof(word));
     sum += word;
     at += sizeof(word);
@@ -54,6 +53,12 @@ inline std::uint64_t sum_words(std::span<const std::byte> bytes) {
   return std::bit_cast<wire::be16>(fold(sum_raw(bytes))).host();
 }
 
+// Of a sum_raw().
+inline wire::be16 checksum_raw(std::uint64_t sum) {
+  return std::bit_cast<wire::be16>(static_cast<std::uint16_t>(~fold(sum)));
+}
+
+// Of a sum_words().
 inline wire::be16 checksum(std::uint64_t sum) { return wire::be16(static_cast<std::uint16_t>(~fold(sum))); }
 
 }  // namespace anypop::l4lb

@@ -69,9 +69,7 @@ inline void finish_ipv4(const Adjacency& adjacency, Inner inner, std::uint32_t t
   const View<wire::Ipv4> prebuilt(adjacency.rewrite.data() + Adjacency::kEthernetBytes);
   const std::uint64_t sum = std::uint64_t{prebuilt[&wire::Ipv4::checksum].raw()} + first.raw() + source.raw();
   std::memcpy(at, &first, sizeof(first));
-  Edit<wire::Ipv4>(at)
-      .set(&wire::Ipv4::checksum, std::bit_cast<be16>(static_cast<std::uint16_t>(~fold(sum))))
-      .set(&wire::Ipv4::source, {source});
+  Edit<wire::Ipv4>(at).set(&wire::Ipv4::checksum, checksum_raw(sum)).set(&wire::Ipv4::source, {source});
 }
 
 inline void finish_ipv6(const Adjacency& adjacency, Inner inner, std::uint32_t payload_bytes, std::uint32_t entropy,
@@ -87,15 +85,14 @@ inline void finish_ipv6(const Adjacency& adjacency, Inner inner, std::uint32_t p
 
 // Of a datagram over IPv6, whose checksum field holds the sum of what does not vary. Nothing is read back that has just
 // been written: the processor would have to wait for it.
-template <Shape shape>
-[[gnu::always_inline]] inline be16 udp6_checksum(const Adjacency& adjacency, be16 from, be16 udp_bytes,
-                                                 std::uint32_t entropy, std::span<const std::byte> inner) {
-  const View<wire::Udp> prebuilt(adjacency.rewrite.data() + Adjacency::kEthernetBytes + Outer<shape>::kIpBytes);
+inline be16 udp6_checksum(const Adjacency& adjacency, be16 from, be16 udp_bytes, std::uint32_t entropy,
+                          std::span<const std::byte> inner) {
+  const View<wire::Udp> prebuilt(adjacency.rewrite.data() + Adjacency::kEthernetBytes + sizeof(wire::Ipv6));
   const be32 source(source_of(adjacency, entropy));
-  const std::uint64_t sum = std::uint64_t{prebuilt[&wire::Udp::checksum].raw()} + source.raw() + from.raw() +
-                            2 * std::uint64_t{udp_bytes.raw()} + sum_raw(inner);  // the pseudo-header has it too
-  const auto value = static_cast<std::uint16_t>(~fold(sum));
-  return std::bit_cast<be16>(value == 0 ? std::uint16_t{0xffff} : value);  // zero would say that there is none
+  const be16 value = checksum_raw(std::uint64_t{prebuilt[&wire::Udp::checksum].raw()} + source.raw() + from.raw() +
+                                  2 * std::uint64_t{udp_bytes.raw()} +  // the pseudo-header has it too
+                                  sum_raw(inner));
+  return value == be16(0) ? be16(0xffff) : value;  // zero would say that there is none
 }
 
 // What depends on the packet, in the outer header at `at`.
@@ -116,7 +113,7 @@ template <Shape shape>
     udp.set(&wire::Udp::source_port, from).set(&wire::Udp::length, udp_bytes);
     if (!O::kV4 && adjacency.udp_checksum) {
       const std::span<const std::byte> packet(at + O::kBytes, inner.bytes);
-      udp.set(&wire::Udp::checksum, udp6_checksum<shape>(adjacency, from, udp_bytes, entropy, packet));
+      udp.set(&wire::Udp::checksum, udp6_checksum(adjacency, from, udp_bytes, entropy, packet));
     }
   }
 }

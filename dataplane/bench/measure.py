@@ -159,7 +159,8 @@ def curves(bench):
         "workers": list(range(1, len(os.sched_getaffinity(0)) + 1)),
     }
     found = {name: [{"at": value, "ns_per_packet": float("inf")} for value in values] for name, values in plans.items()}
-    for _ in range(CURVE_ROUNDS):  # over all, so that a busy minute of the machine is not one curve's
+    for number in range(1, CURVE_ROUNDS + 1):  # over all, so that a busy minute of the machine is not one curve's
+        print(f"  round {number} of {CURVE_ROUNDS}")
         for name, points in found.items():
             big = {"buffers": 262_144, "memory_mb": 1024} if name == "flows" else {}
             for point in points:
